@@ -1,0 +1,21 @@
+"""Files that are there whole or not at all."""
+
+import os
+from pathlib import Path
+
+
+def write(path: str | Path, content: str | bytes) -> None:
+    """Write a file under a temporary name beside it, then rename: no reader sees half of it.
+
+    Args:
+        path: The file; folders that are missing are made.
+        content: Text (written as UTF-8) or bytes.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

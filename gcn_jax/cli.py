@@ -1,0 +1,55 @@
+"""What every verb shares: flags are parsed, and a mistake of the user becomes one clear line."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from absl import app, flags, logging
+
+from gcn_jax.errors import UserError
+
+#: Exit code of a run that a mistake of the user ended.
+USER_ERROR_CODE = 2
+
+
+def run(main: Callable[[Sequence[str]], None]) -> None:
+    """Parse the command line, call `main(argv)`, and end the process.
+
+    A `UserError`, an unknown flag and an unreadable flag value end it with one line on standard
+    error and exit code 2; any other exception is a fault of ours and keeps its traceback.
+    """
+    # What XLA, TFDS and Orbax note about themselves helps nobody who types a verb.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    logging.set_verbosity(logging.ERROR)
+    app.run(_one_line_for_user_errors(main), flags_parser=_parse_flags)
+
+
+def _parse_flags(argv: Sequence[str]) -> list[str]:
+    try:
+        return flags.FLAGS(argv)
+    except flags.Error as error:
+        _fail(str(error))
+    except (FileNotFoundError, AttributeError, KeyError, TypeError, ValueError) as error:
+        # ml_collections raises these for a config file or a config field that does not exist.
+        _fail(f"bad --config or --config.key=value: {_first_line(error)}")
+    raise AssertionError("unreachable")
+
+
+def _one_line_for_user_errors(main):
+    def wrapped(argv):
+        try:
+            main(argv)
+        except UserError as error:
+            _fail(str(error))
+
+    return wrapped
+
+
+def _first_line(error: Exception) -> str:
+    text = error.args[0] if isinstance(error, KeyError) and error.args else str(error)
+    return " ".join(str(text).split())
+
+
+def _fail(message: str) -> None:
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(USER_ERROR_CODE)
