@@ -1,0 +1,26 @@
+"""Segmentation networks: Flax Linen modules, by class or by name.
+
+Example:
+    >>> from gcn_jax import models
+    >>> model = models.create_model("gcn_resnet50", num_classes=21)
+    >>> variables = jax.jit(model.init)(jax.random.key(0), images)
+    >>> logits = model.apply(variables, images)  # [N, H, W, 21], any H and W
+"""
+
+from gcn_jax.models.gcn import GCN, BoundaryRefine, GlobalConv
+from gcn_jax.models.pretrained import ModelInfo, from_pretrained, predict, read_info
+from gcn_jax.models.registry import create_model, list_models
+from gcn_jax.models.resnet import ResNet
+
+__all__ = [
+    "GCN",
+    "BoundaryRefine",
+    "GlobalConv",
+    "ModelInfo",
+    "ResNet",
+    "create_model",
+    "from_pretrained",
+    "list_models",
+    "predict",
+    "read_info",
+]

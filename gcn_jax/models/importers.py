@@ -1,0 +1,129 @@
+"""Weights from elsewhere: a PyTorch state dict of numpy arrays becomes Flax variables.
+
+The map is total, or an error: every source tensor is used exactly once, every leaf of the
+variables is filled, and shapes are equal. An architecture adds one function that says which
+tensor fills a leaf. PyTorch itself is not needed: what `torch.load` or a safetensors file gives is
+passed as `{name: array}`.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import traverse_util
+
+from gcn_jax.errors import UserError
+from gcn_jax.models.resnet import ResNet
+
+#: Where a leaf of the variables is, such as ("params", "res3_block1", "conv2", "kernel").
+Path = tuple[str, ...]
+
+#: Flax leaf -> PyTorch tensor, for every kind of layer here.
+LEAVES = {
+    "kernel": "weight",
+    "scale": "weight",
+    "bias": "bias",
+    "mean": "running_mean",
+    "var": "running_var",
+}
+
+#: Layer of our ResNet -> of torchvision's, where the names differ.
+RESNET_LAYERS = {"shortcut_conv": "downsample.0", "shortcut_bn": "downsample.1", "logits": "fc"}
+
+
+def import_resnet(state_dict: Mapping[str, np.ndarray], model: ResNet) -> dict:
+    """Convert the weights of a torchvision ResNet (timm's plain ResNets have the same names).
+
+    Example:
+        >>> model = ResNet(depth=50)
+        >>> variables = import_resnet(state_dict, model)
+        >>> features = model.apply(variables, images)["res5"]
+
+    Args:
+        state_dict: tensor name, such as "layer2.0.conv1.weight", to array in PyTorch's layout.
+        model: what the weights are for. Without `num_classes` the classifier `fc.*` is left out, so
+            that the published weights fit a backbone as they are.
+
+    Returns:
+        Variables of `model`: float32 params and batch_stats.
+
+    Raises:
+        UserError: if names or shapes differ; the message lists how.
+    """
+    if model.num_classes is None:
+        state_dict = {k: v for k, v in state_dict.items() if not k.startswith("fc.")}
+    image = jax.ShapeDtypeStruct((1, 32, 32, 3), jnp.float32)
+    target = jax.eval_shape(model.init, jax.random.key(0), image)
+    return import_variables(state_dict, target, _resnet_source)
+
+
+def import_variables(
+    state_dict: Mapping[str, np.ndarray], target: dict, source: Callable[[Path], str]
+) -> dict:
+    """Fill a tree of variables from a state dict.
+
+    Args:
+        state_dict: tensor name to array: convolutions `[out, in, kh, kw]`, linear layers
+            `[out, in]`. Counters `*.num_batches_tracked` are left out.
+        target: the variables, or their shapes, as `jax.eval_shape(model.init, ...)` gives them.
+        source: the name of the tensor that fills the leaf at a path; distinct for distinct paths.
+
+    Returns:
+        The tree of `target` with float32 arrays.
+
+    Raises:
+        UserError: if a leaf has no tensor, a tensor has no leaf, or shapes differ.
+    """
+    arrays = {
+        name: _flax_layout(np.asarray(array, np.float32))
+        for name, array in state_dict.items()
+        if not name.endswith(".num_batches_tracked")
+    }
+    leaves = traverse_util.flatten_dict(target)
+    names = {path: source(path) for path in leaves}
+    assert len(set(names.values())) == len(names), "two leaves with the same source"
+
+    missing = [name for name in names.values() if name not in arrays]
+    unused = sorted(set(arrays) - set(names.values()))
+    unequal = [
+        f"{names[path]} {arrays[names[path]].shape} for {leaf.shape}"
+        for path, leaf in leaves.items()
+        if names[path] in arrays and arrays[names[path]].shape != leaf.shape
+    ]
+    if missing or unused or unequal:
+        raise UserError(
+            "these weights are not of this model: "
+            f"{_listing('missing tensors', missing)}; {_listing('tensors without a use', unused)}; "
+            f"{_listing('unequal shapes (in Flax layout)', unequal)}"
+        )
+    return traverse_util.unflatten_dict(
+        {path: jnp.asarray(arrays[name]) for path, name in names.items()}
+    )
+
+
+def _resnet_source(path: Path) -> str:
+    """Return torchvision's name: res3_block1/conv2/kernel is layer2.0.conv2.weight."""
+    _, *layers, leaf = path
+    return ".".join([*map(_resnet_layer, layers), LEAVES[leaf]])
+
+
+def _resnet_layer(name: str) -> str:
+    if block := re.fullmatch(r"res(\d)_block(\d+)", name):
+        level, number = map(int, block.groups())
+        return f"layer{level - 1}.{number - 1}"
+    return RESNET_LAYERS.get(name, name)
+
+
+def _flax_layout(array: np.ndarray) -> np.ndarray:
+    """Transpose `[out, in, kh, kw]` to `[kh, kw, in, out]` and `[out, in]` to `[in, out]`."""
+    if array.ndim == 4:
+        return array.transpose(2, 3, 1, 0)
+    return array.T
+
+
+def _listing(what: str, names: list[str], limit: int = 8) -> str:
+    shown = ", ".join(names[:limit]) or "none"
+    rest = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return f"{len(names)} {what}: {shown}{rest}"

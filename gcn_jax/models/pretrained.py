@@ -1,0 +1,220 @@
+"""Trained models: a workdir in, a model with its weights and its preprocessing out.
+
+A workdir holds `model.json`, which rebuilds the model and says how its input is prepared and what
+its output means, and `checkpoints/<step>/`, written by Orbax.
+"""
+
+import dataclasses
+import functools
+import json
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+
+from gcn_jax import atomic
+from gcn_jax.errors import UserError
+from gcn_jax.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD, normalize
+from gcn_jax.models.registry import create_model
+
+_T = TypeVar("_T")
+
+#: The score by which one checkpoint is better than another.
+BEST_METRIC = "val/miou"
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelInfo:
+    """What `model.json` holds: everything about a trained model but its weights.
+
+    Attributes:
+        name: Its name for `create_model`.
+        fields: The other arguments of `create_model`, `num_classes` among them.
+        class_names: The names of the classes 0..C-1.
+        palette: (red, green, blue) of each class, 0..255.
+        mean: What is subtracted from an image, RGB in 0..255.
+        std: By what it is divided then.
+    """
+
+    name: str
+    fields: dict[str, Any]
+    class_names: tuple[str, ...]
+    palette: tuple[tuple[int, int, int], ...]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+def read_info(workdir: str | Path) -> ModelInfo:
+    """Read `model.json` of a workdir.
+
+    Raises:
+        UserError: There is none, or it is not one.
+    """
+    path = Path(workdir) / "model.json"
+    try:
+        values = json.loads(path.read_text())
+        return ModelInfo(
+            name=values["name"],
+            fields=values["fields"],
+            class_names=tuple(values["class_names"]),
+            palette=tuple(tuple(color) for color in values["palette"]),
+            mean=tuple(values["mean"]),
+            std=tuple(values["std"]),
+        )
+    except FileNotFoundError:
+        raise UserError(
+            f"{workdir} is not the workdir of a training run: it has no model.json (a workdir is "
+            "what train.py writes, by default runs/<config name>)"
+        ) from None
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise UserError(f"{path} is damaged ({error!r})") from None
+
+
+def write_info(workdir: str | Path, info: ModelInfo) -> None:
+    """Write `model.json` into a workdir."""
+    atomic.write(Path(workdir) / "model.json", json.dumps(dataclasses.asdict(info), indent=2))
+
+
+def from_pretrained(
+    workdir: str | Path, *, step: int | str = "best"
+) -> tuple[nn.Module, dict[str, Any]]:
+    """Rebuild a trained model with its weights.
+
+    A damaged checkpoint gives a warning, and the next best (the newest other one) is read.
+
+    Example:
+        >>> model, variables = from_pretrained("runs/quickstart")
+        >>> labels = predict(model, variables, image)
+
+    Args:
+        workdir: A folder that `train.py` wrote.
+        step: "best" (by validation mIoU; the last one where none was validated), "last", or the
+            number of a step.
+
+    Returns:
+        The model, and its variables: float32 `params` (the moving average, where the run kept
+        one), `batch_stats`, and `preprocessing` with `mean` and `std`, which `predict` uses and
+        `model.apply` ignores. They lie on the default device.
+
+    Raises:
+        UserError: The workdir has no such checkpoint, or none that can be read.
+    """
+    import orbax.checkpoint as ocp  # here, so that a notebook that builds a model starts fast
+
+    info = read_info(workdir)
+    model = create_model(info.name, **info.fields)
+    shapes = variable_shapes(model)
+    folder = (Path(workdir) / "checkpoints").resolve()
+    if not folder.is_dir():
+        raise UserError(f"{workdir} has no checkpoint yet: {folder} does not exist")
+    options = ocp.CheckpointManagerOptions(
+        read_only=True, best_fn=lambda metrics: metrics[BEST_METRIC], best_mode="max"
+    )
+    handlers = {"state": ocp.PyTreeCheckpointHandler()}
+    with ocp.CheckpointManager(folder, options=options, item_handlers=handlers) as manager:
+        steps = _steps_to_try(manager, step, workdir)
+        found = first_readable(
+            steps, lambda step: _restore_variables(manager, step, shapes), str(folder)
+        )
+    if found is None:
+        raise UserError(f"{folder}: none of the checkpoints {steps} can be read")
+    preprocessing = {"mean": jnp.asarray(info.mean), "std": jnp.asarray(info.std)}
+    return model, {**found[1], "preprocessing": preprocessing}
+
+
+def predict(model: nn.Module, variables: dict[str, Any], image: np.ndarray) -> np.ndarray:
+    """Segment one image, as it is in the file: nothing to normalise or resize.
+
+    A new size of image compiles anew.
+
+    Args:
+        model: A model of this package.
+        variables: Its variables; with those of `from_pretrained` the image is prepared as in
+            training, with others by ImageNet's mean and standard deviation.
+        image: uint8 `[H, W, 3]` RGB.
+
+    Returns:
+        int32 `[H, W]`, the class of each pixel.
+
+    Raises:
+        UserError: The image is not uint8 `[H, W, 3]`.
+    """
+    image = np.asarray(image)
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise UserError(f"the image is {image.dtype} {image.shape}; it must be uint8 [H, W, 3] RGB")
+    default = {"mean": jnp.asarray(IMAGENET_MEAN), "std": jnp.asarray(IMAGENET_STD)}
+    variables = {"preprocessing": default, **variables}
+    return np.asarray(_predict(model, variables, image))
+
+
+@functools.partial(jax.jit, static_argnames="model")
+def _predict(model, variables, image):
+    images = normalize(image[None], **variables["preprocessing"])
+    return jnp.argmax(model.apply(variables, images)[0], axis=-1).astype(jnp.int32)
+
+
+def variable_shapes(model: nn.Module) -> Any:
+    """The shapes and dtypes of a model's variables, without making them."""
+    images = jax.ShapeDtypeStruct((1, 32, 32, 3), jnp.float32)
+    return jax.eval_shape(model.init, jax.random.key(0), images)
+
+
+def first_readable(
+    steps: Sequence[int], restore: Callable[[int], _T], folder: str
+) -> tuple[int, _T] | None:
+    """Restore the first checkpoint that can be; warn of each that cannot.
+
+    Args:
+        steps: The steps to try, in this order.
+        restore: Restores one of them, or raises.
+        folder: What to call their folder in a warning.
+
+    Returns:
+        The step and what was restored; None if there is none.
+    """
+    for step in steps:
+        try:
+            return step, restore(step)
+        except Exception as error:  # what a damaged file makes Orbax raise is not documented
+            reason = str(error).strip().splitlines()[0][:200]
+            warnings.warn(f"{folder}/{step} cannot be read ({reason})", stacklevel=2)
+    return None
+
+
+def _steps_to_try(manager, step: int | str, workdir: str | Path) -> list[int]:
+    steps = sorted(manager.all_steps(), reverse=True)
+    if not steps:
+        raise UserError(f"{workdir} has no checkpoint yet")
+    if step == "last":
+        return steps
+    if step == "best":
+        best = manager.best_step()
+        return sorted(steps, key=lambda step: step != best)  # stable: then newest first
+    if step not in steps:
+        raise UserError(f"{workdir} has no checkpoint of step {step!r}; it has {sorted(steps)}")
+    return [step]
+
+
+def _restore_variables(manager, step: int, shapes: Any) -> dict[str, Any]:
+    """Restore the part of a training state that inference needs."""
+    import orbax.checkpoint as ocp
+
+    saved = manager.item_metadata(step)["state"].tree
+    params = "ema_params" if saved.get("ema_params") else "params"
+    device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    target = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device),
+        {params: shapes["params"], "batch_stats": shapes.get("batch_stats", {})},
+    )
+    args = ocp.args.PyTreeRestore(
+        item=target,
+        restore_args=ocp.checkpoint_utils.construct_restore_args(target),
+        partial_restore=True,
+    )
+    restored = manager.restore(step, args=ocp.args.Composite(state=args))["state"]
+    return {"params": restored[params], "batch_stats": restored["batch_stats"]}

@@ -1,0 +1,147 @@
+"""ResNet (He et al., CVPR 2016, Table 1), stage by stage, as torchvision builds it.
+
+The stride of a bottleneck sits in its 3 x 3 convolution, and paddings are symmetric, so that
+torchvision's and timm's weights fit (see `importers.py`).
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from gcn_jax.errors import UserError
+from gcn_jax.models.layers import BatchNorm, Conv, Dtype, lecun_normal, max_pool
+
+
+class BasicBlock(nn.Module):
+    """Two 3 x 3 convolutions and a shortcut: the block of ResNet-18 and -34.
+
+    Attributes:
+        width: channels of the block.
+        strides: of the first convolution and of the shortcut.
+        conv: constructor of convolutions.
+        norm: constructor of batch-norms.
+    """
+
+    width: int
+    strides: int
+    conv: Callable[..., nn.Module]
+    norm: Callable[..., nn.Module]
+    expansion: ClassVar[int] = 1
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Map `[N, H, W, C]` to `[N, ceil(H / strides), ceil(W / strides), width]`."""
+        y = self.conv(self.width, (3, 3), strides=self.strides, name="conv1")(x)
+        y = nn.relu(self.norm(name="bn1")(y))
+        y = self.norm(name="bn2")(self.conv(self.width, (3, 3), name="conv2")(y))
+        return nn.relu(y + _shortcut(self, x, self.width))
+
+
+class Bottleneck(nn.Module):
+    """Convolutions 1 x 1, 3 x 3, 1 x 1 and a shortcut: the block of ResNet-50, -101 and -152.
+
+    Attributes:
+        width: channels of the first two convolutions; the block puts out four times as many.
+        strides: of the 3 x 3 convolution and of the shortcut.
+        conv: constructor of convolutions.
+        norm: constructor of batch-norms.
+    """
+
+    width: int
+    strides: int
+    conv: Callable[..., nn.Module]
+    norm: Callable[..., nn.Module]
+    expansion: ClassVar[int] = 4
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Map `[N, H, W, C]` to `[N, ceil(H / strides), ceil(W / strides), 4 * width]`."""
+        width_out = self.expansion * self.width
+        y = nn.relu(self.norm(name="bn1")(self.conv(self.width, (1, 1), name="conv1")(x)))
+        y = self.conv(self.width, (3, 3), strides=self.strides, name="conv2")(y)
+        y = nn.relu(self.norm(name="bn2")(y))
+        y = self.norm(name="bn3")(self.conv(width_out, (1, 1), name="conv3")(y))
+        return nn.relu(y + _shortcut(self, x, width_out))
+
+
+def _shortcut(block: BasicBlock | Bottleneck, x: jax.Array, width: int) -> jax.Array:
+    """Return x, projected where the block changes its size or its width."""
+    if block.strides == 1 and x.shape[-1] == width:
+        return x
+    x = block.conv(width, (1, 1), strides=block.strides, name="shortcut_conv")(x)
+    return block.norm(name="shortcut_bn")(x)
+
+
+#: Depth -> (block, number of blocks in res2, res3, res4, res5).
+VARIANTS = {
+    18: (BasicBlock, (2, 2, 2, 2)),
+    34: (BasicBlock, (3, 4, 6, 3)),
+    50: (Bottleneck, (3, 4, 6, 3)),
+    101: (Bottleneck, (3, 4, 23, 3)),
+    152: (Bottleneck, (3, 8, 36, 3)),
+}
+
+
+class ResNet(nn.Module):
+    """ResNet-18, -34, -50, -101 or -152.
+
+    Attributes:
+        depth: one of 18, 34, 50, 101, 152; another one raises `UserError`.
+        num_classes: with a number, the classifier of images is there too.
+        frozen_batch_norm: batch-norm uses the running statistics, even in training.
+        dtype: of the computation and of the features; parameters, statistics and the class scores
+            are float32.
+    """
+
+    depth: int = 50
+    num_classes: int | None = None
+    frozen_batch_norm: bool = False
+    dtype: Dtype = jnp.float32
+
+    #: Image pixels per feature of res2, res3, res4, res5.
+    strides: ClassVar[tuple[int, int, int, int]] = (4, 8, 16, 32)
+
+    def __post_init__(self):
+        if self.depth not in VARIANTS:
+            raise UserError(f"ResNet has no depth {self.depth!r}; choose one of {list(VARIANTS)}")
+        super().__post_init__()
+
+    @nn.compact
+    def __call__(self, images: jax.Array, *, train: bool = False) -> dict[str, jax.Array]:
+        """Compute the features of each stage.
+
+        Args:
+            images: float32 `[N, H, W, 3]`, normalised.
+            train: batch-norm uses the statistics of the batch, and updates the running ones.
+
+        Returns:
+            res2 to res5, each `[N, ceil(H / stride), ceil(W / stride), C]`, with C = 64, 128, 256,
+            512 (four times as many from depth 50 on); with `num_classes`, also
+            logits, float32 `[N, num_classes]`.
+        """
+        conv = partial(Conv, use_bias=False, dtype=self.dtype)
+        norm = partial(
+            BatchNorm, use_running_average=not train or self.frozen_batch_norm, dtype=self.dtype
+        )
+        x = conv(64, (7, 7), strides=2, name="conv1")(images)
+        x = max_pool(nn.relu(norm(name="bn1")(x)))
+
+        block, stage_sizes = VARIANTS[self.depth]
+        features = {}
+        for level, num_blocks in zip((2, 3, 4, 5), stage_sizes, strict=True):
+            for i in range(num_blocks):
+                strides = 2 if level > 2 and i == 0 else 1
+                width = 64 * 2 ** (level - 2)
+                x = block(width, strides, conv, norm, name=f"res{level}_block{i + 1}")(x)
+            features[f"res{level}"] = x
+
+        if self.num_classes is not None:
+            pooled = x.mean(axis=(1, 2), dtype=jnp.float32)
+            features["logits"] = nn.Dense(
+                self.num_classes, kernel_init=lecun_normal, name="logits"
+            )(pooled)
+        return features

@@ -1,0 +1,244 @@
+"""The blocks of the paper, and the network made of them."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import traverse_util
+
+from gcn_jax.errors import UserError
+from gcn_jax.models import GCN, BoundaryRefine, GlobalConv, create_model
+
+
+def normal(*shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape).astype("float32")
+
+
+@pytest.fixture(scope="module")
+def tiny_variables():
+    """Return initial variables of `_tiny` with three classes."""
+    model = create_model("_tiny", num_classes=3)
+    return jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, 16, 16, 3)))
+
+
+def random_params(module, x):
+    """Return normal values, also where the initialiser gives zeros, for every parameter."""
+    shapes = jax.eval_shape(module.init, jax.random.key(0), x)["params"]
+    flat = traverse_util.flatten_dict(shapes)
+    values = {
+        path: 0.3 * normal(*leaf.shape, seed=i) for i, (path, leaf) in enumerate(flat.items())
+    }
+    return traverse_util.unflatten_dict(values)
+
+
+def correlate(x, kernel):
+    """Correlate [H, W, C] with [kh, kw, C, C'] in float64, zeros beyond the border."""
+    kh, kw = kernel.shape[:2]
+    padded = np.pad(x.astype(np.float64), [(kh // 2, kh // 2), (kw // 2, kw // 2), (0, 0)])
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (kh, kw), axis=(0, 1))
+    return np.einsum("hwcij,ijcd->hwd", windows, kernel)
+
+
+def test_global_conv_is_a_dense_convolution_of_low_rank():
+    x = normal(1, 9, 8, 3)
+    module = GlobalConv(2, kernel_size=5, use_bias=False)
+    params = random_params(module, x)
+    k = {name: np.asarray(layer["kernel"], np.float64) for name, layer in params.items()}
+    assert {name: kernel.shape for name, kernel in k.items()} == {
+        "left_k1": (5, 1, 3, 2),
+        "left_1k": (1, 5, 2, 2),
+        "right_1k": (1, 5, 3, 2),
+        "right_k1": (5, 1, 2, 2),
+    }
+    # Zeros beyond the border are of the input and of what lies between, which a k x k kernel
+    # sees in the same way: the second convolution only moves along the other axis.
+    dense = np.einsum("icm,jmd->ijcd", k["left_k1"][:, 0], k["left_1k"][0])
+    dense += np.einsum("jcm,imd->ijcd", k["right_1k"][0], k["right_k1"][:, 0])
+    y = module.apply({"params": params}, x)
+    np.testing.assert_allclose(y[0], correlate(x[0], dense), atol=1e-4)
+
+
+def test_global_conv_adds_its_biases_with_no_non_linearity():
+    x = normal(1, 5, 5, 3)
+    module = GlobalConv(2, kernel_size=3)
+    params = random_params(module, x)
+
+    def conv(name, values):
+        return correlate(values, params[name]["kernel"]) + params[name]["bias"][None, None]
+
+    expected = conv("left_1k", conv("left_k1", x[0])) + conv("right_k1", conv("right_1k", x[0]))
+    np.testing.assert_allclose(module.apply({"params": params}, x)[0], expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("kernel_size", "count"), [(3, 260_694), (5, 434_490), (7, 608_286), (9, 782_082)]
+)
+def test_global_conv_has_the_parameters_of_table_2(kernel_size, count):
+    module = GlobalConv(21, kernel_size=kernel_size, use_bias=False)
+    shapes = jax.eval_shape(module.init, jax.random.key(0), jnp.zeros((1, 16, 16, 2048)))
+    assert sum(leaf.size for leaf in jax.tree.leaves(shapes)) == count
+
+
+def test_boundary_refine_by_hand():
+    scores = np.array([[1.0, -2.0], [3.0, 0.0]], "float32").reshape(1, 2, 2, 1)
+    centre, ones = np.zeros((3, 3, 1, 1), "float32"), np.ones((3, 3, 1, 1), "float32")
+    centre[1, 1] = 2
+    params = {
+        "conv1": {"kernel": centre, "bias": np.array([-1.0], "float32")},
+        "conv2": {"kernel": ones, "bias": np.array([0.5], "float32")},
+    }
+    # 2 * scores - 1 = [[1, -5], [5, -1]]; ReLU [[1, 0], [5, 0]]; each 3 x 3 window holds all: 6.
+    refined = BoundaryRefine().apply({"params": params}, scores)
+    np.testing.assert_allclose(refined[0, :, :, 0], [[7.5, 4.5], [9.5, 6.5]])
+
+
+def test_layers_are_those_of_figure_2():
+    params = abstract_variables(create_model("gcn_resnet18", num_classes=3))["params"]
+    assert sorted(params) == sorted(
+        ["backbone", "gcn2", "gcn3", "gcn4", "gcn5"]
+        + ["refine2", "refine3", "refine4", "refine5"]
+        + ["refine_sum2", "refine_sum3", "refine_sum4", "refine_up1", "refine_up2"]
+        + ["deconv1", "deconv2", "deconv3", "deconv4", "deconv5"]
+    )
+
+
+def test_layers_of_a_backbone_whose_last_levels_are_equal_in_stride():
+    params = abstract_variables(create_model("_tiny", num_classes=3))["params"]
+    assert sorted(name for name in params if "deconv" in name) == ["deconv2", "deconv3", "deconv4"]
+    assert [name for name in params if "refine_up" in name] == ["refine_up2"]
+
+
+def test_without_refinement_or_deconvolution_only_backbone_and_heads_have_parameters():
+    model = create_model("_tiny", num_classes=3, boundary_refinement=False, upsampling="bilinear")
+    assert sorted(abstract_variables(model)["params"]) == [
+        "backbone",
+        "gcn2",
+        "gcn3",
+        "gcn4",
+        "gcn5",
+    ]
+
+
+def abstract_variables(model, height=32, width=32):
+    images = jax.ShapeDtypeStruct((1, height, width, 3), jnp.float32)
+    return jax.eval_shape(model.init, jax.random.key(0), images)
+
+
+@pytest.mark.parametrize("name", ["gcn_resnet18", "_tiny"])
+@pytest.mark.parametrize("upsampling", ["deconv", "bilinear"])
+def test_logits_have_the_size_of_the_images_and_parameters_do_not_depend_on_it(name, upsampling):
+    model = create_model(name, num_classes=3, upsampling=upsampling)
+    variables = abstract_variables(model)
+    for size in [(1, 1), (65, 97), (7, 130)]:
+        assert abstract_variables(model, *size) == variables
+        images = jax.ShapeDtypeStruct((2, *size, 3), jnp.float32)
+        logits = jax.eval_shape(model.apply, variables, images)
+        assert (logits.shape, logits.dtype) == ((2, *size, 3), jnp.float32)
+
+
+def test_fusion_adds_the_scores_of_all_levels(tiny_variables):
+    model = create_model("_tiny", num_classes=3, boundary_refinement=False, upsampling="bilinear")
+    params = {"backbone": tiny_variables["params"]["backbone"]}
+    for level in (2, 3, 4, 5):
+        head = jax.tree.map(jnp.zeros_like, tiny_variables["params"][f"gcn{level}"])
+        head["left_1k"]["bias"] = jnp.array([10.0**level, 0.5, 0.0])
+        params[f"gcn{level}"] = head
+    logits = model.apply({**tiny_variables, "params": params}, normal(2, 17, 19, 3))
+    expected = np.broadcast_to(np.float32([111_100, 2, 0]), (2, 17, 19, 3))
+    np.testing.assert_allclose(logits, expected, rtol=1e-6)
+
+
+def assert_every_parameter_learns(model, variables):
+    """Check that no gradient is zero and that training updates all batch_stats."""
+
+    @jax.jit
+    def gradients(variables, images, weights):
+        def loss(params):
+            logits, updates = model.apply(
+                {**variables, "params": params}, images, train=True, mutable=["batch_stats"]
+            )
+            return (weights * logits).mean(), updates["batch_stats"]
+
+        return jax.grad(loss, has_aux=True)(variables["params"])
+
+    shape = (2, 64, 64, 3)
+    grads, batch_stats = gradients(variables, normal(*shape), normal(*shape, seed=1))
+    for path, gradient in traverse_util.flatten_dict(grads, sep="/").items():
+        assert np.isfinite(gradient).all(), path
+        assert np.abs(gradient).max() > 0, path
+    before = traverse_util.flatten_dict(variables["batch_stats"], sep="/")
+    for path, statistic in traverse_util.flatten_dict(batch_stats, sep="/").items():
+        assert not np.array_equal(statistic, before[path]), path
+
+
+def test_every_parameter_learns_from_its_initial_value(tiny_variables):
+    assert_every_parameter_learns(create_model("_tiny", num_classes=3), tiny_variables)
+
+
+def test_every_parameter_on_a_resnet_learns():
+    model = create_model("gcn_resnet18", num_classes=3, kernel_size=3)
+    variables = {
+        "params": random_params(model, jnp.zeros((1, 32, 32, 3))),
+        "batch_stats": jax.tree.map(
+            lambda leaf: np.ones(leaf.shape, "float32"), abstract_variables(model)["batch_stats"]
+        ),
+    }
+    assert_every_parameter_learns(model, variables)
+
+
+def test_frozen_batch_norm_keeps_batch_stats_and_trains_as_it_predicts(tiny_variables):
+    images = normal(2, 17, 19, 3)
+    model = create_model("_tiny", num_classes=3, frozen_batch_norm=True)
+    logits, updates = model.apply(tiny_variables, images, train=True, mutable=["batch_stats"])
+    before = tiny_variables["batch_stats"]
+    jax.tree.map(np.testing.assert_array_equal, updates["batch_stats"], before)
+    np.testing.assert_allclose(logits, model.apply(tiny_variables, images), atol=1e-6)
+
+
+def test_bfloat16_logits_are_float32_and_close_to_those_of_float32(tiny_variables):
+    images = normal(2, 17, 19, 3)
+    exact = create_model("_tiny", num_classes=3).apply(tiny_variables, images)
+    rough = create_model("_tiny", num_classes=3, dtype="bfloat16").apply(tiny_variables, images)
+    assert rough.dtype == jnp.float32
+    difference = np.abs(rough - exact).max() / np.abs(exact).max()
+    assert 0 < difference < 0.05
+
+
+def test_models_are_values_and_compile_with_a_static_train(tiny_variables):
+    model = GCN(num_classes=3, backbone="_tiny", kernel_size=5)
+    assert model == create_model("_tiny", num_classes=3)
+    assert hash(model) == hash(create_model("_tiny", num_classes=3))
+    assert model != GCN(num_classes=3, backbone="_tiny", kernel_size=7)
+    images = normal(2, 17, 19, 3)
+    apply = jax.jit(model.apply, static_argnames="train")
+    logits = apply(tiny_variables, images, train=False)
+    np.testing.assert_allclose(logits, model.apply(tiny_variables, images), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"backbone": "resnet5"}, "unknown backbone 'resnet5' (did you mean resnet50"),
+        ({"head": "gnc"}, "unknown head 'gnc' (did you mean gcn?); choose one of: gcn"),
+        ({"upsampling": "cubic"}, "unknown upsampling 'cubic'; choose one of: deconv, bilinear"),
+        ({"kernel_size": 14}, "kernel_size is 14, but must be odd and positive"),
+    ],
+)
+def test_wrong_fields_are_refused_when_the_model_is_built(fields, message):
+    with pytest.raises(UserError) as error:
+        GCN(num_classes=3, **fields)
+    assert message in str(error.value)
+
+
+def test_an_even_kernel_of_a_global_convolution_is_refused():
+    with pytest.raises(UserError, match="kernel_size is 4, but must be odd"):
+        GlobalConv(3, kernel_size=4)
+
+
+@pytest.mark.parametrize(
+    "images", [np.zeros((16, 16, 3), "float32"), np.zeros((1, 16, 16, 3), "uint8")]
+)
+def test_images_that_are_no_batch_of_floats_are_refused(images):
+    model = create_model("_tiny", num_classes=3)
+    with pytest.raises(UserError, match=r"must be normalised floats \[N, H, W, 3\]"):
+        jax.eval_shape(model.init, jax.random.key(0), images)
