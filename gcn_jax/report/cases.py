@@ -1,0 +1,95 @@
+"""Images that show what a model does well and badly, as the pictures of a report."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from gcn_jax import IGNORE_LABEL
+from gcn_jax.evaluation import ImageScore
+from gcn_jax.report import pictures
+
+#: Images in each of the groups worst, median and best.
+CASES_PER_GROUP = 3
+#: Pictures are shrunk until no side is longer, in pixels.
+MAX_PICTURE_SIDE = 640
+
+
+def choose(images: Sequence[ImageScore]) -> dict[str, list[ImageScore]]:
+    """Choose the images with the worst, median and best mIoU of their own, each at most once.
+
+    Args:
+        images: Of an evaluation; those that are all void are not chosen.
+
+    Returns:
+        Up to `CASES_PER_GROUP` images, worst first, by the name of their group.
+    """
+    ranked = sorted((i for i in images if not np.isnan(i.miou)), key=lambda image: image.miou)
+    count = min(CASES_PER_GROUP, -(-len(ranked) // 3))
+    worst, rest = ranked[:count], ranked[count:]
+    best, rest = rest[-count:], rest[:-count]
+    start = (len(rest) - count) // 2 if len(rest) > count else 0
+    groups = {"worst": worst, "median": rest[start : start + count], "best": best}
+    return {name: group for name, group in groups.items() if group}
+
+
+def show(
+    score: ImageScore,
+    image: np.ndarray,
+    label: np.ndarray,
+    prediction: np.ndarray,
+    class_names: Sequence[str],
+    palette: np.ndarray,
+) -> dict[str, Any]:
+    """Draw one image beside its truth, its prediction and where they differ.
+
+    Args:
+        score: Of the image.
+        image: uint8 [H, W, 3].
+        label: uint8 [H, W], 255 for void.
+        prediction: Integers [H, W].
+        class_names: C names.
+        palette: uint8 [256, 3].
+
+    Returns:
+        `score`, `classes` (the legend of what is in truth or prediction) and `panels`, each with
+        `name`, `uri` (the picture itself) and `is_map` (whether it has sharp edges).
+    """
+    photo = Image.fromarray(image)
+    photo.thumbnail((MAX_PICTURE_SIDE, MAX_PICTURE_SIDE))
+    label, prediction = (_shrink(array, photo.size) for array in (label, prediction))
+    errors = pictures.error_map(label, prediction, IGNORE_LABEL)
+    grey = np.asarray(photo.convert("L").convert("RGB"))
+    error_picture = pictures.overlay(grey, errors, pictures.ERROR_PALETTE, alpha=0.7)
+    panels = (
+        ("image", photo, "JPEG"),
+        ("truth", pictures.indexed(label, palette), "PNG"),
+        ("prediction", pictures.indexed(prediction, palette), "PNG"),
+        ("errors", Image.fromarray(error_picture), "JPEG"),
+    )
+    present = np.setdiff1d(np.union1d(label, prediction), [IGNORE_LABEL])
+    return {
+        "score": score,
+        "classes": legend(present, class_names, palette),
+        "panels": [
+            {"name": name, "uri": pictures.data_uri(panel, kind), "is_map": kind == "PNG"}
+            for name, panel, kind in panels
+        ],
+    }
+
+
+def legend(
+    labels: Iterable[int], class_names: Sequence[str], palette: np.ndarray
+) -> list[dict[str, str]]:
+    """Return `name` and `color` (as CSS has it) of some labels."""
+    return [
+        {"name": class_names[label], "color": f"#{palette[label].tobytes().hex()}"}
+        for label in labels
+    ]
+
+
+def _shrink(label: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    return np.asarray(
+        Image.fromarray(label.astype(np.uint8)).resize(size, Image.Resampling.NEAREST)
+    )

@@ -1,0 +1,220 @@
+"""HTML pages about a training run and about an evaluation: one file each, nothing else needed."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+from flax import linen as nn
+
+from gcn_jax import atomic, data, models
+from gcn_jax.errors import UserError
+from gcn_jax.evaluation import EvaluationResult, evaluate, inference
+from gcn_jax.models.pretrained import BEST_METRIC
+from gcn_jax.report import cases, pictures, plots
+from gcn_jax.training.logs import read_metrics
+
+#: Title of a plot -> what its lines are called in metrics.jsonl.
+_CURVES = {
+    "Loss": ("train/loss", "val/loss"),
+    "Validation mIoU": (BEST_METRIC,),
+    "Learning rate": ("learning_rate",),
+}
+
+
+def training_report(workdir: str | Path, path: str | Path | None = None) -> Path:
+    """Write a page about a training run: curves, scores of its best checkpoint, pictures.
+
+    Args:
+        workdir: A folder that `train.py` wrote.
+        path: Of the page; `report.html` in the workdir if None.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        UserError: The workdir lacks a file, or its validation data cannot be opened.
+    """
+    workdir = Path(workdir)
+    info, config = models.read_info(workdir), read_config(workdir)
+    source = open_split(workdir)
+    model, variables = models.from_pretrained(workdir)
+    result = evaluate(
+        model,
+        variables,
+        source,
+        num_classes=len(info.class_names),
+        mean=info.mean,
+        std=info.std,
+        batch_size=config["eval_batch_size"],
+    )
+    records = read_metrics(workdir / "metrics.jsonl")
+    page = _page(result, info, model, variables, source)
+    page |= {
+        "title": workdir.resolve().name,
+        "subtitle": "Training run; the scores are those of its best checkpoint",
+        "facts": _run_facts(info, config, records),
+        "curves": dict(_curves(records)),
+        "settings": dict(_flatten(config)),
+    }
+    return _write(path or workdir / "report.html", page)
+
+
+def evaluation_report(
+    result: EvaluationResult,
+    path: str | Path,
+    *,
+    info: models.ModelInfo,
+    model: nn.Module,
+    variables: Any,
+    source: data.Source,
+    facts: Mapping[str, str | int | float],
+) -> Path:
+    """Write a page about an evaluation: scores, classes, confusions, good and bad images.
+
+    Args:
+        result: What `evaluate` found on the source.
+        path: Of the page.
+        info: Of the model.
+        model: The model that was evaluated; it predicts the images of the page once more.
+        variables: Its variables.
+        source: What it was evaluated on.
+        facts: What else the reader has to know, such as the checkpoint, by name.
+
+    Returns:
+        The path of the page.
+    """
+    page = _page(result, info, model, variables, source)
+    title = f"{info.name} on {source.name}"
+    return _write(path, page | {"title": title, "subtitle": "Evaluation", "facts": facts})
+
+
+def read_config(workdir: str | Path) -> dict[str, Any]:
+    """Read `config.json` of a workdir.
+
+    Raises:
+        UserError: There is none, or it is not JSON.
+    """
+    path = Path(workdir) / "config.json"
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        raise UserError(f"{workdir} has no config.json, which names the run's data") from None
+    except json.JSONDecodeError as error:
+        raise UserError(f"{path} is damaged ({error})") from None
+
+
+def open_split(workdir: str | Path, split: str | None = None) -> data.Source:
+    """Open the validation data of a run, or another split of the same data set.
+
+    Args:
+        workdir: A folder that `train.py` wrote.
+        split: Such as "train"; that of the config's `data.val` if None.
+
+    Raises:
+        UserError: The split cannot be opened, or its classes are not those of the model.
+    """
+    options = read_config(workdir)["data"]
+    spec = options["val"]
+    if split is not None:
+        spec = f"{spec.partition(':')[0]}:{split}"
+    source = data.open_split(spec, options)
+    class_names = models.read_info(workdir).class_names
+    if tuple(source.class_names) != class_names:
+        raise UserError(
+            f"{spec} has the classes {', '.join(source.class_names)}, but the model of {workdir} "
+            f"was trained for {', '.join(class_names)}"
+        )
+    return source
+
+
+def _page(result: EvaluationResult, info, model, variables, source) -> dict[str, Any]:
+    """Return what both pages show of an evaluation."""
+    scores, class_names, palette = result.scores, info.class_names, source.palette
+    groups = cases.choose(result.images)
+    chosen = [score for group in groups.values() for score in group]
+    samples = [source[score.index] for score in chosen]
+    predictions = inference.predict(model, variables, samples, mean=info.mean, std=info.std)
+    shown = {
+        chosen[i]: cases.show(
+            chosen[i], sample["image"], sample["label"], prediction, class_names, palette
+        )
+        for i, sample, prediction in predictions
+    }
+    classes = cases.legend(range(len(class_names)), class_names, palette)
+    errors = cases.legend(range(3), pictures.ERROR_NAMES, pictures.ERROR_PALETTE)
+    return {
+        "scores": scores,
+        "num_images": result.num_images,
+        "rows": list(_rows(scores, classes)),
+        "matrix": plots.confusion(scores.confusion_matrix, class_names),
+        "legend_of_all": classes + errors,
+        "groups": {name: [shown[score] for score in group] for name, group in groups.items()},
+    }
+
+
+def _rows(scores, classes: Sequence[Mapping[str, str]]) -> Iterator[dict[str, Any]]:
+    """Yield the lines of the table of classes."""
+    matrix = scores.confusion_matrix
+    for number, (entry, iou) in enumerate(zip(classes, scores.per_class_iou, strict=True)):
+        truth = matrix[number].sum()
+        accuracy = matrix[number, number] / truth if truth else np.nan
+        yield {**entry, "iou": iou, "accuracy": accuracy, "share": truth / max(matrix.sum(), 1)}
+
+
+def _run_facts(info, config, records) -> dict[str, str]:
+    """Return what a reader wants to know of a run before its scores."""
+    fields = ", ".join(f"{name}={value}" for name, value in info.fields.items())
+    facts = {
+        "model": f"{info.name} ({fields})",
+        "training data": _plain(config["data"]["train"]),
+        "validation data": _plain(config["data"]["val"]),
+    }
+    if records:
+        facts["steps"] = f"{records[-1]['step']:,}"
+    validated = [record for record in records if BEST_METRIC in record]
+    if validated:
+        best = max(validated, key=lambda record: record[BEST_METRIC])
+        facts["best step"] = f"{best['step']:,} (mIoU {_percent(best[BEST_METRIC])} %)"
+    return facts
+
+
+def _curves(records: Sequence[Mapping[str, float]]) -> Iterator[tuple[str, str]]:
+    """Draw the metrics that the run has."""
+    for title, keys in _CURVES.items():
+        points = {key: [(r["step"], r[key]) for r in records if key in r] for key in keys}
+        series = {key: values for key, values in points.items() if values}
+        if series:
+            yield title, plots.curves(series)
+
+
+def _flatten(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yield each setting under its dotted name."""
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from _flatten(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, _plain(value)
+
+
+def _plain(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _percent(share: float) -> str:
+    return "–" if np.isnan(share) else f"{100 * share:.1f}"
+
+
+def _write(path: str | Path, page: Mapping[str, Any]) -> Path:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["percent"] = _percent
+    atomic.write(path, environment.get_template("page.html.jinja").render(page))
+    return Path(path)

@@ -1,0 +1,139 @@
+"""Labels as pictures: colours, overlays and legends, for `predict.py` and the HTML report."""
+
+import base64
+import functools
+import io
+from collections.abc import Sequence
+
+import matplotlib
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+#: Of a legend, in pixels.
+_FONT_SIZE, _MIN_LEGEND_WIDTH = 13, 160
+_PAPER, _INK = (255, 255, 255), (32, 32, 32)
+
+#: What `error_map` gives, and the colours it is shown in: right, wrong, void.
+RIGHT, WRONG, VOID = 0, 1, 2
+ERROR_NAMES = ("right", "wrong", "void, not scored")
+ERROR_PALETTE = np.array([(222, 222, 222), (213, 35, 35), (120, 144, 180)], np.uint8)
+
+
+def full_palette(colors: Sequence[Sequence[int]]) -> np.ndarray:
+    """Return a palette of 256 rows, uint8 [256, 3], from one colour for each class.
+
+    Args:
+        colors: (red, green, blue) in 0..255 for each class; labels beyond them become grey.
+    """
+    palette = np.full((256, 3), 128, np.uint8)
+    palette[: len(colors)] = colors
+    return palette
+
+
+def overlay(
+    image: np.ndarray, label: np.ndarray, palette: np.ndarray, alpha: float = 0.5
+) -> np.ndarray:
+    """Lay the colours of a label map over its image.
+
+    Args:
+        image: uint8 [H, W, 3].
+        label: Integers [H, W], rows of the palette.
+        palette: uint8 [K, 3].
+        alpha: Weight of the colours in 0..1; 0 is the image, 1 the colours.
+
+    Returns:
+        uint8 [H, W, 3].
+    """
+    blend = (1 - alpha) * image.astype(np.float32) + alpha * palette[label].astype(np.float32)
+    return np.rint(blend).astype(np.uint8)
+
+
+def error_map(label: np.ndarray, prediction: np.ndarray, ignore_label: int) -> np.ndarray:
+    """Mark each pixel as `RIGHT`, `WRONG` or `VOID`, the rows of `ERROR_PALETTE`; uint8 [H, W]."""
+    wrong = np.where(label == prediction, RIGHT, WRONG)
+    return np.where(label == ignore_label, VOID, wrong).astype(np.uint8)
+
+
+def legend(names: Sequence[str], colors: Sequence[Sequence[int]], width: int) -> np.ndarray:
+    """Draw swatches and names in as many rows as a width needs; wide pictures get large letters.
+
+    Args:
+        names: What to write; a name that is too long for the width is cut.
+        colors: (red, green, blue) in 0..255 for each name.
+        width: Of the picture, in pixels.
+
+    Returns:
+        uint8 [H, width, 3].
+    """
+    size = max(_FONT_SIZE, width // 50)
+    gap = size // 2
+    font = _font(size)
+    places, x, y = [], gap, gap
+    for name in names:
+        entry_width = size + gap + int(font.getlength(name)) + gap
+        if x > gap and x + entry_width > width:
+            x, y = gap, y + size + gap
+        places.append((x, y))
+        x += entry_width
+    picture = Image.new("RGB", (width, y + size + gap), _PAPER)
+    draw = ImageDraw.Draw(picture)
+    for name, color, (x, y) in zip(names, colors, places, strict=True):
+        box = (x, y, x + size - 1, y + size - 1)
+        draw.rectangle(box, fill=tuple(map(int, color)), outline=_INK)
+        draw.text((x + size + gap // 2, y + size // 2), name, fill=_INK, font=font, anchor="lm")
+    return np.asarray(picture)
+
+
+def overlay_with_legend(
+    image: np.ndarray, label: np.ndarray, palette: np.ndarray, class_names: Sequence[str]
+) -> np.ndarray:
+    """Lay a label map over its image, and write below it which classes are in it.
+
+    Args:
+        image: uint8 [H, W, 3].
+        label: Integers [H, W], each a class.
+        palette: uint8 [256, 3].
+        class_names: One name for each class.
+
+    Returns:
+        uint8 [H', W', 3] with H' > H; W' is W, or what a legend needs at least.
+    """
+    classes = np.unique(label)
+    width = max(image.shape[1], _MIN_LEGEND_WIDTH)
+    strip = legend([class_names[number] for number in classes], palette[classes], width)
+    margin = ((0, 0), (0, width - image.shape[1]), (0, 0))
+    picture = np.pad(overlay(image, label, palette), margin, constant_values=_PAPER[0])
+    return np.concatenate([picture, strip])
+
+
+@functools.lru_cache(maxsize=8)
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    # The font that comes with matplotlib; Pillow's own knows no letters beyond ASCII.
+    return ImageFont.truetype(matplotlib.get_data_path() + "/fonts/ttf/DejaVuSans.ttf", size)
+
+
+def indexed(label: np.ndarray, palette: np.ndarray) -> Image.Image:
+    """Return a palette image whose pixel values are the labels.
+
+    Args:
+        label: Integers [H, W] in 0..255.
+        palette: uint8 [256, 3].
+    """
+    picture = Image.fromarray(label.astype(np.uint8), mode="P")
+    picture.putpalette(palette.tobytes())
+    return picture
+
+
+def encode(picture: Image.Image, file_type: str = "PNG") -> bytes:
+    """Return the bytes of an image file of the type "PNG" (exact) or "JPEG" (smaller)."""
+    buffer = io.BytesIO()
+    # JPEG without chroma subsampling: thin red errors stay red.
+    options = {"quality": 88, "subsampling": 0} if file_type == "JPEG" else {"optimize": True}
+    picture.save(buffer, file_type, **options)
+    return buffer.getvalue()
+
+
+def data_uri(picture: Image.Image, file_type: str) -> str:
+    """Return a picture as the `data:` address that an HTML page can hold."""
+    encoded = base64.b64encode(encode(picture, file_type)).decode("ascii")
+    return f"data:image/{file_type.lower()};base64,{encoded}"

@@ -1,0 +1,40 @@
+"""A tiny model and sources in memory, so that these tests need no other room."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+
+NUM_CLASSES = 5
+MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
+
+#: Each trace of TinyModel adds the shape of its images: what was compiled.
+traced_shapes: list[tuple[int, ...]] = []
+
+
+class TinyModel(nn.Module):
+    """Two convolutions: enough to see neighbours, and so the padding."""
+
+    num_classes: int = NUM_CLASSES
+
+    @nn.compact
+    def __call__(self, images, *, train: bool = False):
+        traced_shapes.append(images.shape)
+        features = nn.relu(nn.Conv(8, (3, 3), name="features")(images))
+        return nn.Conv(self.num_classes, (3, 3), name="classifier")(features)
+
+
+def tiny_variables(seed: int = 0):
+    return TinyModel().init(jax.random.key(seed), jnp.zeros((1, 32, 32, 3)))
+
+
+def random_source(sizes, *, num_classes: int = NUM_CLASSES, void: float = 0.1, seed: int = 0):
+    """Return one sample of noise for each (height, width)."""
+    rng = np.random.default_rng(seed)
+    samples = []
+    for number, (height, width) in enumerate(sizes):
+        label = rng.integers(0, num_classes, (height, width)).astype(np.uint8)
+        label[rng.random((height, width)) < void] = 255
+        image = rng.integers(0, 256, (height, width, 3)).astype(np.uint8)
+        samples.append({"image": image, "label": label, "id": f"sample_{number:02d}"})
+    return samples

@@ -1,0 +1,125 @@
+import jax
+import numpy as np
+import pytest
+from evaluation.fakes import (
+    MEAN,
+    NUM_CLASSES,
+    STD,
+    TinyModel,
+    random_source,
+    tiny_variables,
+    traced_shapes,
+)
+from sklearn.metrics import confusion_matrix as sklearn_confusion_matrix
+
+from gcn_jax.errors import UserError
+from gcn_jax.evaluation import evaluate
+from gcn_jax.mesh import data_mesh
+
+#: Eleven images of odd sizes in three buckets, so that the last batches are short.
+SIZES = [(17, 31), (40, 60), (33, 64), (65, 33), (31, 1), (64, 64), (20, 30), (50, 40)]
+SIZES += [(1, 1), (96, 64), (32, 32)]
+SETTINGS = {"num_classes": NUM_CLASSES, "mean": MEAN, "std": STD}
+
+
+def matrices_one_at_a_time(model, variables, source):
+    """Return each image's confusion matrix: unbatched, unjitted, counted by scikit-learn."""
+    bucket = {size: -(-size // 32) * 32 for size in range(1, 129)}
+    mean, std = np.float32(MEAN), np.float32(STD)
+    matrices = []
+    for sample in source:
+        height, width = sample["label"].shape
+        padded = np.full((1, bucket[height], bucket[width], 3), [124, 116, 104])
+        padded[0, :height, :width] = sample["image"]
+        logits = model.apply(variables, (padded.astype(np.float32) - mean) / std)
+        prediction = np.asarray(logits[0]).argmax(-1)[:height, :width]
+        valid = sample["label"] != 255
+        matrices.append(
+            sklearn_confusion_matrix(
+                sample["label"][valid], prediction[valid], labels=range(NUM_CLASSES)
+            )
+        )
+    return matrices
+
+
+@pytest.mark.parametrize(("num_devices", "batch_size"), [(1, 4), (8, 8)])
+def test_equals_an_independent_computation_for_each_image(num_devices, batch_size):
+    model, variables = TinyModel(), tiny_variables()
+    source = random_source(SIZES)
+    mesh = data_mesh(jax.devices()[:num_devices])
+
+    result = evaluate(model, variables, source, batch_size=batch_size, mesh=mesh, **SETTINGS)
+
+    matrices = matrices_one_at_a_time(model, variables, source)
+    np.testing.assert_array_equal(result.scores.confusion_matrix, sum(matrices))
+    assert result.scores.confusion_matrix.dtype == np.int64
+    assert result.num_images == len(SIZES)
+    assert [image.id for image in result.images] == [sample["id"] for sample in source]
+    assert result.num_compiled_shapes == 3
+    for image, matrix in zip(result.images, matrices, strict=True):
+        accuracy = np.trace(matrix) / matrix.sum() if matrix.sum() else np.nan
+        np.testing.assert_allclose(image.pixel_accuracy, accuracy, rtol=1e-12)
+
+
+def test_images_own_miou_leaves_absent_classes_out():
+    source = random_source([(16, 16)], num_classes=2, void=0)
+    result = evaluate(TinyModel(), tiny_variables(), source, batch_size=8, **SETTINGS)
+    iou = result.scores.per_class_iou
+    assert result.images[0].miou == pytest.approx(np.nanmean(iou))
+
+
+def test_new_variables_and_an_equal_model_compile_nothing():
+    source = random_source([(20, 20), (40, 40)])
+    first = evaluate(TinyModel(), tiny_variables(0), source, batch_size=8, **SETTINGS)
+    traced = len(traced_shapes)
+    second = evaluate(TinyModel(), tiny_variables(1), source, batch_size=8, **SETTINGS)
+    # init of the second variables traces once, outside of evaluate, with a batch of one.
+    assert [shape for shape in traced_shapes[traced:] if shape[0] == 8] == []
+    assert (first.scores.confusion_matrix != second.scores.confusion_matrix).any()
+
+
+def test_batch_size_is_rounded_up_to_the_devices():
+    source = random_source([(20, 20)] * 3)
+    result = evaluate(TinyModel(), tiny_variables(), source, batch_size=3, **SETTINGS)
+    assert result.num_images == 3
+
+
+def test_progress_counts_images():
+    calls = []
+    source = random_source([(20, 20)] * 10)
+    evaluate(
+        TinyModel(),
+        tiny_variables(),
+        source,
+        batch_size=8,
+        progress=lambda done, total: calls.append((done, total)),
+        **SETTINGS,
+    )
+    assert calls == [(8, 10), (10, 10)]
+
+
+def test_void_image_counts_nowhere():
+    source = random_source([(20, 20)] * 2)
+    source[1]["label"][:] = 255
+    result = evaluate(TinyModel(), tiny_variables(), source, batch_size=8, **SETTINGS)
+    assert result.scores.confusion_matrix.sum() == (source[0]["label"] != 255).sum()
+    assert np.isnan([result.images[1].miou, result.images[1].pixel_accuracy]).all()
+
+
+def broken(**changes):
+    sample = random_source([(20, 30)])[0] | changes
+    return [{name: value for name, value in sample.items() if value is not None}]
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ([], "the source has no images"),
+        (broken(label=None), "'sample_00' has no label"),
+        (broken(label=np.zeros((30, 20), np.uint8)), "30 x 20 pixels, but its label is 20 x 30"),
+        (broken(label=np.full((20, 30), 5, np.uint8)), "'sample_00': 600 of 600 .*found 5"),
+    ],
+)
+def test_mistakes_of_the_user_are_named(source, message):
+    with pytest.raises(UserError, match=message):
+        evaluate(TinyModel(), tiny_variables(), source, batch_size=8, **SETTINGS)

@@ -1,0 +1,102 @@
+import json
+
+import jax
+import numpy as np
+import pytest
+from sklearn.metrics import confusion_matrix as sklearn_confusion_matrix
+
+from gcn_jax import IGNORE_LABEL
+from gcn_jax.errors import UserError
+from gcn_jax.evaluation.metrics import Scores, check_labels, confusion_matrix
+
+count = jax.jit(confusion_matrix, static_argnums=2)
+
+
+@pytest.mark.parametrize("num_classes", [2, 21, 150])
+def test_equals_scikit_learn_where_not_void(num_classes):
+    rng = np.random.default_rng(num_classes)
+    labels = rng.integers(0, num_classes, (3, 40, 50)).astype(np.uint8)
+    labels[rng.random(labels.shape) < 0.2] = IGNORE_LABEL
+    predictions = rng.integers(0, num_classes, labels.shape).astype(np.int32)
+
+    matrix = count(labels, predictions, num_classes)
+
+    valid = labels != IGNORE_LABEL
+    expected = sklearn_confusion_matrix(
+        labels[valid], predictions[valid], labels=range(num_classes)
+    )
+    assert matrix.dtype == np.int32
+    np.testing.assert_array_equal(matrix, expected)
+
+
+def test_rows_are_truth_and_columns_prediction():
+    labels = np.array([[0, 0, 1, 255]], np.uint8)
+    predictions = np.array([[0, 1, 1, 0]])
+    np.testing.assert_array_equal(confusion_matrix(labels, predictions, 2), [[1, 1], [0, 1]])
+
+
+def test_matrices_of_parts_add_up():
+    rng = np.random.default_rng(0)
+    labels = rng.choice(np.array([0, 1, 2, 3, 255], np.uint8), (4, 8, 8))
+    predictions = rng.integers(0, 4, labels.shape)
+    parts = [count(labels[i], predictions[i], 4) for i in range(4)]
+    np.testing.assert_array_equal(sum(parts), confusion_matrix(labels, predictions, 4))
+
+
+def test_out_of_range_labels_raise_on_the_host_and_are_not_counted_as_a_class():
+    labels = np.array([[0, 1, 2, 200, 255]], np.uint8)
+    matrix = confusion_matrix(labels, np.zeros((1, 5), np.int32), 2)
+    np.testing.assert_array_equal(matrix, [[1, 0], [1, 0]])
+    with pytest.raises(UserError, match=r"label of a\.png: 2 of 5 pixels .*\(found 2, 200\)"):
+        check_labels(labels, 2, "label of a.png")
+    check_labels(labels, 201, "label of a.png")
+
+
+def test_scores_of_a_two_by_two_matrix_by_hand():
+    scores = Scores(np.array([[3, 1], [2, 4]]))
+    # IoU: 3 / (3 + 1 + 2) and 4 / (4 + 1 + 2).
+    np.testing.assert_allclose(scores.per_class_iou, [1 / 2, 4 / 7])
+    assert scores.miou == pytest.approx((1 / 2 + 4 / 7) / 2)
+    assert scores.pixel_accuracy == pytest.approx(7 / 10)
+    assert scores.mean_accuracy == pytest.approx((3 / 4 + 4 / 6) / 2)
+
+
+def test_class_absent_from_truth_and_prediction_is_left_out():
+    # Class 1 is nowhere; class 3 is only predicted, which is an error that counts.
+    scores = Scores([[4, 0, 0, 0], [0, 0, 0, 0], [0, 0, 1, 1], [0, 0, 0, 0]])
+    np.testing.assert_array_equal(scores.per_class_iou, [1.0, np.nan, 0.5, 0.0])
+    assert scores.miou == pytest.approx((1.0 + 0.5 + 0.0) / 3)
+    assert scores.mean_accuracy == pytest.approx((1.0 + 0.5) / 2)
+
+
+def test_scores_of_nothing_are_nan_and_null_in_json():
+    scores = Scores(np.zeros((2, 2), np.int64))
+    assert np.isnan([scores.miou, scores.pixel_accuracy, scores.mean_accuracy]).all()
+    assert scores.to_json(["a", "b"]) == {
+        "miou": None,
+        "pixel_accuracy": None,
+        "mean_accuracy": None,
+        "per_class_iou": {"a": None, "b": None},
+        "confusion_matrix": [[0, 0], [0, 0]],
+    }
+
+
+def test_json_round_trip_holds_the_scores():
+    values = Scores([[3, 1], [0, 0]]).to_json(["road", "car"])
+    assert json.loads(json.dumps(values)) == {
+        "miou": 0.375,
+        "pixel_accuracy": 0.75,
+        "mean_accuracy": 0.75,
+        "per_class_iou": {"road": 0.75, "car": 0.0},
+        "confusion_matrix": [[3, 1], [0, 0]],
+    }
+
+
+def test_sums_above_2_to_31_are_exact():
+    batch = np.array([[2**30, 1], [0, 2**30]], np.int32)
+    total = sum((batch.astype(np.int64) for _ in range(8)), np.zeros((2, 2), np.int64))
+    scores = Scores(total)
+    assert scores.confusion_matrix[0, 0] == 2**33
+    assert scores.pixel_accuracy == pytest.approx(2**34 / (2**34 + 8), abs=1e-15)
+    # A matrix that comes in 32 bits is summed in 64.
+    assert Scores(np.full((2, 2), 2**31 - 1, np.int32)).pixel_accuracy == 0.5
