@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from gcn_jax.errors import UserError
+
 
 def write(path: str | Path, content: str | bytes) -> None:
     """Write a file under a temporary name beside it, then rename: no reader sees half of it.
@@ -10,12 +12,16 @@ def write(path: str | Path, content: str | bytes) -> None:
     Args:
         path: The file; folders that are missing are made.
         content: Text (written as UTF-8) or bytes.
+
+    Raises:
+        UserError: The file cannot be written there.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
         temporary.replace(path)
-    finally:
+    except OSError as error:
         temporary.unlink(missing_ok=True)
+        raise UserError(f"{path} cannot be written: {error.strerror}") from error

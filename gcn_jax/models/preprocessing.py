@@ -1,12 +1,24 @@
-"""From the bytes of an image to what a network is fed."""
+"""From the bytes of an image to what a network is fed.
+
+XLA compiles a function for every new shape, and photographs come in hundreds of sizes. So images
+are padded, at the bottom and the right with the mean colour, to one of a few sizes, the buckets.
+"""
+
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 #: Mean and standard deviation of ImageNet's images, (red, green, blue) in 0..255: the constants of
 #: torchvision's models, times 255.
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
 IMAGENET_STD = (58.395, 57.12, 57.375)
+
+#: Smallest bucket, and what all of them are multiples of.
+BUCKET_MULTIPLE = 32
+#: Buckets between one power of two and the next.
+BUCKETS_PER_OCTAVE = 4
 
 
 def normalize(images: jax.Array, mean: jax.Array, std: jax.Array) -> jax.Array:
@@ -23,3 +35,39 @@ def normalize(images: jax.Array, mean: jax.Array, std: jax.Array) -> jax.Array:
     shape = (1,) * (images.ndim - 1) + (3,)
     mean, std = jnp.reshape(jnp.asarray(mean), shape), jnp.reshape(jnp.asarray(std), shape)
     return (images.astype(jnp.float32) - mean) / std
+
+
+def bucket(size: int) -> int:
+    """Round a height or a width up to a size that is worth compiling for.
+
+    Four sizes an octave, multiples of 32: 32, 64, ..., 256, 320, 384, 448, 512, 640, 768, ... Above
+    128 pixels less than a quarter is padded.
+
+    >>> [bucket(size) for size in (180, 360, 375, 480, 500, 512)]
+    [192, 384, 384, 512, 512, 512]
+    """
+    octave = 2 ** (size - 1).bit_length() // 2  # the power of two below `size`
+    step = max(octave // BUCKETS_PER_OCTAVE, BUCKET_MULTIPLE)
+    return -(-size // step) * step
+
+
+def mean_color(mean: Sequence[float]) -> np.ndarray:
+    """Return the colour that normalisation takes to zero within half a grey level, uint8 [3]."""
+    return np.rint(np.asarray(mean)).astype(np.uint8)
+
+
+def pad_to_bucket(image: np.ndarray, mean: Sequence[float]) -> np.ndarray:
+    """Pad an image at the bottom and the right to its bucket.
+
+    Args:
+        image: uint8 `[H, W, 3]`.
+        mean: What normalisation subtracts, RGB in 0..255.
+
+    Returns:
+        uint8 `[bucket(H), bucket(W), 3]`.
+    """
+    height, width = image.shape[:2]
+    padded = np.empty((bucket(height), bucket(width), 3), np.uint8)
+    padded[...] = mean_color(mean)
+    padded[:height, :width] = image
+    return padded

@@ -19,7 +19,7 @@ from flax import linen as nn
 
 from gcn_jax import atomic
 from gcn_jax.errors import UserError
-from gcn_jax.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD, normalize
+from gcn_jax.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD, normalize, pad_to_bucket
 from gcn_jax.models.registry import create_model
 
 _T = TypeVar("_T")
@@ -130,7 +130,7 @@ def from_pretrained(
 def predict(model: nn.Module, variables: dict[str, Any], image: np.ndarray) -> np.ndarray:
     """Segment one image, as it is in the file: nothing to normalise or resize.
 
-    A new size of image compiles anew.
+    The image is padded to one of a few sizes, so that few sizes compile anew.
 
     Args:
         model: A model of this package.
@@ -149,7 +149,8 @@ def predict(model: nn.Module, variables: dict[str, Any], image: np.ndarray) -> n
         raise UserError(f"the image is {image.dtype} {image.shape}; it must be uint8 [H, W, 3] RGB")
     default = {"mean": jnp.asarray(IMAGENET_MEAN), "std": jnp.asarray(IMAGENET_STD)}
     variables = {"preprocessing": default, **variables}
-    return np.asarray(_predict(model, variables, image))
+    padded = pad_to_bucket(image, variables["preprocessing"]["mean"])
+    return np.asarray(_predict(model, variables, padded))[: image.shape[0], : image.shape[1]]
 
 
 @functools.partial(jax.jit, static_argnames="model")

@@ -1,0 +1,29 @@
+"""Data sets of images and labels: prepared by TFDS without TensorFlow, streamed by Grain."""
+
+from gcn_jax import IGNORE_LABEL
+from gcn_jax.data.classes import ClassTable, class_colors, voc_palette
+from gcn_jax.data.pipeline import training_batches
+from gcn_jax.data.sources import (
+    BUILDERS,
+    Source,
+    make_builder,
+    open_split,
+    open_training_source,
+    prepare,
+)
+from gcn_jax.data.transforms import Augment
+
+__all__ = [
+    "BUILDERS",
+    "IGNORE_LABEL",
+    "Augment",
+    "ClassTable",
+    "Source",
+    "class_colors",
+    "make_builder",
+    "open_split",
+    "open_training_source",
+    "prepare",
+    "training_batches",
+    "voc_palette",
+]

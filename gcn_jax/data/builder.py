@@ -1,0 +1,104 @@
+"""What the TFDS builders share: one set of features, checked pairs, ArrayRecord, no TensorFlow."""
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from gcn_jax import IGNORE_LABEL
+from gcn_jax.data import files
+from gcn_jax.data.classes import ClassTable
+from gcn_jax.errors import UserError
+
+#: One example before it is read: its id, its image file and its mask file.
+Pair = tuple[str, Path, Path]
+
+
+class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    """A data set of images and masks, prepared without TensorFlow.
+
+    A subclass has a class table (`classes`), its splits (`_split_generators`), and builds itself
+    from the `data` section of a config (`from_options`). Examples are `{"id": text, "image":
+    encoded bytes, "label": PNG of class indices}`, in the order in which the subclass lists them.
+    Preparation checks every pair; an error leaves nothing on disk that looks complete.
+    """
+
+    VERSION = tfds.core.Version("1.0.0")
+
+    def __init__(self, data_dir: str | None = None, **kwargs):
+        super().__init__(data_dir=data_dir, file_format="array_record", **kwargs)
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any]) -> "SegmentationBuilder":
+        """Build from `config.data`: here from `data_dir`, where prepared data sets are kept."""
+        return cls(data_dir=options.get("data_dir"))
+
+    @property
+    def classes(self) -> ClassTable:
+        """Names and colours of the classes."""
+        raise NotImplementedError
+
+    @property
+    def download(self) -> str | None:
+        """What preparation would have to download, in words; None where it downloads nothing."""
+        return None
+
+    @property
+    def is_prepared(self) -> bool:
+        """Whether preparation has ended well, now or in an earlier run."""
+        return (Path(self.data_path) / "dataset_info.json").exists()
+
+    def _extra_features(self) -> dict[str, tfds.features.FeatureConnector]:
+        return {}
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        names = list(self.classes.names)
+        return tfds.core.DatasetInfo(
+            builder=self,
+            disable_shuffling=True,
+            features=tfds.features.FeaturesDict(
+                {
+                    "id": tfds.features.Text(),
+                    "image": tfds.features.Image(shape=(None, None, 3)),
+                    "label": tfds.features.LabeledImage(shape=(None, None, 1), labels=names),
+                    **self._extra_features(),
+                }
+            ),
+        )
+
+    def _read_label(self, path: Path) -> np.ndarray:
+        """Read one mask as labels of the class table, uint8 `[H, W]`."""
+        return files.read_mask(path)
+
+    def _generate_examples(self, pairs: Sequence[Pair], split: str) -> Iterator:
+        """Yield one checked example for each pair."""
+        if not pairs:
+            raise UserError(f"{self.name}: the split {split!r} is empty")
+        num_classes = len(self.classes.names)
+        seen = np.zeros(256, bool)
+        for key, image_path, mask_path in pairs:
+            label = self._read_label(mask_path)
+            files.check_pair(files.read_image(image_path), label, num_classes, str(mask_path))
+            seen[np.unique(label)] = True
+            yield (
+                key,
+                {
+                    "id": key,
+                    "image": io.BytesIO(image_path.read_bytes()),
+                    "label": files.encode_png(label),
+                },
+            )
+        _check_seen(np.flatnonzero(seen), mask_path.parent)
+
+
+def _check_seen(values: np.ndarray, folder: Path) -> None:
+    """Refuse a split whose masks teach nothing."""
+    if (values != IGNORE_LABEL).sum() < 2:
+        raise UserError(
+            f"{folder}: all masks together hold only the values {values.tolist()}, where "
+            f"{IGNORE_LABEL} is void; a mask needs two classes or more, foreground saved as the "
+            "number of its class (1, 2, ...)"
+        )

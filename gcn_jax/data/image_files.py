@@ -1,0 +1,87 @@
+"""Image files that a user names: which they are, read one at a time, and what to call results."""
+
+import itertools
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from gcn_jax.data.files import IMAGE_SUFFIXES, read_image
+from gcn_jax.errors import UserError
+
+
+class ImageFiles:
+    """Files as a source for `gcn_jax.evaluation.inference`: nothing is read before its turn.
+
+    Attributes:
+        paths: The files.
+    """
+
+    def __init__(self, paths: Sequence[Path]):
+        self.paths = tuple(paths)
+
+    def __len__(self) -> int:
+        """The number of files."""
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """Read one file: {"image": uint8 [H, W, 3] RGB, "id": its path}."""
+        return {"image": read_image(self.paths[index]), "id": str(self.paths[index])}
+
+
+def find_images(paths: Iterable[str | Path]) -> list[Path]:
+    """List the image files among files and folders.
+
+    Args:
+        paths: Files, taken as they are, and folders, whose images (by suffix) are taken in the
+            order of their names; folders in them are not entered.
+
+    Returns:
+        The files, each once.
+
+    Raises:
+        UserError: A path does not exist, or a folder has no images.
+    """
+    found: dict[Path, Path] = {}
+    for path in map(Path, paths):
+        if not path.exists():
+            raise UserError(f"{path}: no such file or folder")
+        files = [path]
+        if path.is_dir():
+            files = sorted(file for file in path.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES)
+            if not files:
+                raise UserError(f"{path} has no images ({', '.join(IMAGE_SUFFIXES)})")
+        for file in files:
+            found.setdefault(file.resolve(), file)
+    return list(found.values())
+
+
+def output_names(paths: Sequence[Path]) -> list[str]:
+    """Give each file a name for its results, which no other file's results have.
+
+    The name is the stem of the file. Where files share it, those of several folders get their
+    folder too, and those of one folder their suffix: `in/a.jpg`, `in/a.png` and `b/a.jpg` become
+    `in_a_jpg`, `in_a_png` and `b_a`. A number settles what is left. What is compared includes
+    `<name>_overlay`, and upper case counts as lower case.
+
+    Args:
+        paths: Different files.
+    """
+    taken: set[str] = set()
+    names = []
+    for path in paths:
+        twins = [other for other in paths if other.stem.lower() == path.stem.lower()]
+        folders = [other.resolve().parent for other in twins]
+        name = path.stem
+        if len(set(folders)) > 1:
+            name = f"{path.resolve().parent.name}_{name}"
+        if folders.count(path.resolve().parent) > 1:
+            name = f"{name}_{path.suffix.lstrip('.')}"
+        numbered = (f"{name}_{number}" for number in itertools.count(2))
+        name = next(n for n in itertools.chain([name], numbered) if not _results(n) & taken)
+        taken |= _results(name)
+        names.append(name)
+    return names
+
+
+def _results(name: str) -> set[str]:
+    return {name.lower(), f"{name}_overlay".lower()}

@@ -1,0 +1,65 @@
+"""The stream of training batches: shuffled, augmented, sharded by process, resumable."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import grain
+import numpy as np
+
+from gcn_jax.data.transforms import Augment
+from gcn_jax.errors import UserError
+
+
+class _DropId(grain.transforms.Map):
+    """Keep what goes to the device."""
+
+    def map(self, element: dict[str, Any]) -> dict[str, np.ndarray]:
+        return {"image": element["image"], "label": element["label"]}
+
+
+def training_batches(
+    source: Sequence[dict[str, Any]],
+    augment: Augment,
+    *,
+    batch_size: int,
+    seed: int,
+    num_threads: int = 4,
+    process_index: int = 0,
+    process_count: int = 1,
+) -> grain.DatasetIterator:
+    """Make an endless iterator over training batches.
+
+    Each pass over the source is shuffled anew. Which example stands at a position of the stream,
+    and how it is augmented, depends on the seed and the position alone: not on the number of
+    threads or processes, nor on where the iterator was stopped and resumed. `get_state()` and
+    `set_state()` read and set the position.
+
+    Args:
+        source: Examples `{"image": uint8 [H, W, 3], "label": uint8 [H, W]}` of any sizes.
+        augment: The transform that gives all of them one size.
+        batch_size: Examples in a batch over all processes.
+        seed: The seed of order and augmentation.
+        num_threads: How many threads read and augment; 0 for none.
+        process_index: Which process this is; it gets every `process_count`-th example.
+        process_count: How many processes share the stream.
+
+    Returns:
+        An iterator over `{"image": uint8 [N, H, W, 3], "label": uint8 [N, H, W]}` with
+        `N = batch_size / process_count`.
+
+    Raises:
+        UserError: The batch does not divide among the processes.
+    """
+    if batch_size % process_count:
+        raise UserError(f"batch_size {batch_size} does not divide among {process_count} processes")
+    examples = (
+        grain.MapDataset.source(source)
+        .seed(seed)
+        .shuffle()
+        .repeat()
+        .map(_DropId())
+        .random_map(augment)
+    )
+    local = examples[process_index::process_count].batch(batch_size // process_count)
+    options = grain.ReadOptions(num_threads=num_threads, prefetch_buffer_size=2 * num_threads)
+    return iter(local.to_iter_dataset(options))

@@ -1,0 +1,136 @@
+"""From a name such as "camvid:val" to examples that can be read by their index."""
+
+import io
+import operator
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow_datasets as tfds
+from PIL import Image
+
+from gcn_jax.data import files
+from gcn_jax.data.builder import SegmentationBuilder
+from gcn_jax.data.camvid import Camvid
+from gcn_jax.data.folder import Folder
+from gcn_jax.data.shapes_builder import Shapes
+from gcn_jax.errors import UserError, check_choice
+
+#: Every data set that a config can name.
+BUILDERS: dict[str, type[SegmentationBuilder]] = {
+    "shapes": Shapes,
+    "camvid": Camvid,
+    "folder": Folder,
+}
+
+_ENCODED = tfds.decode.SkipDecoding()
+
+
+class Source:
+    """One split of a prepared data set, read by index (thread-safe).
+
+    Attributes:
+        name: What was asked for, such as `"camvid:val"`.
+        class_names: The names of labels 0..C-1.
+        palette: uint8 `[256, 3]`, the colour of each label; row 255 is void's.
+    """
+
+    def __init__(self, builder: SegmentationBuilder, split: str, extra: Sequence[str] = ()):
+        self.name = f"{builder.name}:{split}"
+        self.class_names = builder.classes.names
+        self.palette = builder.classes.palette
+        self._extra = tuple(extra)
+        encoded = dict.fromkeys(("image", "label", *extra), _ENCODED)
+        self._records = builder.as_data_source(split, decoders=encoded)
+
+    def __len__(self) -> int:
+        """The number of examples."""
+        return len(self._records)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """Read one example.
+
+        Returns:
+            `{"image": uint8 [H, W, 3] RGB, "label": uint8 [H, W], "id": str}` and the extra
+            features that were asked for, uint8 `[H, W]`.
+        """
+        index = operator.index(index)
+        if not 0 <= index < len(self):
+            raise IndexError(f"{self.name} has {len(self)} examples; there is no number {index}")
+        record = self._records[index]
+        example = {"image": files.read_image(io.BytesIO(record["image"]), self.name)}
+        for key in ("label", *self._extra):
+            example[key] = np.asarray(Image.open(io.BytesIO(record[key])))
+        example["id"] = record["id"].decode()
+        return example
+
+
+def make_builder(name: str, options: Mapping[str, Any]) -> SegmentationBuilder:
+    """Make the builder of a data set.
+
+    Args:
+        name: A key of `BUILDERS`.
+        options: The `data` section of a config: `data_dir`, where prepared data sets are kept
+            (None: TFDS's own folder), and `manual_dir`, a folder of the user's.
+
+    Raises:
+        UserError: There is no such data set.
+    """
+    check_choice("data set", name, BUILDERS)
+    return BUILDERS[name].from_options(options)
+
+
+def open_training_source(specs: Sequence[str], options: Mapping[str, Any]) -> Source:
+    """Open what a config trains on: `config.data.train`.
+
+    Args:
+        specs: One `"name:split"`, in a tuple.
+        options: The `data` section of a config; see `make_builder`.
+
+    Raises:
+        UserError: See `open_split`; mixtures of several data sets are not available yet.
+    """
+    names = [spec.partition(":")[0] for spec in specs]
+    missing = [f"data set {name}" for name in names if name not in BUILDERS]
+    if len(specs) > 1:
+        missing.append("mixtures of several data sets")
+    if missing:
+        raise UserError(
+            f"data.train is {', '.join(specs)}, but this version does not have yet: "
+            f"{', '.join(missing)}; it trains on one of {', '.join(sorted(BUILDERS))}"
+        )
+    return open_split(specs[0], options)
+
+
+def open_split(spec: str, options: Mapping[str, Any], extra: Sequence[str] = ()) -> Source:
+    """Open one split of a data set, and prepare it first where that needs no download.
+
+    Args:
+        spec: `"name:split"`, such as `"shapes:train"`.
+        options: The `data` section of a config; see `make_builder`.
+        extra: Features to read beyond image, label and id, such as `("cue_distance",)`.
+
+    Raises:
+        UserError: The data set or the split is unknown, the data set would have to be downloaded
+            first, or one of its files is at fault.
+    """
+    name, _, split = spec.partition(":")
+    if not split:
+        raise UserError(f"{spec!r} names no split; write it as {name}:train or {name}:val")
+    builder = make_builder(name, options)
+    if not builder.is_prepared and builder.download:
+        raise UserError(
+            f"{name} is not prepared; run `python -m gcn_jax.data prepare {name}` (it downloads "
+            f"{builder.download}), or name a folder with --config.data.manual_dir"
+        )
+    prepare(builder)
+    if split not in builder.info.splits:
+        raise UserError(f"{name} has no split {split!r}; it has {', '.join(builder.info.splits)}")
+    return Source(builder, split, extra)
+
+
+def prepare(builder: SegmentationBuilder) -> None:
+    """Prepare a data set unless that is done: download, check every file, write ArrayRecords."""
+    if not builder.is_prepared:
+        print(f"Preparing {builder.name} in {builder.data_path}", flush=True)
+        builder.download_and_prepare()

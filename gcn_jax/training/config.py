@@ -1,0 +1,115 @@
+"""Every setting of a training run, with its default; files in `configs/` change some of them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict, config_dict
+
+from gcn_jax.errors import UserError
+from gcn_jax.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
+
+#: What may differ between a run and its continuation; a change of anything else is another run.
+_MAY_CHANGE = (
+    "num_devices",
+    "num_steps",
+    "log_every",
+    "eval_every",
+    "eval_batch_size",
+    "checkpoint_every",
+    "data.data_dir",
+    "data.manual_dir",
+    "data.num_threads",
+)
+
+
+def default_config() -> ConfigDict:
+    """Return the settings that `train.py` knows.
+
+    A config file calls this, changes what it wants and returns it. On the command line every field
+    can be set too: `--config.optimizer.learning_rate=0.02`.
+    """
+    config = ConfigDict()
+    config.seed = 0
+    # Devices to train on; 0 for all there are.
+    config.num_devices = 0
+
+    # Arguments of gcn_jax.models.create_model; num_classes comes from the data.
+    config.model = ConfigDict()
+    config.model.name = "gcn_resnet50"
+    config.model.kernel_size = 15
+    config.model.boundary_refinement = True
+    config.model.upsampling = "deconv"
+    config.model.frozen_batch_norm = False
+    config.model.dtype = "float32"
+
+    config.data = ConfigDict()
+    config.data.train = ("shapes:train",)  # data set and split
+    config.data.val = "shapes:val"
+    config.data.data_dir = config_dict.placeholder(str)  # prepared data; None: TFDS's own folder
+    config.data.manual_dir = config_dict.placeholder(str)  # a folder of yours that has the data
+    config.data.mean = IMAGENET_MEAN  # RGB in 0..255
+    config.data.std = IMAGENET_STD
+    config.data.num_threads = 4  # that read and augment
+
+    config.augment = ConfigDict()
+    config.augment.crop_size = (128, 128)  # height, width, in px
+    config.augment.flip = True
+    config.augment.scale = config_dict.placeholder(tuple)  # (lowest, highest) factor; None: off
+    config.augment.jitter = 0.0  # of brightness, contrast, saturation; 0: off
+
+    config.batch_size = 16  # images in a step, over all devices
+    config.num_steps = 1000
+
+    config.optimizer = ConfigDict()
+    config.optimizer.learning_rate = 0.01  # for the mean loss of a pixel
+    config.optimizer.momentum = 0.9
+    config.optimizer.weight_decay = 5e-4  # of kernels; not of batch-norm and biases
+    config.optimizer.schedule = "poly"  # constant, step or poly
+    config.optimizer.warmup_steps = 0  # linear, from 0
+    config.optimizer.poly_power = 0.9
+    config.optimizer.step_boundaries = ()  # steps after which the rate drops (schedule "step")
+    config.optimizer.step_factor = 0.1
+    config.optimizer.head_multiplier = 1.0  # learning rate of all layers but the backbone's
+    config.optimizer.clip_norm = 0.0  # scale a gradient down to this global norm; 0: off
+    config.optimizer.accumulate = 1  # parts of a batch that are computed one after the other
+    config.optimizer.ema_decay = 0.0  # moving average of the weights, for evaluation; 0: off
+
+    # In steps; the last step always counts.
+    config.log_every = 50
+    config.eval_every = 500
+    config.checkpoint_every = 500
+    config.eval_batch_size = 16
+    return config
+
+
+def check_same_run(config: ConfigDict, workdir: str | Path) -> None:
+    """Check that a workdir is new, or holds the run that a config describes.
+
+    Raises:
+        UserError: It holds another run; the message lists the settings that differ.
+    """
+    path = Path(workdir) / "config.json"
+    if not path.exists():
+        return
+    before, now = _flat(json.loads(path.read_text())), _flat(json.loads(config.to_json()))
+    differing = [
+        f"{key} is {now.get(key)}, was {before.get(key)}"
+        for key in sorted(before.keys() | now.keys())
+        if key not in _MAY_CHANGE and before.get(key) != now.get(key)
+    ]
+    if differing:
+        raise UserError(
+            f"{workdir} holds another run ({'; '.join(differing)}); name another --workdir, or "
+            "use the settings of that run to go on with it"
+        )
+
+
+def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    leaves = {}
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            leaves |= _flat(value, f"{prefix}{key}.")
+        else:
+            leaves[f"{prefix}{key}"] = value
+    return leaves

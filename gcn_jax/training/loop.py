@@ -1,0 +1,244 @@
+"""A training run, from a config to a workdir: its phases in their order."""
+
+import math
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+from ml_collections import ConfigDict
+
+from gcn_jax import atomic, data, evaluation, models
+from gcn_jax import mesh as mesh_lib
+from gcn_jax.errors import UserError
+from gcn_jax.models.pretrained import BEST_METRIC, ModelInfo, write_info
+from gcn_jax.training.checkpoints import Checkpoints
+from gcn_jax.training.config import check_same_run
+from gcn_jax.training.interruption import Interruption
+from gcn_jax.training.logs import MetricWriter, ProgressBar
+from gcn_jax.training.optimizer import make_optimizer, make_schedule
+from gcn_jax.training.state import TrainState, create_state
+from gcn_jax.training.step import make_train_step
+
+
+def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
+    """Train the network that a config describes, or go on with the run that a workdir holds.
+
+    Args:
+        config: The settings, from `default_config`.
+        workdir: Where everything about the run is kept: `config.json`, `model.json`,
+            `checkpoints/`, `metrics.jsonl` and TensorBoard events.
+
+    Returns:
+        The state after the last step.
+
+    Raises:
+        UserError: The config or the data are at fault, the workdir holds another run, or the loss
+            is not finite.
+        SystemExit: SIGINT or SIGTERM came; everything was saved, and the code is 128 + its number.
+    """
+    # ------------------------------------------------------------------------------- setup
+    workdir = Path(workdir)
+    check_same_run(config, workdir)
+    mesh = _make_mesh(config)
+    is_main = jax.process_index() == 0
+
+    # -------------------------------------------------------------------------------- data
+    train_source = data.open_training_source(config.data.train, config.data)
+    val_source = data.open_split(config.data.val, config.data)
+    if train_source.class_names != val_source.class_names:
+        raise UserError(f"{train_source.name} and {val_source.name} have different classes")
+    batches = data.training_batches(
+        train_source,
+        data.Augment(**config.augment, fill=config.data.mean),
+        batch_size=config.batch_size,
+        seed=config.seed,
+        num_threads=config.data.num_threads,
+        process_index=jax.process_index(),
+        process_count=jax.process_count(),
+    )
+
+    # ----------------------------------------------------------------- model and optimizer
+    num_classes = len(train_source.class_names)
+    model = models.create_model(**config.model, num_classes=num_classes)
+    schedule = make_schedule(config.optimizer, config.num_steps)
+    tx = make_optimizer(
+        config.optimizer, schedule, frozen_batch_norm=config.model.frozen_batch_norm
+    )
+
+    # ------------------------------------------------------------------ state, or restored
+    # 1. The newest readable checkpoint in the workdir.  2. A new state, made from the seed.
+    everywhere = mesh_lib.replicated(mesh)
+    init = jax.jit(
+        lambda rng: create_state(model, tx, rng, ema=config.optimizer.ema_decay > 0),
+        out_shardings=everywhere,
+    )
+    state = init(jax.random.key(config.seed))
+    checkpoints = Checkpoints(workdir)
+    restored = checkpoints.restore(state)
+    if restored is not None:
+        state, position = restored
+        batches.set_state(position)
+    first_step = int(state.step)
+    if is_main:
+        atomic.write(workdir / "config.json", config.to_json(indent=2))
+        write_info(workdir, _model_info(config, num_classes, train_source))
+    writer = MetricWriter(workdir, first_step) if is_main else None
+
+    # ----------------------------------------------------------------------------- compile
+    train_step = jax.jit(
+        make_train_step(
+            model,
+            tx,
+            mean=config.data.mean,
+            std=config.data.std,
+            seed=config.seed,
+            accumulate=config.optimizer.accumulate,
+            ema_decay=config.optimizer.ema_decay,
+        ),
+        donate_argnums=0,
+        out_shardings=everywhere,
+    )
+
+    # -------------------------------------------------------------------------------- loop
+    with Interruption() as interruption, ProgressBar(first_step, config.num_steps) as bar:
+        bar.say(_headline(config, workdir, first_step, state, train_source, val_source, mesh))
+        losses: list[jax.Array] = []
+        clock = time.monotonic()
+        for step in range(first_step + 1, config.num_steps + 1):
+            batch = next(batches)
+            state, metrics = train_step(state, _to_devices(batch, config, mesh))
+            losses.append(metrics["loss"])
+            bar.advance(step)
+            if step == first_step + 1:
+                state.step.block_until_ready()
+                bar.say(f"first step, compiled, after {time.monotonic() - clock:.0f} s")
+                clock = time.monotonic()
+
+            log, validate, save = (
+                step % every == 0 or step == config.num_steps
+                for every in (config.log_every, config.eval_every, config.checkpoint_every)
+            )
+            stop = _agreed(interruption.signal is not None, ask=log)
+            if not (log or validate or save or stop):
+                continue
+
+            # log
+            mean_loss = _mean_of_finite(losses, step, checkpoints)
+            rate = len(losses) * config.batch_size / (time.monotonic() - clock)
+            losses = []
+            scalars = {
+                "train/loss": mean_loss,
+                "train/images_per_second": rate,
+                "learning_rate": float(schedule(step - 1)),
+            }
+            bar.status(step, f"loss {mean_loss:.4f}  {rate:.1f} images/s")
+
+            # evaluate
+            scores = {}
+            if validate and not stop:
+                scores = _evaluate(model, state, val_source, config, mesh)
+                bar.say(f"step {step}: val mIoU {scores[BEST_METRIC]:.4f}")
+            if writer is not None:
+                writer.write(step, scalars | scores)
+
+            # checkpoint
+            if save or validate or stop:
+                checkpoints.save(step, state, batches.get_state(), scores or None)
+            if stop:
+                checkpoints.close()
+                bar.say(
+                    f"stopped by {interruption.signal.name} after step {step}, which is saved in "
+                    f"{workdir}; the same command goes on from there"
+                )
+                raise SystemExit(128 + interruption.signal)
+            clock = time.monotonic()
+
+    checkpoints.close()
+    if writer is not None:
+        writer.close()
+    return state
+
+
+def _make_mesh(config: ConfigDict) -> jax.sharding.Mesh:
+    devices = jax.devices()
+    count = config.num_devices or len(devices)
+    if not 1 <= count <= len(devices):
+        raise UserError(f"num_devices is {config.num_devices}; there are {len(devices)} devices")
+    parts = config.optimizer.accumulate
+    if parts < 1 or config.batch_size % (parts * count):
+        raise UserError(
+            f"batch_size {config.batch_size} does not divide into optimizer.accumulate={parts} "
+            f"parts over {count} devices; change one of them, or num_devices"
+        )
+    return mesh_lib.data_mesh(devices[:count])
+
+
+def _to_devices(
+    batch: dict[str, np.ndarray], config: ConfigDict, mesh: jax.sharding.Mesh
+) -> dict[str, jax.Array]:
+    """Split a batch over the mesh; its parts, where it has some, lie along a first axis."""
+    parts = config.optimizer.accumulate
+    if parts == 1:
+        return mesh_lib.shard_batch(batch, mesh)
+    batch = {name: array.reshape(parts, -1, *array.shape[1:]) for name, array in batch.items()}
+    return mesh_lib.shard_batch(batch, mesh, axis=1)
+
+
+def _model_info(config: ConfigDict, num_classes: int, source: data.Source) -> ModelInfo:
+    fields = config.model.to_dict() | {"num_classes": num_classes}
+    return ModelInfo(
+        name=fields.pop("name"),
+        fields=fields,
+        class_names=source.class_names,
+        palette=data.class_colors(source.palette, num_classes),
+        mean=tuple(config.data.mean),
+        std=tuple(config.data.std),
+    )
+
+
+def _headline(config, workdir, first_step, state, train_source, val_source, mesh) -> str:
+    parameters = sum(leaf.size for leaf in jax.tree.leaves(state.params))
+    device = mesh.devices.flat[0].device_kind
+    start = f"resuming {workdir} after step {first_step}" if first_step else f"training {workdir}"
+    return (
+        f"{start}: {config.model.name}, {parameters:,} parameters, {len(train_source)} images of "
+        f"{train_source.name}, {len(val_source)} of {val_source.name}, {mesh.size} x {device}"
+    )
+
+
+def _agreed(stop: bool, *, ask: bool) -> bool:
+    """Whether to stop; several hosts ask each other, at steps that all of them know."""
+    if jax.process_count() == 1:
+        return stop
+    return ask and bool(np.any(multihost_utils.process_allgather(np.asarray(stop))))
+
+
+def _mean_of_finite(losses: list[jax.Array], step: int, checkpoints: Checkpoints) -> float:
+    values = [float(loss) for loss in jax.device_get(losses)]
+    for bad_step, value in enumerate(values, start=step - len(values) + 1):
+        if not math.isfinite(value):
+            checkpoints.close()
+            last = checkpoints.latest_step
+            good = f"{checkpoints.folder / str(last)}" if last is not None else "none"
+            raise UserError(
+                f"the loss is {value} at step {bad_step}; the last good checkpoint: {good}. "
+                "Lower --config.optimizer.learning_rate, or add optimizer.warmup_steps"
+            )
+    return math.fsum(values) / len(values)
+
+
+def _evaluate(model, state: TrainState, source, config, mesh) -> dict[str, float]:
+    result = evaluation.evaluate(
+        model,
+        state.variables,
+        source,
+        num_classes=len(source.class_names),
+        mean=config.data.mean,
+        std=config.data.std,
+        batch_size=config.eval_batch_size,
+        mesh=mesh,
+    )
+    scores = result.scores
+    return {BEST_METRIC: scores.miou, "val/pixel_accuracy": scores.pixel_accuracy}

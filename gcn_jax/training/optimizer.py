@@ -1,0 +1,87 @@
+"""SGD with momentum, its schedules, and which parameters it treats differently."""
+
+from typing import Any
+
+import optax
+from flax import traverse_util
+from ml_collections import ConfigDict
+
+from gcn_jax.errors import check_choice
+
+#: The key of a network's parameters under which its backbone is.
+BACKBONE = "backbone"
+
+
+def make_schedule(config: ConfigDict, num_steps: int) -> optax.Schedule:
+    """Make the learning rate as a function of the step.
+
+    Args:
+        config: `config.optimizer`. "constant"; "step": times `step_factor` after each of
+            `step_boundaries`; "poly": times `(1 - step / num_steps) ** poly_power` (DeepLab-v2).
+            Each rises linearly from 0 over the first `warmup_steps`.
+        num_steps: The length of the run.
+
+    Raises:
+        UserError: The schedule is unknown.
+    """
+    check_choice("optimizer.schedule", config.schedule, ("constant", "step", "poly"))
+    rate, warmup = config.learning_rate, config.warmup_steps
+    if config.schedule == "constant":
+        schedule = optax.constant_schedule(rate)
+    elif config.schedule == "step":
+        drops = dict.fromkeys(config.step_boundaries, config.step_factor)
+        schedule = optax.piecewise_constant_schedule(rate, drops)
+    else:
+        schedule = optax.polynomial_schedule(rate, 0.0, config.poly_power, num_steps)
+    if not warmup:
+        return schedule
+    rise = optax.linear_schedule(0.0, 1.0, warmup)
+    return lambda step: rise(step) * schedule(step)
+
+
+def make_optimizer(
+    config: ConfigDict, schedule: optax.Schedule, *, frozen_batch_norm: bool
+) -> optax.GradientTransformation:
+    """Make SGD with momentum: `v = momentum * v + (g + decay * w)`, `w = w - rate * v`.
+
+    Weight decay is for kernels only, not for biases and batch-norm. `head_multiplier` scales the
+    rate of every layer outside the backbone; `clip_norm` bounds the gradient `g` of the loss. With frozen batch-norm its scales and biases stay.
+
+    Args:
+        config: `config.optimizer`.
+        schedule: The learning rate, from `make_schedule`.
+        frozen_batch_norm: `config.model.frozen_batch_norm`.
+
+    Returns:
+        An optax gradient transformation over the parameters of a network.
+    """
+    steps = [optax.clip_by_global_norm(config.clip_norm)] if config.clip_norm else []
+    steps += [
+        optax.add_decayed_weights(config.weight_decay, mask=_kernels),
+        optax.trace(config.momentum),
+    ]
+    if config.head_multiplier != 1.0:
+        steps.append(optax.masked(optax.scale(config.head_multiplier), _outside_backbone))
+    if frozen_batch_norm:
+        steps.append(optax.masked(optax.set_to_zero(), _batch_norms))
+    steps.append(optax.scale_by_learning_rate(schedule))
+    return optax.chain(*steps)
+
+
+def _kernels(params: Any) -> Any:
+    return _mark(params, lambda path, _: path[-1] == "kernel")
+
+
+def _outside_backbone(params: Any) -> Any:
+    return _mark(params, lambda path, _: path[0] != BACKBONE)
+
+
+def _batch_norms(params: Any) -> Any:
+    # A layer with a scale is a batch-norm; its bias counts too.
+    return _mark(params, lambda path, paths: (*path[:-1], "scale") in paths)
+
+
+def _mark(params: Any, predicate) -> Any:
+    """Make a tree of booleans: `predicate(path of the leaf, all paths)`."""
+    paths = traverse_util.flatten_dict(params)
+    return traverse_util.unflatten_dict({path: predicate(path, paths) for path in paths})

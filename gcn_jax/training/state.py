@@ -1,0 +1,55 @@
+"""Everything that a training run is, between two steps."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import linen as nn
+from flax import struct
+
+
+class TrainState(struct.PyTreeNode):
+    """The state of a run: one pytree, donated to each step and saved in each checkpoint.
+
+    Attributes:
+        step: int32 `[]`, how many steps were made.
+        params: The parameters of the network.
+        batch_stats: The running statistics of its batch-norms.
+        opt_state: The optimiser's state.
+        ema_params: The moving average of `params`, or None where the run keeps none.
+    """
+
+    step: jax.Array
+    params: Any
+    batch_stats: Any
+    opt_state: optax.OptState
+    ema_params: Any = None
+
+    @property
+    def variables(self) -> dict[str, Any]:
+        """What evaluation uses: the averaged parameters where there are some, and statistics."""
+        params = self.params if self.ema_params is None else self.ema_params
+        return {"params": params, "batch_stats": self.batch_stats}
+
+
+def create_state(
+    model: nn.Module, tx: optax.GradientTransformation, rng: jax.Array, *, ema: bool
+) -> TrainState:
+    """Initialise a network and its optimiser.
+
+    Args:
+        model: A network.
+        tx: Its optimiser.
+        rng: The key of the initial parameters.
+        ema: Whether to keep a moving average of the parameters.
+    """
+    variables = model.init(rng, jnp.zeros((1, 32, 32, 3)))
+    params = variables["params"]
+    return TrainState(
+        step=jnp.zeros((), jnp.int32),
+        params=params,
+        batch_stats=variables.get("batch_stats", {}),
+        opt_state=tx.init(params),
+        ema_params=jax.tree.map(jnp.copy, params) if ema else None,
+    )

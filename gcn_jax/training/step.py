@@ -1,0 +1,95 @@
+"""One step of training: a pure function of the state and a batch."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import linen as nn
+
+from gcn_jax.models.preprocessing import normalize
+from gcn_jax.training.losses import cross_entropy_sum, valid_pixels
+from gcn_jax.training.state import TrainState
+
+Batch = dict[str, jax.Array]
+
+
+def make_train_step(
+    model: nn.Module,
+    tx: optax.GradientTransformation,
+    *,
+    mean: tuple[float, float, float],
+    std: tuple[float, float, float],
+    seed: int,
+    accumulate: int = 1,
+    ema_decay: float = 0.0,
+) -> Callable[[TrainState, Batch], tuple[TrainState, dict[str, jax.Array]]]:
+    """Make the function that a run jits once and calls for each batch.
+
+    Under `jit` with a batch that is split over a mesh, the loss, its gradient and the statistics
+    of batch-norm are those of the whole batch.
+
+    Args:
+        model: The network.
+        tx: Its optimiser.
+        mean: What is subtracted from images, RGB in 0..255.
+        std: By what they are divided then.
+        seed: Of dropout and the like; the key of a step depends on the seed and the step.
+        accumulate: In how many parts a batch is computed, one after the other, to save memory.
+            The gradient is that of the whole batch; batch-norm sees each part by itself.
+        ema_decay: Of the moving average of the parameters; unused where the state keeps none.
+
+    Returns:
+        `train_step(state, batch) -> (state, metrics)`, where the batch is `{"image": uint8
+        [N, H, W, 3], "label": uint8 [N, H, W]}`, for `accumulate > 1` each with another axis of
+        that length in front; metrics are `{"loss": float32 []}`, the mean over pixels that are
+        not void.
+    """
+
+    def part_loss(params, batch_stats, part: Batch, rng: jax.Array, num_valid: jax.Array):
+        logits, updates = model.apply(
+            {"params": params, "batch_stats": batch_stats},
+            normalize(part["image"], jnp.asarray(mean), jnp.asarray(std)),
+            train=True,
+            rngs={"dropout": rng},
+            mutable=["batch_stats"],
+        )
+        loss = cross_entropy_sum(logits=logits, labels=part["label"])
+        return loss / jnp.maximum(num_valid, 1), updates.get("batch_stats", batch_stats)
+
+    gradient = jax.value_and_grad(part_loss, has_aux=True)
+
+    def batch_gradient(state: TrainState, batch: Batch, rng: jax.Array):
+        num_valid = valid_pixels(batch["label"])
+        if accumulate == 1:
+            (loss, stats), grads = gradient(state.params, state.batch_stats, batch, rng, num_valid)
+            return loss, stats, grads
+
+        def add_part(carry, part_and_rng):
+            loss, stats, grads = carry
+            (part_loss, stats), part_grads = gradient(state.params, stats, *part_and_rng, num_valid)
+            return (loss + part_loss, stats, jax.tree.map(jnp.add, grads, part_grads)), None
+
+        start = (jnp.zeros(()), state.batch_stats, jax.tree.map(jnp.zeros_like, state.params))
+        parts = (batch, jax.random.split(rng, accumulate))
+        return jax.lax.scan(add_part, start, parts)[0]
+
+    def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, Any]]:
+        rng = jax.random.fold_in(jax.random.key(seed), state.step)
+        loss, batch_stats, grads = batch_gradient(state, batch, rng)
+        updates, opt_state = tx.update(grads, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+        ema_params = state.ema_params
+        if ema_params is not None:
+            ema_params = optax.incremental_update(params, ema_params, 1 - ema_decay)
+        state = state.replace(
+            step=state.step + 1,
+            params=params,
+            batch_stats=batch_stats,
+            opt_state=opt_state,
+            ema_params=ema_params,
+        )
+        return state, {"loss": loss}
+
+    return train_step

@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from gcn_jax.data import files
+from gcn_jax.errors import UserError
+
+LABEL = np.array([[0, 1, 2], [255, 20, 0]], np.uint8)
+
+
+@pytest.mark.parametrize("mode", ["P", "L"])
+def test_mask_gives_indices_whatever_the_palette(tmp_path, mode):
+    mask = Image.fromarray(LABEL, mode)
+    if mode == "P":
+        mask.putpalette([255, 0, 0, 0, 255, 0, 0, 0, 255] + 253 * [7, 7, 7])
+    mask.save(tmp_path / "mask.png")
+    np.testing.assert_array_equal(files.read_mask(tmp_path / "mask.png"), LABEL)
+
+
+def test_sixteen_bit_and_bilevel_masks(tmp_path):
+    Image.fromarray(LABEL.astype(np.uint16)).save(tmp_path / "deep.png")
+    np.testing.assert_array_equal(files.read_mask(tmp_path / "deep.png"), LABEL)
+    Image.fromarray(LABEL == 1).save(tmp_path / "flat.png")
+    np.testing.assert_array_equal(files.read_mask(tmp_path / "flat.png"), LABEL == 1)
+    Image.fromarray(np.array([[0, 300]], np.uint16)).save(tmp_path / "high.png")
+    with pytest.raises(UserError, match=r"high.png: mask values reach 300"):
+        files.read_mask(tmp_path / "high.png")
+
+
+def test_colour_mask_is_refused_by_name(tmp_path):
+    Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(tmp_path / "colour.png")
+    with pytest.raises(UserError, match=r"colour.png: a colour image \(mode RGB\)"):
+        files.read_mask(tmp_path / "colour.png")
+
+
+def test_missing_truncated_and_wrong_files_are_named(tmp_path):
+    with pytest.raises(UserError, match=r"none.jpg: no such file"):
+        files.read_image(tmp_path / "none.jpg")
+    (tmp_path / "text.jpg").write_text("not an image")
+    with pytest.raises(UserError, match=r"text.jpg: not a readable image"):
+        files.read_image(tmp_path / "text.jpg")
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype(np.uint8)
+    Image.fromarray(noise).save(tmp_path / "cut.png")
+    whole = (tmp_path / "cut.png").read_bytes()
+    (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UserError, match=r"cut.png: not a readable image"):
+        files.read_image(tmp_path / "cut.png")
+
+
+def test_images_of_every_mode_become_rgb(tmp_path):
+    grey = np.array([[10, 200]], np.uint8)
+    Image.fromarray(grey).save(tmp_path / "grey.png")
+    expected = np.repeat(grey[..., None], 3, axis=2)
+    np.testing.assert_array_equal(files.read_image(tmp_path / "grey.png"), expected)
+    Image.fromarray(grey.astype(np.uint16) * 257).save(tmp_path / "deep.png")
+    np.testing.assert_array_equal(files.read_image(tmp_path / "deep.png"), expected)
+    Image.fromarray(np.dstack([expected, grey])).save(tmp_path / "alpha.png")
+    np.testing.assert_array_equal(files.read_image(tmp_path / "alpha.png"), expected)
+
+
+def test_image_is_turned_upright(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # orientation: turn by 90 degrees
+    Image.new("RGB", (6, 4)).save(tmp_path / "turned.jpg", exif=exif)
+    assert files.read_image(tmp_path / "turned.jpg").shape == (6, 4, 3)
+
+
+def test_pair_of_different_sizes_or_with_unknown_labels():
+    image = np.zeros((2, 3, 3), np.uint8)
+    files.check_pair(image, LABEL, 21, "ok.png")
+    with pytest.raises(UserError, match=r"a.png: the mask is 2x2 pixels, its image 3x2"):
+        files.check_pair(image, LABEL[:, :2], 21, "a.png")
+    with pytest.raises(UserError, match=r"b.png: label 20 \(1 px\) where the 20 classes are 0..19"):
+        files.check_pair(image, LABEL, 20, "b.png")

@@ -1,0 +1,137 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from gcn_jax.data.transforms import Augment, jitter_colors, pad, scale_and_crop
+from gcn_jax.errors import UserError
+
+
+def example(height=20, width=30, seed=0):
+    """An image whose red channel is its label, so that misalignment shows."""
+    rng = np.random.default_rng(seed)
+    label = rng.integers(0, 5, (height, width)).astype(np.uint8)
+    image = np.stack([label * 40, label * 40, label * 40], axis=-1)
+    return {"image": image, "label": label}
+
+
+def test_paper_setting_pads_and_keeps_every_pixel():
+    sample = example()
+    out = Augment((24, 40), flip=False, fill=(123.675, 116.28, 103.53)).random_map(
+        sample, np.random.default_rng(0)
+    )
+    np.testing.assert_array_equal(out["image"][:20, :30], sample["image"])
+    np.testing.assert_array_equal(out["label"][:20, :30], sample["label"])
+    assert (out["label"][20:] == 255).all()
+    assert (out["label"][:, 30:] == 255).all()
+    np.testing.assert_array_equal(out["image"][23, 39], [124, 116, 104])
+
+
+def test_flip_mirrors_image_and_label_together_half_of_the_time():
+    sample = example()
+    augment = Augment((20, 30))
+    outputs = [augment.random_map(sample, np.random.default_rng(i)) for i in range(64)]
+    flipped = [np.array_equal(o["label"], sample["label"][:, ::-1]) for o in outputs]
+    for out, is_flipped in zip(outputs, flipped, strict=True):
+        expected = sample["image"][:, ::-1] if is_flipped else sample["image"]
+        np.testing.assert_array_equal(out["image"], expected)
+    assert 20 < sum(flipped) < 44
+
+
+def test_crop_takes_the_same_window_of_both():
+    sample = example()
+    corners = set()
+    for seed in range(50):
+        image, label = scale_and_crop(
+            sample["image"], sample["label"], 1.0, (8, 9), np.random.default_rng(seed)
+        )
+        assert label.shape == (8, 9)
+        np.testing.assert_array_equal(image[..., 0], label * 40)
+        corners.add(label.tobytes())
+    assert len(corners) > 30  # of 13 x 22 places
+
+
+def test_scaling_whole_image_equals_pillow():
+    sample = example()
+    image, label = scale_and_crop(
+        sample["image"], sample["label"], 2.0, (99, 99), np.random.default_rng(0)
+    )
+    size = (60, 40)
+    expected = Image.fromarray(sample["image"]).resize(size, Image.Resampling.BILINEAR)
+    np.testing.assert_array_equal(image, np.asarray(expected))
+    # Nearest neighbour by hand: output pixel o lies over input pixel floor((o + 1/2) / 2).
+    rows, columns = (np.arange(n) // 2 for n in (40, 60))
+    np.testing.assert_array_equal(label, sample["label"][np.ix_(rows, columns)])
+
+
+def test_scaled_crop_is_a_window_of_the_scaled_image():
+    sample = example(40, 60)
+    whole = np.asarray(Image.fromarray(sample["label"]).resize((120, 80), Image.Resampling.NEAREST))
+    _, label = scale_and_crop(
+        sample["image"], sample["label"], 2.0, (16, 16), np.random.default_rng(3)
+    )
+    windows = np.lib.stride_tricks.sliding_window_view(whole, (16, 16))
+    assert (windows == label).all(axis=(2, 3)).any()
+
+
+def test_labels_are_never_mixed_and_void_never_erased():
+    label = np.full((30, 30), 255, np.uint8)
+    label[10:20, 10:20] = 4
+    image = np.zeros((30, 30, 3), np.uint8)
+    augment = Augment((48, 48), scale=(0.3, 2.0), jitter=0.5)
+    seen = set()
+    for seed in range(30):
+        out = augment.random_map({"image": image, "label": label}, np.random.default_rng(seed))
+        assert out["label"].shape == (48, 48)
+        assert out["image"].shape == (48, 48, 3)
+        assert set(np.unique(out["label"])) <= {4, 255}
+        seen.add(int((out["label"] == 4).sum()))
+    assert len(seen) > 10  # the scale differs
+
+
+def test_scale_is_log_uniform_within_its_range():
+    sample = {"image": np.zeros((64, 64, 3), np.uint8), "label": np.zeros((64, 64), np.uint8)}
+    augment = Augment((128, 128), scale=(0.5, 2.0), flip=False)
+    sizes = [
+        (augment.random_map(sample, np.random.default_rng(i))["label"][0] == 0).sum()
+        for i in range(200)
+    ]
+    assert 32 <= min(sizes) < 36
+    assert 120 < max(sizes) <= 128
+    assert abs(np.mean(np.log2(np.array(sizes) / 64))) < 0.1
+
+
+def test_jitter_keeps_within_its_bounds_and_leaves_the_input():
+    image = np.full((4, 4, 3), 100, np.uint8)
+    before = image.copy()
+    means = [jitter_colors(image, 0.2, np.random.default_rng(i)).mean() for i in range(50)]
+    assert min(means) >= 79
+    assert max(means) <= 121
+    assert np.std(means) > 5
+    np.testing.assert_array_equal(image, before)
+
+
+def test_same_generator_same_result():
+    augment = Augment((16, 16), scale=(0.5, 2.0), jitter=0.3)
+    a, b = (augment.random_map(example(), np.random.default_rng(7)) for _ in range(2))
+    np.testing.assert_array_equal(a["image"], b["image"])
+    np.testing.assert_array_equal(a["label"], b["label"])
+
+
+def test_pad_returns_full_size_as_it_is():
+    sample = example()
+    image, label = pad(sample["image"], sample["label"], (20, 30), (0, 0, 0))
+    assert image is sample["image"]
+    assert label is sample["label"]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"crop_size": (0, 8)},
+        {"crop_size": (8, 8), "scale": (2.0, 1.0)},
+        {"crop_size": (8, 8), "jitter": 1.5},
+    ],
+)
+def test_impossible_settings_are_refused(fields):
+    with pytest.raises(UserError, match="augment"):
+        Augment(**fields)

@@ -1,0 +1,96 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gcn_jax.errors import UserError
+from gcn_jax.training import default_config
+from gcn_jax.training.optimizer import make_optimizer, make_schedule
+
+PARAMS = {
+    "backbone": {
+        "conv1": {"kernel": jnp.array([2.0])},
+        "bn1": {"scale": jnp.array([2.0]), "bias": jnp.array([2.0])},
+    },
+    "gcn5": {"left_k1": {"kernel": jnp.array([2.0]), "bias": jnp.array([2.0])}},
+}
+ONES = jax.tree.map(jnp.ones_like, PARAMS)
+
+
+def optimizer(**settings):
+    config = default_config().optimizer
+    config.schedule = "constant"
+    config.learning_rate = 0.1
+    with config.unlocked():
+        frozen = settings.pop("frozen_batch_norm", False)
+        config.update(settings)
+    return make_optimizer(config, make_schedule(config, 100), frozen_batch_norm=frozen)
+
+
+def updates(tx, steps=1):
+    state, params = tx.init(PARAMS), PARAMS
+    for _ in range(steps):
+        update, state = tx.update(ONES, state, params)
+        params = jax.tree.map(jnp.add, params, update)
+    return jax.tree.map(lambda before, after: float((after - before)[0]), PARAMS, params)
+
+
+def test_weight_decay_is_for_kernels_only():
+    change = updates(optimizer(momentum=0.0, weight_decay=0.5))
+    # kernel: -0.1 * (1 + 0.5 * 2); the others: -0.1 * 1
+    np.testing.assert_allclose(change["backbone"]["conv1"]["kernel"], -0.2, rtol=1e-6)
+    np.testing.assert_allclose(change["gcn5"]["left_k1"]["kernel"], -0.2, rtol=1e-6)
+    for value in (*change["backbone"]["bn1"].values(), change["gcn5"]["left_k1"]["bias"]):
+        np.testing.assert_allclose(value, -0.1, rtol=1e-6)
+
+
+def test_momentum_by_hand():
+    change = updates(optimizer(momentum=0.9, weight_decay=0.0), steps=3)
+    # velocities 1, 1.9, 2.71
+    np.testing.assert_allclose(change["backbone"]["conv1"]["kernel"], -0.561, rtol=1e-5)
+
+
+def test_head_multiplier_spares_the_backbone():
+    change = updates(optimizer(momentum=0.0, weight_decay=0.0, head_multiplier=10.0))
+    np.testing.assert_allclose(change["backbone"]["conv1"]["kernel"], -0.1, rtol=1e-6)
+    np.testing.assert_allclose(change["gcn5"]["left_k1"]["kernel"], -1.0, rtol=1e-6)
+    np.testing.assert_allclose(change["gcn5"]["left_k1"]["bias"], -1.0, rtol=1e-6)
+
+
+def test_clipping_bounds_the_norm_of_all_gradients_together():
+    # five ones have the norm sqrt(5)
+    change = updates(optimizer(momentum=0.0, weight_decay=0.0, clip_norm=1.0))
+    np.testing.assert_allclose(jax.tree.leaves(change), [-0.1 / np.sqrt(5)] * 5, rtol=1e-5)
+    loose = updates(optimizer(momentum=0.0, weight_decay=0.0, clip_norm=3.0))
+    np.testing.assert_allclose(jax.tree.leaves(loose), [-0.1] * 5, rtol=1e-5)
+
+
+def test_frozen_batch_norm_stays():
+    change = updates(optimizer(frozen_batch_norm=True), steps=2)
+    assert change["backbone"]["bn1"] == {"scale": 0.0, "bias": 0.0}
+    assert change["gcn5"]["left_k1"]["bias"] != 0
+
+
+def test_schedules_by_hand():
+    config = default_config().optimizer
+    config.learning_rate = 0.4
+    config.schedule = "poly"
+    schedule = make_schedule(config, 100)
+    np.testing.assert_allclose(schedule(0), 0.4, rtol=1e-6)
+    np.testing.assert_allclose(schedule(75), 0.4 * 0.25**0.9, rtol=1e-5)
+    np.testing.assert_allclose(schedule(100), 0.0, atol=1e-7)
+    config.schedule = "step"
+    config.step_boundaries = (10, 20)
+    schedule = make_schedule(config, 100)
+    np.testing.assert_allclose(
+        [schedule(s) for s in (9, 11, 19, 21)], [0.4, 0.04, 0.04, 0.004], rtol=1e-5
+    )
+    config.schedule = "constant"
+    config.warmup_steps = 4
+    schedule = make_schedule(config, 100)
+    np.testing.assert_allclose(
+        [schedule(s) for s in (0, 1, 4, 50)], [0.0, 0.1, 0.4, 0.4], rtol=1e-6
+    )
+    config.schedule = "cosine"
+    with pytest.raises(UserError, match="unknown optimizer.schedule 'cosine'; choose one of"):
+        make_schedule(config, 100)

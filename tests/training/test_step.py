@@ -1,0 +1,142 @@
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from gcn_jax import mesh as mesh_lib
+from gcn_jax import models
+from gcn_jax.training.state import create_state
+from gcn_jax.training.step import make_train_step
+
+MEAN, STD = (120.0, 115.0, 105.0), (60.0, 58.0, 57.0)
+
+
+@functools.cache
+def model(dtype="float32"):
+    return models.create_model("_tiny", num_classes=3, dtype=dtype)
+
+
+TX = optax.sgd(0.1, momentum=0.9)
+
+
+@functools.cache
+def initial_state(ema=False):
+    return create_state(model(), TX, jax.random.key(0), ema=ema)
+
+
+@functools.cache
+def jitted_step(dtype="float32", accumulate=1, ema_decay=0.0):
+    return jax.jit(
+        make_train_step(
+            model(dtype), TX, mean=MEAN, std=STD, seed=0, accumulate=accumulate,
+            ema_decay=ema_decay,
+        )
+    )  # fmt: skip
+
+
+def batch(seed=0, size=8):
+    rng = np.random.default_rng(seed)
+    label = rng.integers(0, 3, (size, 17, 24)).astype(np.uint8)
+    label[rng.random(label.shape) < 0.2] = 255
+    image = rng.integers(0, 100, (size, 17, 24, 3)).astype(np.uint8)
+    image[..., 0] += (label % 255) * 50
+    return {"image": image, "label": label}
+
+
+def run(step, state, steps=3, put=lambda batch: batch):
+    losses = []
+    for seed in range(steps):
+        state, metrics = step(state, put(batch(seed)))
+        losses.append(float(metrics["loss"]))
+    return state, losses
+
+
+def assert_close(left, right, rtol, atol):
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=rtol, atol=atol), left, right)
+
+
+def test_loss_is_the_mean_over_labelled_pixels():
+    sample = batch()
+    _, metrics = jitted_step()(initial_state(), sample)
+    variables = {"params": initial_state().params, "batch_stats": initial_state().batch_stats}
+    images = (sample["image"] - np.array(MEAN)) / np.array(STD)
+    logits, _ = model().apply(
+        variables, jnp.asarray(images, jnp.float32), train=True, mutable=["batch_stats"]
+    )
+    logits = np.asarray(logits, np.float64)
+    log_p = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+    valid = sample["label"] != 255
+    expected = -log_p[valid][np.arange(valid.sum()), sample["label"][valid]].mean()
+    np.testing.assert_allclose(metrics["loss"], expected, rtol=1e-5)
+
+
+def test_training_lowers_the_loss_and_counts_steps():
+    state, losses = run(jitted_step(), initial_state(), 12)
+    assert losses[-1] < 0.9 * losses[0]
+    assert int(state.step) == 12
+
+
+def test_eight_devices_equal_one():
+    """Global batch-norm, global loss: a split batch is the batch."""
+    one = mesh_lib.data_mesh(jax.devices()[:1])
+    eight = mesh_lib.data_mesh(jax.devices()[:8])
+    results = []
+    for mesh in (one, eight):
+        state = jax.device_put(initial_state(), mesh_lib.replicated(mesh))
+        results.append(
+            run(jitted_step(), state, put=functools.partial(mesh_lib.shard_batch, mesh=mesh))
+        )
+    (state_one, losses_one), (state_eight, losses_eight) = results
+    np.testing.assert_allclose(losses_one, losses_eight, rtol=1e-5)
+    assert_close(state_one.params, state_eight.params, rtol=1e-3, atol=1e-5)
+    assert_close(state_one.batch_stats, state_eight.batch_stats, rtol=1e-4, atol=1e-6)
+
+
+def test_accumulation_gives_the_gradient_of_the_whole_batch():
+    """With frozen batch-norm nothing depends on the cut; void is uneven among the parts."""
+    frozen = models.create_model("_tiny", num_classes=3, frozen_batch_norm=True)
+    sample = batch()
+    sample["label"][:3] = 255
+    states = []
+    for parts in (1, 4):
+        step = jax.jit(make_train_step(frozen, TX, mean=MEAN, std=STD, seed=0, accumulate=parts))
+        cut = sample
+        if parts > 1:
+            cut = {k: v.reshape(parts, -1, *v.shape[1:]) for k, v in sample.items()}
+        states.append(step(initial_state(), cut))
+    (whole, whole_metrics), (parts, parts_metrics) = states
+    np.testing.assert_allclose(whole_metrics["loss"], parts_metrics["loss"], rtol=1e-5)
+    assert_close(whole.params, parts.params, rtol=1e-4, atol=1e-6)
+
+
+def test_moving_average_by_hand():
+    state, _ = run(jitted_step(ema_decay=0.75), initial_state(ema=True), 1)
+    expected = jax.tree.map(lambda a, b: 0.75 * a + 0.25 * b, initial_state().params, state.params)
+    assert_close(state.ema_params, expected, rtol=1e-5, atol=1e-7)
+    assert state.variables["params"] is state.ema_params
+
+
+def test_bfloat16_trains_float32_parameters():
+    state, losses = run(jitted_step("bfloat16"), initial_state(), 12)
+    assert {leaf.dtype for leaf in jax.tree.leaves(state.params)} == {jnp.dtype("float32")}
+    assert {leaf.dtype for leaf in jax.tree.leaves(state.batch_stats)} == {jnp.dtype("float32")}
+    assert losses[-1] < 0.9 * losses[0]
+
+
+@pytest.mark.parametrize("void", [True, False])
+def test_all_void_batch_changes_nothing_but_statistics(void):
+    sample = batch()
+    if void:
+        sample["label"][:] = 255
+    state, metrics = jitted_step()(initial_state(), sample)
+    changed = any(
+        not np.array_equal(a, b)
+        for a, b in zip(
+            jax.tree.leaves(state.params), jax.tree.leaves(initial_state().params), strict=True
+        )
+    )
+    assert changed != void
+    assert np.isfinite(metrics["loss"])
