@@ -16,6 +16,8 @@ _STEP = flags.DEFINE_string("step", "best", "Checkpoint: best, last, or the numb
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 8, "Images a step.", lower_bound=1)
 _JSON = flags.DEFINE_string("json", None, "File to write the scores to.")
 _REPORT = flags.DEFINE_string("report", None, "HTML file to write, with pictures.")
+_DATA_DIR = flags.DEFINE_string("data_dir", None, "Prepared data; by default where the run had it.")
+_MANUAL_DIR = flags.DEFINE_string("manual_dir", None, "Folder of the data; by default the run's.")
 _TITLES = {"mIoU": "miou", "pixel accuracy": "pixel_accuracy", "mean accuracy": "mean_accuracy"}
 
 
@@ -23,10 +25,8 @@ def main(argv: Sequence[str]) -> None:
     """Evaluate one checkpoint on one split, print the scores, and write what was asked for."""
     if len(argv) > 1:
         raise errors.UserError(f"unexpected argument {argv[1]!r}; the workdir is named by --ckpt")
-    workdir, step = _CKPT.value, _STEP.value
-    info = models.read_info(workdir)
-    source = report.open_split(workdir, _SPLIT.value)
-    model, variables = models.from_pretrained(workdir, step=int(step) if step.isdigit() else step)
+    source = report.open_split(_CKPT.value, _SPLIT.value, _DATA_DIR.value, _MANUAL_DIR.value)
+    model, variables, info, step = models.load_pretrained(_CKPT.value, step=_STEP.value)
     console = Console()
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(source.name, total=len(source))
@@ -41,7 +41,7 @@ def main(argv: Sequence[str]) -> None:
             progress=lambda done, total: progress.update(task, completed=done),
         )
     facts = {
-        "checkpoint": workdir,
+        "checkpoint": _CKPT.value,
         "step": step,
         "split": source.name,
         "num_images": result.num_images,

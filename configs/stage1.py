@@ -2,7 +2,8 @@
 
     python train.py --config configs/stage1.py
 
-The data sets of this recipe are not in this version: the command says which are missing.
+Not in this version yet: the data sets (the command says which), ImageNet weights to start from, and
+starting a stage from the one before.
 
 The paper's (section 4): 109,892 images, ResNet-152, k = 15, padding to 640, horizontal flips and
 mean subtraction and nothing else, SGD with batch size 1, momentum 0.99, weight decay 0.0005.

@@ -2,8 +2,10 @@
 
     python train.py --config configs/stage2.py
 
-The data sets of this recipe are not in this version: the command says which are missing. What is
-the paper's and what is ours: see `stage1.py`; the number of steps here is 20 passes.
+Not in this version yet: the data sets (the command says which), ImageNet weights to start from, and
+starting a stage from the one before.
+
+What is the paper's and what is ours: see `stage1.py`; the number of steps here is 20 passes.
 Hardware, time and score: not run.
 """
 

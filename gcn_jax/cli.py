@@ -1,6 +1,7 @@
 """What every verb shares: flags are parsed, and a mistake of the user becomes one clear line."""
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 
@@ -31,7 +32,7 @@ def _parse_flags(argv: Sequence[str]) -> list[str]:
         _fail(str(error))
     except (FileNotFoundError, AttributeError, KeyError, TypeError, ValueError) as error:
         # ml_collections raises these for a config file or a config field that does not exist.
-        _fail(f"bad --config or --config.key=value: {_first_line(error)}")
+        _fail(f"bad --config or --config.key=value: {error}")
     raise AssertionError("unreachable")
 
 
@@ -41,15 +42,13 @@ def _one_line_for_user_errors(main):
             main(argv)
         except UserError as error:
             _fail(str(error))
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            sys.exit(128 + signal.SIGINT)
 
     return wrapped
 
 
-def _first_line(error: Exception) -> str:
-    text = error.args[0] if isinstance(error, KeyError) and error.args else str(error)
-    return " ".join(str(text).split())
-
-
 def _fail(message: str) -> None:
-    print(f"error: {message}", file=sys.stderr)
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
     sys.exit(USER_ERROR_CODE)

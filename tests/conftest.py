@@ -13,35 +13,13 @@ import jax
 import numpy as np
 import pytest
 from PIL import Image
+from small_data import CLASS_NAMES, draw_example, save_mask
 
 # Compilation dominates the tests: what one run compiled, the next one reads.
 jax.config.update("jax_compilation_cache_dir", str(Path(tempfile.gettempdir()) / "gcn_jax_cache"))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
 # A silent broadcast between ranks is a bug in a segmentation library more often than a wish.
 jax.config.update("jax_numpy_rank_promotion", "raise")
-
-CLASS_NAMES = ("background", "square", "disc")
-
-
-def draw_example(rng: np.random.Generator, height: int, width: int) -> tuple[np.ndarray, ...]:
-    """A reddish square and a bluish disc on grey noise, with void around them as in VOC."""
-    image = rng.integers(90, 150, (height, width, 3)).astype(np.uint8)
-    label = np.zeros((height, width), np.uint8)
-    y, x = np.mgrid[:height, :width]
-    for number, color in ((1, (220, 40, 40)), (2, (40, 60, 220))):
-        cy, cx = rng.integers(8, height - 8), rng.integers(8, width - 8)
-        distance = np.hypot(y - cy, x - cx) if number == 2 else np.maximum(abs(y - cy), abs(x - cx))
-        label[distance <= 6] = 255
-        label[distance <= 5] = number
-        image[distance <= 5] = np.clip(rng.normal(color, 10, image[distance <= 5].shape), 0, 255)
-    return image, label
-
-
-def save_mask(label: np.ndarray, path: Path) -> None:
-    """Save labels as VOC does: a palette PNG whose colours are not its indices."""
-    mask = Image.fromarray(label, "P")
-    mask.putpalette(np.random.default_rng(0).integers(0, 256, 768).astype(np.uint8).tobytes())
-    mask.save(path)
 
 
 @pytest.fixture(scope="session")

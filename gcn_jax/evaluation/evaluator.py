@@ -170,7 +170,9 @@ def _one_ahead(
 
 
 def _to_host(array: jax.Array) -> np.ndarray:
-    """Return the whole array on every host."""
+    """Return the whole array on every host that has a part of it."""
+    if array.is_fully_addressable:
+        return np.asarray(array)
     return multihost_utils.process_allgather(array, tiled=True)
 
 

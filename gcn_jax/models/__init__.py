@@ -8,7 +8,14 @@ Example:
 """
 
 from gcn_jax.models.gcn import GCN, BoundaryRefine, GlobalConv
-from gcn_jax.models.pretrained import ModelInfo, from_pretrained, predict, read_info
+from gcn_jax.models.pretrained import (
+    ModelInfo,
+    Pretrained,
+    from_pretrained,
+    load_pretrained,
+    predict,
+    read_info,
+)
 from gcn_jax.models.registry import create_model, list_models
 from gcn_jax.models.resnet import ResNet
 
@@ -17,10 +24,12 @@ __all__ = [
     "BoundaryRefine",
     "GlobalConv",
     "ModelInfo",
+    "Pretrained",
     "ResNet",
     "create_model",
     "from_pretrained",
     "list_models",
+    "load_pretrained",
     "predict",
     "read_info",
 ]

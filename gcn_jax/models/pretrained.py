@@ -8,9 +8,9 @@ import dataclasses
 import functools
 import json
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -80,26 +80,46 @@ def write_info(workdir: str | Path, info: ModelInfo) -> None:
     atomic.write(Path(workdir) / "model.json", json.dumps(dataclasses.asdict(info), indent=2))
 
 
+class Pretrained(NamedTuple):
+    """A trained model and everything about it.
+
+    Attributes:
+        model: The network.
+        variables: float32 `params` and `batch_stats` (the moving averages, where the run kept
+            them), and `preprocessing` with `mean` and `std`, which `predict` uses and `model.apply`
+            ignores. They lie on a device of this host.
+        info: What `model.json` holds.
+        step: The number of the checkpoint that was read.
+    """
+
+    model: nn.Module
+    variables: dict[str, Any]
+    info: ModelInfo
+    step: int
+
+
 def from_pretrained(
     workdir: str | Path, *, step: int | str = "best"
 ) -> tuple[nn.Module, dict[str, Any]]:
-    """Rebuild a trained model with its weights.
-
-    A damaged checkpoint gives a warning, and the next best (the newest other one) is read.
+    """Rebuild a trained model with its weights: the first two fields of `load_pretrained`.
 
     Example:
         >>> model, variables = from_pretrained("runs/quickstart")
         >>> labels = predict(model, variables, image)
+    """
+    pretrained = load_pretrained(workdir, step=step)
+    return pretrained.model, pretrained.variables
+
+
+def load_pretrained(workdir: str | Path, *, step: int | str = "best") -> Pretrained:
+    """Rebuild a trained model with its weights.
+
+    A damaged checkpoint gives a warning, and the newest other one is read.
 
     Args:
         workdir: A folder that `train.py` wrote.
         step: "best" (by validation mIoU; the last one where none was validated), "last", or the
             number of a step.
-
-    Returns:
-        The model, and its variables: float32 `params` (the moving average, where the run kept
-        one), `batch_stats`, and `preprocessing` with `mean` and `std`, which `predict` uses and
-        `model.apply` ignores. They lie on the default device.
 
     Raises:
         UserError: The workdir has no such checkpoint, or none that can be read.
@@ -113,7 +133,7 @@ def from_pretrained(
     if not folder.is_dir():
         raise UserError(f"{workdir} has no checkpoint yet: {folder} does not exist")
     options = ocp.CheckpointManagerOptions(
-        read_only=True, best_fn=lambda metrics: metrics[BEST_METRIC], best_mode="max"
+        read_only=True, best_fn=best_score, best_mode="max", multiprocessing_options=_this_process()
     )
     handlers = {"state": ocp.PyTreeCheckpointHandler()}
     with ocp.CheckpointManager(folder, options=options, item_handlers=handlers) as manager:
@@ -123,8 +143,9 @@ def from_pretrained(
         )
     if found is None:
         raise UserError(f"{folder}: none of the checkpoints {steps} can be read")
+    step, variables = found
     preprocessing = {"mean": jnp.asarray(info.mean), "std": jnp.asarray(info.std)}
-    return model, {**found[1], "preprocessing": preprocessing}
+    return Pretrained(model, {**variables, "preprocessing": preprocessing}, info, step)
 
 
 def predict(model: nn.Module, variables: dict[str, Any], image: np.ndarray) -> np.ndarray:
@@ -165,6 +186,15 @@ def variable_shapes(model: nn.Module) -> Any:
     return jax.eval_shape(model.init, jax.random.key(0), images)
 
 
+def best_score(metrics: Mapping[str, float]) -> float:
+    """The score by which one checkpoint is better than another: validation mIoU.
+
+    NaN, where all of the validation set is void, is worse than any score.
+    """
+    score = metrics[BEST_METRIC]
+    return score if score == score else -1.0
+
+
 def first_readable(
     steps: Sequence[int], restore: Callable[[int], _T], folder: str
 ) -> tuple[int, _T] | None:
@@ -181,8 +211,10 @@ def first_readable(
     for step in steps:
         try:
             return step, restore(step)
+        except (MemoryError, PermissionError):
+            raise  # the checkpoint is not at fault
         except Exception as error:  # what a damaged file makes Orbax raise is not documented
-            reason = str(error).strip().splitlines()[0][:200]
+            reason = (str(error).strip().splitlines() or [repr(error)])[0][:200]
             warnings.warn(f"{folder}/{step} cannot be read ({reason})", stacklevel=2)
     return None
 
@@ -196,26 +228,41 @@ def _steps_to_try(manager, step: int | str, workdir: str | Path) -> list[int]:
     if step == "best":
         best = manager.best_step()
         return sorted(steps, key=lambda step: step != best)  # stable: then newest first
-    if step not in steps:
-        raise UserError(f"{workdir} has no checkpoint of step {step!r}; it has {sorted(steps)}")
-    return [step]
+    if str(step) not in map(str, steps):
+        raise UserError(
+            f"{workdir} has no checkpoint of step {step}; it has {sorted(steps)}, best and last"
+        )
+    return [int(step)]
 
 
 def _restore_variables(manager, step: int, shapes: Any) -> dict[str, Any]:
     """Restore the part of a training state that inference needs."""
     import orbax.checkpoint as ocp
 
-    saved = manager.item_metadata(step)["state"].tree
-    params = "ema_params" if saved.get("ema_params") else "params"
-    device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    averaged = bool(manager.item_metadata(step)["state"].tree.get("ema"))
+    device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     target = jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device),
-        {params: shapes["params"], "batch_stats": shapes.get("batch_stats", {})},
+        {"params": shapes["params"], "batch_stats": shapes.get("batch_stats", {})},
     )
+    if averaged:
+        target = {"ema": target}
     args = ocp.args.PyTreeRestore(
         item=target,
         restore_args=ocp.checkpoint_utils.construct_restore_args(target),
         partial_restore=True,
     )
     restored = manager.restore(step, args=ocp.args.Composite(state=args))["state"]
-    return {"params": restored[params], "batch_stats": restored["batch_stats"]}
+    return restored["ema"] if averaged else restored
+
+
+def _this_process():
+    """Tell Orbax that this process reads alone, whatever the other hosts do."""
+    import orbax.checkpoint as ocp
+
+    if jax.process_count() == 1:
+        return ocp.options.MultiprocessingOptions()
+    index = jax.process_index()
+    return ocp.options.MultiprocessingOptions(
+        primary_host=index, active_processes={index}, barrier_sync_key_prefix=f"process_{index}"
+    )

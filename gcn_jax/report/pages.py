@@ -5,20 +5,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 import jinja2
 import numpy as np
 from flax import linen as nn
 
 from gcn_jax import atomic, data, models
+from gcn_jax import mesh as mesh_lib
 from gcn_jax.errors import UserError
 from gcn_jax.evaluation import EvaluationResult, evaluate, inference
 from gcn_jax.models.pretrained import BEST_METRIC
 from gcn_jax.report import cases, pictures, plots
+from gcn_jax.training.config import flatten
 from gcn_jax.training.logs import read_metrics
 
 #: Title of a plot -> what its lines are called in metrics.jsonl.
 _CURVES = {
-    "Loss": ("train/loss", "val/loss"),
+    "Loss": ("train/loss",),
     "Validation mIoU": (BEST_METRIC,),
     "Learning rate": ("learning_rate",),
 }
@@ -38,9 +41,9 @@ def training_report(workdir: str | Path, path: str | Path | None = None) -> Path
         UserError: The workdir lacks a file, or its validation data cannot be opened.
     """
     workdir = Path(workdir)
-    info, config = models.read_info(workdir), read_config(workdir)
+    config = read_config(workdir)
     source = open_split(workdir)
-    model, variables = models.from_pretrained(workdir)
+    model, variables, info, step = models.load_pretrained(workdir)
     result = evaluate(
         model,
         variables,
@@ -49,15 +52,16 @@ def training_report(workdir: str | Path, path: str | Path | None = None) -> Path
         mean=info.mean,
         std=info.std,
         batch_size=config["eval_batch_size"],
+        mesh=mesh_lib.data_mesh(jax.local_devices()),
     )
     records = read_metrics(workdir / "metrics.jsonl")
     page = _page(result, info, model, variables, source)
     page |= {
         "title": workdir.resolve().name,
         "subtitle": "Training run; the scores are those of its best checkpoint",
-        "facts": _run_facts(info, config, records),
+        "facts": _run_facts(info, config, records, step),
         "curves": dict(_curves(records)),
-        "settings": dict(_flatten(config)),
+        "settings": {name: _plain(value) for name, value in flatten(config).items()},
     }
     return _write(path or workdir / "report.html", page)
 
@@ -106,17 +110,26 @@ def read_config(workdir: str | Path) -> dict[str, Any]:
         raise UserError(f"{path} is damaged ({error})") from None
 
 
-def open_split(workdir: str | Path, split: str | None = None) -> data.Source:
+def open_split(
+    workdir: str | Path,
+    split: str | None = None,
+    data_dir: str | None = None,
+    manual_dir: str | None = None,
+) -> data.Source:
     """Open the validation data of a run, or another split of the same data set.
 
     Args:
         workdir: A folder that `train.py` wrote.
         split: Such as "train"; that of the config's `data.val` if None.
+        data_dir: Where prepared data sets are kept; as in the config if None.
+        manual_dir: The folder of the data; as in the config if None.
 
     Raises:
         UserError: The split cannot be opened, or its classes are not those of the model.
     """
     options = read_config(workdir)["data"]
+    given = {"data_dir": data_dir, "manual_dir": manual_dir}
+    options |= {name: folder for name, folder in given.items() if folder}
     spec = options["val"]
     if split is not None:
         spec = f"{spec.partition(':')[0]}:{split}"
@@ -164,7 +177,7 @@ def _rows(scores, classes: Sequence[Mapping[str, str]]) -> Iterator[dict[str, An
         yield {**entry, "iou": iou, "accuracy": accuracy, "share": truth / max(matrix.sum(), 1)}
 
 
-def _run_facts(info, config, records) -> dict[str, str]:
+def _run_facts(info, config, records, step) -> dict[str, str]:
     """Return what a reader wants to know of a run before its scores."""
     fields = ", ".join(f"{name}={value}" for name, value in info.fields.items())
     facts = {
@@ -174,10 +187,7 @@ def _run_facts(info, config, records) -> dict[str, str]:
     }
     if records:
         facts["steps"] = f"{records[-1]['step']:,}"
-    validated = [record for record in records if BEST_METRIC in record]
-    if validated:
-        best = max(validated, key=lambda record: record[BEST_METRIC])
-        facts["best step"] = f"{best['step']:,} (mIoU {_percent(best[BEST_METRIC])} %)"
+    facts["checkpoint"] = f"of step {step:,}"
     return facts
 
 
@@ -188,15 +198,6 @@ def _curves(records: Sequence[Mapping[str, float]]) -> Iterator[tuple[str, str]]
         series = {key: values for key, values in points.items() if values}
         if series:
             yield title, plots.curves(series)
-
-
-def _flatten(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yield each setting under its dotted name."""
-    for name, value in settings.items():
-        if isinstance(value, Mapping):
-            yield from _flatten(value, f"{prefix}{name}.")
-        else:
-            yield prefix + name, _plain(value)
 
 
 def _plain(value: Any) -> str:

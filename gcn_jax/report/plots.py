@@ -39,10 +39,11 @@ def curves(series: Mapping[str, Sequence[tuple[int, float]]]) -> str:
     """
     with _figure(4.2, 2.7) as figure:
         axes = figure.add_subplot()
-        for (name, points), color in zip(series.items(), _LINE_COLORS, strict=False):
+        axes.set_prop_cycle(color=_LINE_COLORS)
+        for name, points in series.items():
             steps, values = zip(*points, strict=True)
             marker = "o" if len(points) <= 30 else None
-            axes.plot(steps, values, color=color, label=name, marker=marker, markersize=3)
+            axes.plot(steps, values, label=name, marker=marker, markersize=3)
         axes.set_xlabel("step")
         axes.xaxis.get_major_locator().set_params(integer=True, nbins=6)
         axes.grid(alpha=0.25, linewidth=0.6)

@@ -1,22 +1,20 @@
 """Checkpoints of a run: the newest two and the best, written by Orbax in the background."""
 
+import itertools
 import warnings
 from pathlib import Path
 from typing import Any
 
 import jax
 import orbax.checkpoint as ocp
+from jax.experimental import multihost_utils
 from orbax.checkpoint.checkpoint_managers import preservation_policy as policies
 
 from gcn_jax.errors import UserError
-from gcn_jax.models.pretrained import BEST_METRIC, first_readable
+from gcn_jax.models.pretrained import best_score, first_readable
 from gcn_jax.training.state import TrainState
 
 _NEWEST = 2
-
-
-def _score(metrics: dict[str, float]) -> float:
-    return metrics[BEST_METRIC]
 
 
 class Checkpoints:
@@ -33,9 +31,9 @@ class Checkpoints:
         self._manager = self._open()
 
     def _open(self) -> ocp.CheckpointManager:
-        best = policies.BestN(get_metric_fn=_score, n=1, keep_checkpoints_without_metrics=False)
+        best = policies.BestN(get_metric_fn=best_score, n=1, keep_checkpoints_without_metrics=False)
         options = ocp.CheckpointManagerOptions(
-            best_fn=_score,
+            best_fn=best_score,
             preservation_policy=policies.AnyPreservationPolicy([policies.LatestN(_NEWEST), best]),
             cleanup_tmp_directories=True,
         )
@@ -58,7 +56,7 @@ class Checkpoints:
         Args:
             step: Its number.
             state: The state after that step.
-            data_position: What `get_state()` of the batches' iterator returned after that step.
+            data_position: Where the stream of batches stands after that step, as JSON.
             metrics: Its validation scores, where it was validated.
         """
         if step == self.latest_step:
@@ -99,23 +97,38 @@ class Checkpoints:
                 )
             return None
         good, restored = found
-        self._put_aside([step for step in steps if step > good])
+        self._put_aside([step for step in steps if step > good], "damaged")
         return restored["state"], restored["data"]
 
-    def wait(self) -> None:
-        """Wait until what was saved is on disk."""
+    def drop_after(self, step: int) -> Path | None:
+        """Put aside the checkpoints after a step, as `diverged-<step>`.
+
+        Returns:
+            The folder of the newest that is left, or None.
+        """
         self._manager.wait_until_finished()
+        self._put_aside([other for other in self._manager.all_steps() if other > step], "diverged")
+        return self.folder / str(self.latest_step) if self.latest_step is not None else None
 
     def close(self) -> None:
         """Wait, and give up the background threads."""
         self._manager.close()
 
-    def _put_aside(self, steps: list[int]) -> None:
+    def _put_aside(self, steps: list[int], why: str) -> None:
         if not steps:
             return
         self._manager.close()
-        for step in steps:
-            target = self.folder.parent / f"damaged-{step}"
-            warnings.warn(f"{self.folder / str(step)} is now {target}", stacklevel=3)
-            (self.folder / str(step)).rename(target)
+        if jax.process_index() == 0:
+            for step in steps:
+                target = _free_name(self.folder.parent / f"{why}-{step}")
+                (self.folder / str(step)).rename(target)
+                warnings.warn(f"{self.folder / str(step)} is now {target}", stacklevel=3)
+        if jax.process_count() > 1:
+            multihost_utils.sync_global_devices("checkpoints put aside")
         self._manager = self._open()
+
+
+def _free_name(path: Path) -> Path:
+    """The path itself, or with the first number behind it that is not taken."""
+    names = itertools.chain([path.name], (f"{path.name}.{n}" for n in itertools.count(2)))
+    return next(path.with_name(name) for name in names if not path.with_name(name).exists())

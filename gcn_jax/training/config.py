@@ -1,6 +1,7 @@
 """Every setting of a training run, with its default; files in `configs/` change some of them."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,18 @@ from gcn_jax.errors import UserError
 from gcn_jax.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 
 #: What may differ between a run and its continuation; a change of anything else is another run.
+#: (After a change of the optimiser's settings the run goes on from where it was, with these.)
 _MAY_CHANGE = (
+    "optimizer.learning_rate",
+    "optimizer.momentum",
+    "optimizer.weight_decay",
+    "optimizer.schedule",
+    "optimizer.warmup_steps",
+    "optimizer.poly_power",
+    "optimizer.step_boundaries",
+    "optimizer.step_factor",
+    "optimizer.clip_norm",
+    "optimizer.accumulate",
     "num_devices",
     "num_steps",
     "log_every",
@@ -38,6 +50,7 @@ def default_config() -> ConfigDict:
     config.model = ConfigDict()
     config.model.name = "gcn_resnet50"
     config.model.kernel_size = 15
+    config.model.head = "gcn"
     config.model.boundary_refinement = True
     config.model.upsampling = "deconv"
     config.model.frozen_batch_norm = False
@@ -83,6 +96,30 @@ def default_config() -> ConfigDict:
     return config
 
 
+def check_config(config: ConfigDict) -> None:
+    """Check the settings that nothing else checks before they do harm.
+
+    Raises:
+        UserError: A number is outside its range; the message names it.
+    """
+    for key in (
+        "batch_size",
+        "num_steps",
+        "log_every",
+        "eval_every",
+        "checkpoint_every",
+        "eval_batch_size",
+        "optimizer.accumulate",
+        "optimizer.learning_rate",
+    ):
+        value = flatten(config.to_dict())[key]
+        if not value > 0:
+            raise UserError(f"{key} is {value}; it must be above 0")
+    for key in ("momentum", "ema_decay"):
+        if not 0 <= config.optimizer[key] < 1:
+            raise UserError(f"optimizer.{key} is {config.optimizer[key]}; it lies in [0, 1)")
+
+
 def check_same_run(config: ConfigDict, workdir: str | Path) -> None:
     """Check that a workdir is new, or holds the run that a config describes.
 
@@ -92,7 +129,7 @@ def check_same_run(config: ConfigDict, workdir: str | Path) -> None:
     path = Path(workdir) / "config.json"
     if not path.exists():
         return
-    before, now = _flat(json.loads(path.read_text())), _flat(json.loads(config.to_json()))
+    before, now = flatten(json.loads(path.read_text())), flatten(json.loads(config.to_json()))
     differing = [
         f"{key} is {now.get(key)}, was {before.get(key)}"
         for key in sorted(before.keys() | now.keys())
@@ -105,11 +142,12 @@ def check_same_run(config: ConfigDict, workdir: str | Path) -> None:
         )
 
 
-def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Flatten nested settings to dotted names, such as `optimizer.learning_rate`."""
     leaves = {}
     for key, value in tree.items():
-        if isinstance(value, dict):
-            leaves |= _flat(value, f"{prefix}{key}.")
+        if isinstance(value, Mapping):
+            leaves |= flatten(value, f"{prefix}{key}.")
         else:
             leaves[f"{prefix}{key}"] = value
     return leaves

@@ -1,5 +1,6 @@
 """Ctrl-C and SIGTERM: the run ends between two steps, with everything saved."""
 
+import os
 import signal
 
 
@@ -29,4 +30,5 @@ class Interruption:
     def _note(self, number: int, frame) -> None:
         del frame
         self.signal = signal.Signals(number)
+        os.write(2, b"\nstopping after this step; Ctrl-C again to end at once, unsaved\n")
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,6 +1,7 @@
 """What a run tells: to the terminal, to `metrics.jsonl`, and to TensorBoard."""
 
 import json
+import math
 from pathlib import Path
 
 import tensorboardX
@@ -27,7 +28,8 @@ class MetricWriter:
         self._events = tensorboardX.SummaryWriter(str(workdir), purge_step=first_step + 1)
 
     def write(self, step: int, scalars: dict[str, float]) -> None:
-        """Add the scalars of a step, by names such as `train/loss` and `val/miou`."""
+        """Add the scalars of a step by their names; NaN, which JSON does not know, is left out."""
+        scalars = {name: value for name, value in scalars.items() if not math.isnan(value)}
         with self._path.open("a") as file:
             file.write(json.dumps({"step": step, **scalars}) + "\n")
         for name, value in scalars.items():

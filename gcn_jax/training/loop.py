@@ -1,6 +1,7 @@
 """A training run, from a config to a workdir: its phases in their order."""
 
 import math
+import signal
 import time
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from gcn_jax import mesh as mesh_lib
 from gcn_jax.errors import UserError
 from gcn_jax.models.pretrained import BEST_METRIC, ModelInfo, write_info
 from gcn_jax.training.checkpoints import Checkpoints
-from gcn_jax.training.config import check_same_run
+from gcn_jax.training.config import check_config, check_same_run
 from gcn_jax.training.interruption import Interruption
 from gcn_jax.training.logs import MetricWriter, ProgressBar
 from gcn_jax.training.optimizer import make_optimizer, make_schedule
@@ -40,6 +41,8 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
     """
     # ------------------------------------------------------------------------------- setup
     workdir = Path(workdir)
+    config = _with_absolute_paths(config)
+    check_config(config)
     check_same_run(config, workdir)
     mesh = _make_mesh(config)
     is_main = jax.process_index() == 0
@@ -79,7 +82,12 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
     restored = checkpoints.restore(state)
     if restored is not None:
         state, position = restored
-        batches.set_state(position)
+        if position["num_examples"] != len(train_source):
+            raise UserError(
+                f"{train_source.name} has {len(train_source)} images now, and had "
+                f"{position['num_examples']} when {workdir} was trained; name another --workdir"
+            )
+        batches.set_state(position["iterator"])
     first_step = int(state.step)
     if is_main:
         atomic.write(workdir / "config.json", config.to_json(indent=2))
@@ -105,7 +113,7 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
     with Interruption() as interruption, ProgressBar(first_step, config.num_steps) as bar:
         bar.say(_headline(config, workdir, first_step, state, train_source, val_source, mesh))
         losses: list[jax.Array] = []
-        clock = time.monotonic()
+        timer = _Timer()
         for step in range(first_step + 1, config.num_steps + 1):
             batch = next(batches)
             state, metrics = train_step(state, _to_devices(batch, config, mesh))
@@ -113,31 +121,29 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
             bar.advance(step)
             if step == first_step + 1:
                 state.step.block_until_ready()
-                bar.say(f"first step, compiled, after {time.monotonic() - clock:.0f} s")
-                clock = time.monotonic()
+                bar.say(f"first step, compiled, after {timer.seconds:.0f} s")
+                timer = _Timer(step)
 
             log, validate, save = (
                 step % every == 0 or step == config.num_steps
                 for every in (config.log_every, config.eval_every, config.checkpoint_every)
             )
-            stop = _agreed(interruption.signal is not None, ask=log)
+            stop = _agreed(interruption.signal, ask=log)
             if not (log or validate or save or stop):
                 continue
 
             # log
             mean_loss = _mean_of_finite(losses, step, checkpoints)
-            rate = len(losses) * config.batch_size / (time.monotonic() - clock)
             losses = []
-            scalars = {
-                "train/loss": mean_loss,
-                "train/images_per_second": rate,
-                "learning_rate": float(schedule(step - 1)),
-            }
+            rate = config.batch_size * timer.steps_per_second(step)
+            scalars = {"train/loss": mean_loss, "learning_rate": float(schedule(step - 1))}
+            if rate:
+                scalars["train/images_per_second"] = rate
             bar.status(step, f"loss {mean_loss:.4f}  {rate:.1f} images/s")
 
             # evaluate
             scores = {}
-            if validate and not stop:
+            if validate:
                 scores = _evaluate(model, state, val_source, config, mesh)
                 bar.say(f"step {step}: val mIoU {scores[BEST_METRIC]:.4f}")
             if writer is not None:
@@ -145,20 +151,45 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
 
             # checkpoint
             if save or validate or stop:
-                checkpoints.save(step, state, batches.get_state(), scores or None)
+                position = {"iterator": batches.get_state(), "num_examples": len(train_source)}
+                checkpoints.save(step, state, position, scores or None)
             if stop:
                 checkpoints.close()
                 bar.say(
-                    f"stopped by {interruption.signal.name} after step {step}, which is saved in "
-                    f"{workdir}; the same command goes on from there"
+                    f"stopped by {stop.name} after step {step}, which is saved in {workdir}; "
+                    "the same command goes on from there"
                 )
-                raise SystemExit(128 + interruption.signal)
-            clock = time.monotonic()
+                raise SystemExit(128 + stop)
+            timer = _Timer(step)
+        checkpoints.close()
 
-    checkpoints.close()
     if writer is not None:
         writer.close()
     return state
+
+
+class _Timer:
+    """Counts steps and seconds from a step on."""
+
+    def __init__(self, step: int = 0):
+        self._step = step
+        self._start = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._start
+
+    def steps_per_second(self, step: int) -> float:
+        return (step - self._step) / self.seconds
+
+
+def _with_absolute_paths(config: ConfigDict) -> ConfigDict:
+    """Make the data's folders absolute, so that the workdir can be used from anywhere."""
+    config = config.copy_and_resolve_references()
+    for key in ("data_dir", "manual_dir"):
+        if config.data[key]:
+            config.data[key] = str(Path(config.data[key]).expanduser().resolve())
+    return config
 
 
 def _make_mesh(config: ConfigDict) -> jax.sharding.Mesh:
@@ -167,7 +198,7 @@ def _make_mesh(config: ConfigDict) -> jax.sharding.Mesh:
     if not 1 <= count <= len(devices):
         raise UserError(f"num_devices is {config.num_devices}; there are {len(devices)} devices")
     parts = config.optimizer.accumulate
-    if parts < 1 or config.batch_size % (parts * count):
+    if config.batch_size % (parts * count):
         raise UserError(
             f"batch_size {config.batch_size} does not divide into optimizer.accumulate={parts} "
             f"parts over {count} devices; change one of them, or num_devices"
@@ -208,23 +239,31 @@ def _headline(config, workdir, first_step, state, train_source, val_source, mesh
     )
 
 
-def _agreed(stop: bool, *, ask: bool) -> bool:
-    """Whether to stop; several hosts ask each other, at steps that all of them know."""
+def _agreed(number: signal.Signals | None, *, ask: bool) -> signal.Signals | None:
+    """The signal to stop for; several hosts ask each other, at steps that all of them know."""
     if jax.process_count() == 1:
-        return stop
-    return ask and bool(np.any(multihost_utils.process_allgather(np.asarray(stop))))
+        return number
+    if not ask:
+        return None
+    highest = int(np.max(multihost_utils.process_allgather(np.asarray(number or 0))))
+    return signal.Signals(highest) if highest else None
 
 
 def _mean_of_finite(losses: list[jax.Array], step: int, checkpoints: Checkpoints) -> float:
+    """Average the losses up to a step; stop the run where one is not finite."""
     values = [float(loss) for loss in jax.device_get(losses)]
     for bad_step, value in enumerate(values, start=step - len(values) + 1):
         if not math.isfinite(value):
+            # The loss of a step is that of the parameters before it: theirs are bad too.
+            good = checkpoints.drop_after(bad_step - 2)
             checkpoints.close()
-            last = checkpoints.latest_step
-            good = f"{checkpoints.folder / str(last)}" if last is not None else "none"
+            where = "there is no good checkpoint"
+            if good is not None:
+                where = f"the last good checkpoint, from which it can go on, is {good}"
             raise UserError(
-                f"the loss is {value} at step {bad_step}; the last good checkpoint: {good}. "
-                "Lower --config.optimizer.learning_rate, or add optimizer.warmup_steps"
+                f"the loss is {value} at step {bad_step}; {where}. Lower "
+                "--config.optimizer.learning_rate, lengthen optimizer.warmup_steps, or set "
+                "optimizer.clip_norm"
             )
     return math.fsum(values) / len(values)
 

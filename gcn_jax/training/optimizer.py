@@ -44,8 +44,9 @@ def make_optimizer(
 ) -> optax.GradientTransformation:
     """Make SGD with momentum: `v = momentum * v + (g + decay * w)`, `w = w - rate * v`.
 
-    Weight decay is for kernels only, not for biases and batch-norm. `head_multiplier` scales the
-    rate of every layer outside the backbone; `clip_norm` bounds the gradient `g` of the loss. With frozen batch-norm its scales and biases stay.
+    Weight decay is for kernels only, not for biases and batch-norm. `clip_norm` bounds the norm of
+    the loss's gradient. `head_multiplier` scales the rate of every layer outside the backbone. With
+    frozen batch-norm its scales and biases stay.
 
     Args:
         config: `config.optimizer`.
@@ -55,17 +56,15 @@ def make_optimizer(
     Returns:
         An optax gradient transformation over the parameters of a network.
     """
-    steps = [optax.clip_by_global_norm(config.clip_norm)] if config.clip_norm else []
-    steps += [
+    clip = optax.clip_by_global_norm(config.clip_norm) if config.clip_norm else optax.identity()
+    return optax.chain(
+        clip,
         optax.add_decayed_weights(config.weight_decay, mask=_kernels),
         optax.trace(config.momentum),
-    ]
-    if config.head_multiplier != 1.0:
-        steps.append(optax.masked(optax.scale(config.head_multiplier), _outside_backbone))
-    if frozen_batch_norm:
-        steps.append(optax.masked(optax.set_to_zero(), _batch_norms))
-    steps.append(optax.scale_by_learning_rate(schedule))
-    return optax.chain(*steps)
+        optax.masked(optax.scale(config.head_multiplier), _outside_backbone),
+        optax.masked(optax.set_to_zero(), _batch_norms) if frozen_batch_norm else optax.identity(),
+        optax.scale_by_learning_rate(schedule),
+    )
 
 
 def _kernels(params: Any) -> Any:

@@ -17,20 +17,19 @@ class TrainState(struct.PyTreeNode):
         params: The parameters of the network.
         batch_stats: The running statistics of its batch-norms.
         opt_state: The optimiser's state.
-        ema_params: The moving average of `params`, or None where the run keeps none.
+        ema: The moving averages `{"params", "batch_stats"}`, or None where the run keeps none.
     """
 
     step: jax.Array
     params: Any
     batch_stats: Any
     opt_state: optax.OptState
-    ema_params: Any = None
+    ema: dict[str, Any] | None = None
 
     @property
     def variables(self) -> dict[str, Any]:
-        """What evaluation uses: the averaged parameters where there are some, and statistics."""
-        params = self.params if self.ema_params is None else self.ema_params
-        return {"params": params, "batch_stats": self.batch_stats}
+        """What evaluation uses: the moving averages where there are some."""
+        return self.ema or {"params": self.params, "batch_stats": self.batch_stats}
 
 
 def create_state(
@@ -42,14 +41,12 @@ def create_state(
         model: A network.
         tx: Its optimiser.
         rng: The key of the initial parameters.
-        ema: Whether to keep a moving average of the parameters.
+        ema: Whether to keep moving averages of parameters and statistics.
     """
-    variables = model.init(rng, jnp.zeros((1, 32, 32, 3)))
-    params = variables["params"]
+    variables = {"batch_stats": {}, **model.init(rng, jnp.zeros((1, 32, 32, 3)))}
     return TrainState(
         step=jnp.zeros((), jnp.int32),
-        params=params,
-        batch_stats=variables.get("batch_stats", {}),
-        opt_state=tx.init(params),
-        ema_params=jax.tree.map(jnp.copy, params) if ema else None,
+        **variables,
+        opt_state=tx.init(variables["params"]),
+        ema=jax.tree.map(jnp.copy, variables) if ema else None,
     )

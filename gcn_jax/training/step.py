@@ -38,7 +38,8 @@ def make_train_step(
         seed: Of dropout and the like; the key of a step depends on the seed and the step.
         accumulate: In how many parts a batch is computed, one after the other, to save memory.
             The gradient is that of the whole batch; batch-norm sees each part by itself.
-        ema_decay: Of the moving average of the parameters; unused where the state keeps none.
+        ema_decay: Of the moving averages of parameters and statistics, where the state keeps them;
+            in the first steps it is less, `(1 + step) / (10 + step)`.
 
     Returns:
         `train_step(state, batch) -> (state, metrics)`, where the batch is `{"image": uint8
@@ -80,15 +81,18 @@ def make_train_step(
         loss, batch_stats, grads = batch_gradient(state, batch, rng)
         updates, opt_state = tx.update(grads, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
-        ema_params = state.ema_params
-        if ema_params is not None:
-            ema_params = optax.incremental_update(params, ema_params, 1 - ema_decay)
+        ema = state.ema
+        if ema is not None:
+            # The average starts at random weights: at first it forgets them faster.
+            decay = jnp.minimum(ema_decay, (1 + state.step) / (10 + state.step))
+            new = {"params": params, "batch_stats": batch_stats}
+            ema = optax.incremental_update(new, ema, 1 - decay)
         state = state.replace(
             step=state.step + 1,
             params=params,
             batch_stats=batch_stats,
             opt_state=opt_state,
-            ema_params=ema_params,
+            ema=ema,
         )
         return state, {"loss": loss}
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from evaluation.fakes import MEAN, NUM_CLASSES, STD, TinyModel, random_source, tiny_variables
 
-from gcn_jax import report
+from gcn_jax import models, report
 from gcn_jax.data import voc_palette
 from gcn_jax.errors import UserError
 from gcn_jax.evaluation import ImageScore, evaluate
@@ -157,9 +157,9 @@ def workdir(tmp_path, monkeypatch, evaluated):
     ]
     lines = "".join(json.dumps(record) + "\n" for record in records)
     (tmp_path / "metrics.jsonl").write_text(lines)
-    weights = (evaluated.model, evaluated.variables)
+    pretrained = models.Pretrained(evaluated.model, evaluated.variables, INFO, 10)
     monkeypatch.setattr(pages.models, "read_info", lambda workdir: INFO)
-    monkeypatch.setattr(pages.models, "from_pretrained", lambda workdir: weights)
+    monkeypatch.setattr(pages.models, "load_pretrained", lambda workdir: pretrained)
     monkeypatch.setattr(pages.data, "open_split", lambda spec, options: evaluated.source)
     return tmp_path
 
@@ -169,7 +169,7 @@ def test_training_report_shows_the_run(workdir, evaluated):
     assert path == workdir / "report.html"
     page = Page(path.read_text())
     assert page.tags.count("svg") == 4  # loss, mIoU, learning rate, confusion matrix
-    assert "10 (mIoU 25.0 %)" in page.words
+    assert "of step 10" in page.words
     assert f"{100 * evaluated.result.scores.miou:.1f} %" in page.words
     assert ["optimizer.learning_rate", "0.01"] in page.table
 

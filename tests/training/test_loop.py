@@ -7,7 +7,6 @@ import signal
 
 import jax
 import numpy as np
-import orbax.checkpoint as ocp
 import pytest
 
 from gcn_jax import models
@@ -78,15 +77,13 @@ def test_newest_two_and_best_checkpoints_are_kept(finished):
         if "val/miou" in line
     }
     best = max(scores, key=scores.get)
-    kept = {int(path.name) for path in (workdir / "checkpoints").iterdir() if path.name.isdigit()}
-    assert kept == {8, 12} | {best}
+    assert kept_steps(workdir) == {8, 12} | {best}
 
 
 def test_pretrained_gives_the_averaged_weights(finished):
     workdir, state = finished
     model, variables = models.from_pretrained(workdir, step="last")
-    assert_identical(variables["params"], state.ema_params)
-    assert_identical(variables["batch_stats"], state.batch_stats)
+    assert_identical({key: variables[key] for key in ("params", "batch_stats")}, state.ema)
     assert model == models.create_model("_tiny", num_classes=3, kernel_size=5)
     image = np.random.default_rng(0).integers(0, 256, (33, 47, 3)).astype(np.uint8)
     mean, std = (np.asarray(variables["preprocessing"][key]) for key in ("mean", "std"))
@@ -99,34 +96,44 @@ def test_pretrained_gives_the_averaged_weights(finished):
         models.predict(model, variables, image / 255)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_run_ends_bit_identical(finished, config, tmp_path, monkeypatch, number):
-    """A signal between steps 6 and 7 saves; the same call goes on; nothing differs at the end."""
+def kept_steps(workdir):
+    return {int(path.name) for path in (workdir / "checkpoints").iterdir() if path.name.isdigit()}
+
+
+@pytest.mark.parametrize(
+    ("number", "stop_step"), [(signal.SIGINT, 7), (signal.SIGTERM, 6), (signal.SIGTERM, 12)]
+)
+def test_interrupted_run_ends_bit_identical(
+    finished, config, tmp_path, monkeypatch, number, stop_step
+):
+    """A signal during a step (6 and 12 validate, 7 does not) saves; the same call goes on."""
     workdir, whole = finished
     steps = []
     to_devices = loop._to_devices
 
     def interrupt(*args):
         steps.append(len(steps) + 1)
-        if len(steps) == 7:
+        if len(steps) == stop_step:
             os.kill(os.getpid(), number)
         return to_devices(*args)
 
+    handler = signal.getsignal(number)
     monkeypatch.setattr(loop, "_to_devices", interrupt)
     with pytest.raises(SystemExit) as stopped:
         train_and_evaluate(config, tmp_path / "run")
     assert stopped.value.code == 128 + number
-    assert (tmp_path / "run/checkpoints/7").is_dir()
-    assert signal.getsignal(number) is not None
+    assert signal.getsignal(number) == handler
+    assert stop_step in kept_steps(tmp_path / "run")
     monkeypatch.undo()
     assert_identical(train_and_evaluate(config, tmp_path / "run"), whole)
-    kept = ("step", "val/miou")
-    lines, expected = (
-        [{k: line.get(k) for k in kept} for line in read_metrics(folder / "metrics.jsonl")
-         if line["step"] != 7]
-        for folder in (tmp_path / "run", workdir)
-    )  # fmt: skip
-    assert lines == expected
+    assert kept_steps(tmp_path / "run") == kept_steps(workdir)
+    scores = [
+        {line["step"]: line["val/miou"] for line in lines if "val/miou" in line}
+        for lines in (
+            read_metrics(folder / "metrics.jsonl") for folder in (tmp_path / "run", workdir)
+        )
+    ]
+    assert scores[0] == scores[1]
 
 
 def test_killed_run_goes_on_from_its_last_checkpoint(finished, config, tmp_path, capsys):
@@ -172,8 +179,23 @@ def test_nothing_readable_is_an_error_not_a_new_run(finished, config, tmp_path):
 
 
 def test_finished_run_is_left_as_it_is(finished, config, tmp_path):
-    shutil.copytree(finished[0], tmp_path / "run")
-    assert_identical(train_and_evaluate(config, tmp_path / "run"), finished[1])
+    workdir, whole = finished
+    shutil.copytree(workdir, tmp_path / "run")
+    assert_identical(train_and_evaluate(config, tmp_path / "run"), whole)
+    for name in ("metrics.jsonl", "config.json", "model.json"):
+        assert (tmp_path / "run" / name).read_bytes() == (workdir / name).read_bytes()
+
+
+def test_run_goes_on_with_another_number_of_devices(finished, config, tmp_path):
+    workdir, whole = finished
+    shutil.copytree(workdir, tmp_path / "run")
+    shutil.rmtree(tmp_path / "run/checkpoints/12")
+    state = train_and_evaluate(changed(config, num_devices=4), tmp_path / "run")
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-2, atol=1e-4),
+        state.params,
+        whole.params,
+    )
 
 
 def changed(config, **settings):
@@ -191,14 +213,55 @@ def test_other_settings_in_the_same_workdir_are_refused(finished, config):
         train_and_evaluate(other, finished[0])
 
 
-def test_non_finite_loss_names_the_step_and_the_last_good_checkpoint(config, tmp_path):
-    hot = changed(
-        config, **{"optimizer.learning_rate": 1e18, "checkpoint_every": 1, "log_every": 3}
+def test_non_finite_loss_names_step_and_last_good_checkpoint(config, tmp_path):
+    """The fifth update ruins the parameters: checkpoint 5 is bad, though its loss was finite."""
+    ruin = {"optimizer.schedule": "step", "optimizer.step_boundaries": (4,)}
+    ruin |= {"optimizer.step_factor": 1e20, "checkpoint_every": 1, "log_every": 3}
+    with (
+        pytest.warns(UserWarning, match="diverged-5"),
+        pytest.raises(UserError, match=r"the loss is (nan|inf) at step 6; .*checkpoints/4\. Lower"),
+    ):
+        train_and_evaluate(changed(config, **ruin), tmp_path / "run")
+    assert max(kept_steps(tmp_path / "run")) == 4
+    assert (tmp_path / "run/diverged-5").is_dir()
+    cured = changed(config, **{**ruin, "optimizer.step_factor": 0.1, "num_steps": 6})
+    assert int(train_and_evaluate(cured, tmp_path / "run").step) == 6
+
+
+def test_run_on_changed_data_is_refused(finished, config, tmp_path, monkeypatch):
+    open_training_source = loop.data.open_training_source
+    monkeypatch.setattr(
+        loop.data, "open_training_source", lambda *args: Fewer(open_training_source(*args))
     )
-    with pytest.raises(UserError, match=r"the loss is (nan|inf) at step [23]; .*checkpoints/1\."):
-        train_and_evaluate(hot, tmp_path / "run")
-    with ocp.CheckpointManager((tmp_path / "run/checkpoints").resolve()) as manager:
-        assert manager.latest_step() == 1
+    with pytest.raises(UserError, match="folder:train has 11 images now, and had 12"):
+        train_and_evaluate(config, finished[0])
+
+
+class Fewer:
+    """A source without its last example."""
+
+    def __init__(self, source):
+        self._source = source
+
+    def __len__(self):
+        return len(self._source) - 1
+
+    def __getattr__(self, name):
+        return getattr(self._source, name)
+
+    def __getitem__(self, index):
+        return self._source[index]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("batch_size", 0), ("eval_batch_size", 0), ("log_every", 0), ("num_steps", 0),
+     ("optimizer.learning_rate", -1.0), ("optimizer.ema_decay", 1.0)],
+)  # fmt: skip
+def test_numbers_outside_their_range_are_refused(config, tmp_path, key, value):
+    with pytest.raises(UserError, match=f"{key} is {value}"):
+        train_and_evaluate(changed(config, **{key: value}), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_batch_that_does_not_divide_is_refused(config, tmp_path):
@@ -215,7 +278,7 @@ def test_accumulation_over_devices_runs(config, tmp_path):
     )
     state = train_and_evaluate(parts, tmp_path / "run")
     assert int(state.step) == 2
-    assert state.ema_params is None
+    assert state.ema is None
 
 
 @pytest.mark.parametrize("name", ["nowhere", "empty"])

@@ -112,11 +112,20 @@ def test_accumulation_gives_the_gradient_of_the_whole_batch():
     assert_close(whole.params, parts.params, rtol=1e-4, atol=1e-6)
 
 
-def test_moving_average_by_hand():
-    state, _ = run(jitted_step(ema_decay=0.75), initial_state(ema=True), 1)
-    expected = jax.tree.map(lambda a, b: 0.75 * a + 0.25 * b, initial_state().params, state.params)
-    assert_close(state.ema_params, expected, rtol=1e-5, atol=1e-7)
-    assert state.variables["params"] is state.ema_params
+def test_moving_averages_by_hand():
+    """The decay is 1/10 at the first step, 2/11 at the second: below 0.75 in both."""
+    step = jitted_step(ema_decay=0.75)
+    first, _ = step(initial_state(ema=True), batch(0))
+    second, _ = step(first, batch(1))
+    for key in ("params", "batch_stats"):
+        after = [getattr(state, key) for state in (initial_state(), first, second)]
+        average = jax.tree.map(lambda a, b: a / 10 + b * 9 / 10, *after[:2])
+        average = jax.tree.map(lambda a, b: a * 2 / 11 + b * 9 / 11, average, after[2])
+        assert_close(second.ema[key], average, rtol=1e-4, atol=1e-6)
+    assert second.variables is second.ema
+    late, _ = step(second.replace(step=jnp.int32(1000)), batch(2))
+    expected = jax.tree.map(lambda a, b: 0.75 * a + 0.25 * b, second.ema["params"], late.params)
+    assert_close(late.ema["params"], expected, rtol=1e-4, atol=1e-6)
 
 
 def test_bfloat16_trains_float32_parameters():

@@ -1,0 +1,28 @@
+"""Every config file describes a run that can be built."""
+
+from importlib import import_module
+from pathlib import Path
+
+import jax
+import pytest
+
+from gcn_jax import data, models
+from gcn_jax.models.pretrained import variable_shapes
+from gcn_jax.training.config import check_config
+from gcn_jax.training.optimizer import make_optimizer, make_schedule
+
+NAMES = sorted(path.stem for path in (Path(__file__).parent.parent / "configs").glob("*.py"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_config_builds_its_network_optimizer_and_transform(name):
+    config = import_module(f"configs.{name}").get_config()
+    check_config(config)
+    model = models.create_model(**config.model, num_classes=5)
+    params = variable_shapes(model)["params"]
+    schedule = make_schedule(config.optimizer, config.num_steps)
+    tx = make_optimizer(config.optimizer, schedule, frozen_batch_norm=False)
+    velocity = jax.eval_shape(tx.init, params)
+    assert sum(leaf.size for leaf in jax.tree.leaves(velocity)) >= 1e5
+    data.Augment(**config.augment, fill=config.data.mean)
+    assert 0 < float(schedule(config.num_steps // 2)) <= config.optimizer.learning_rate
