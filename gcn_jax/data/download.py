@@ -1,5 +1,8 @@
 """Downloads: with a progress bar, and never half of one under a whole one's name."""
 
+import tempfile
+import zipfile
+import zlib
 from pathlib import Path
 
 import pooch
@@ -26,11 +29,10 @@ def download_archive(url: str, folder: str, directory: str, sha256: str | None =
         UserError: The archive cannot be fetched, is damaged, or holds no such folder.
     """
     try:
-        names = pooch.retrieve(
+        archive = pooch.retrieve(
             url,
             known_hash=sha256 and f"sha256:{sha256}",
             path=Path(directory) / "downloads",
-            processor=pooch.Unzip(),
             progressbar=True,
         )
     except (requests.RequestException, OSError, ValueError) as error:
@@ -38,8 +40,30 @@ def download_archive(url: str, folder: str, directory: str, sha256: str | None =
             f"{url}: the download failed ({error}); try again, or fetch it by hand and name the "
             "unpacked folder with --config.data.manual_dir"
         ) from None
-    for name in names:
-        for parent in Path(name).parents:
-            if parent.name == folder:
-                return parent
-    raise UserError(f"{url}: the archive holds no folder {folder!r}")
+    found = next(_unpack(Path(archive), url).rglob(f"{folder}/"), None)
+    if found is None:
+        raise UserError(f"{url}: the archive holds no folder {folder!r}")
+    return found
+
+
+def _unpack(archive: Path, url: str) -> Path:
+    """Unzip beside the archive; what is no zip file is deleted, so that it is fetched again."""
+    target = archive.with_name(f"{archive.name}.unzip")
+    if target.exists():
+        return target
+    with tempfile.TemporaryDirectory(dir=archive.parent) as temporary:
+        try:
+            with zipfile.ZipFile(archive) as file:
+                file.extractall(Path(temporary) / "all")
+        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+            archive.unlink()
+            raise UserError(
+                f"{url}: what came is not a whole zip archive ({error}); it is deleted: try again, "
+                "or fetch it by hand and name the unpacked folder with --config.data.manual_dir"
+            ) from None
+        try:
+            (Path(temporary) / "all").rename(target)
+        except OSError:
+            if not target.exists():  # otherwise another run was faster
+                raise
+    return target

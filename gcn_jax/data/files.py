@@ -1,10 +1,12 @@
-"""Reading the image and mask files that people have, and saying plainly what is wrong with one."""
+"""Reading the images, masks and lists that people have, and saying plainly what is wrong."""
 
+import contextlib
 import io
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from gcn_jax import IGNORE_LABEL
 from gcn_jax.errors import UserError
@@ -27,38 +29,41 @@ def read_image(file: str | Path | io.BytesIO, name: str | None = None) -> np.nda
         uint8 `[H, W, 3]`, turned upright where the file says so (EXIF orientation).
 
     Raises:
-        UserError: The file is missing, damaged, or not an image.
+        UserError: The file is missing, damaged, not an image, or has pixels of 32 bits.
     """
-    with _open(file, name or str(file)) as image:
+    name = name or str(file)
+    with _open(file, name) as image:
+        if image.mode in ("I", "F"):
+            raise UserError(
+                f"{name}: 32-bit pixels (mode {image.mode}), and nothing says what is white; save "
+                "the image with 8 or 16 bits"
+            )
         if image.mode.startswith("I;16"):  # 16-bit grey: convert() would clip it at 255
             image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
         return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
 
 
-def read_mask(file: str | Path | io.BytesIO, name: str | None = None) -> np.ndarray:
+def read_mask(path: str | Path) -> np.ndarray:
     """Read a mask file as class indices: palette images give their indices, never their colours.
 
-    Args:
-        file: A path, or a file object of encoded bytes.
-        name: What to call the file in an error; by default its path.
-
     Returns:
-        uint8 `[H, W]`.
+        uint8 `[H, W]`, the values that the file holds, whatever its bit depth.
 
     Raises:
         UserError: The file is missing, damaged, a colour image, or has values above 255.
     """
-    name = name or str(file)
-    with _open(file, name) as image:
+    with _open(path, str(path)) as image:
         if image.mode not in _INDEX_MODES:
             raise UserError(
-                f"{name}: a colour image (mode {image.mode}) where a mask of class indices "
+                f"{path}: a colour image (mode {image.mode}) where a mask of class indices "
                 "belongs; save it as an indexed (palette) or 8-bit grey PNG whose pixel values "
                 f"are the class numbers, {IGNORE_LABEL} for void"
             )
         mask = np.asarray(image)
+        if image.format == "PNG":
+            mask = mask // _png_grey_factor(path)
     if mask.size and (mask.max() > 255 or mask.min() < 0):
-        raise UserError(f"{name}: mask values reach {mask.max()}; class numbers are 0..254")
+        raise UserError(f"{path}: mask values reach {mask.max()}; class numbers are 0..254")
     return mask.astype(np.uint8)
 
 
@@ -97,12 +102,36 @@ def encode_png(array: np.ndarray) -> io.BytesIO:
     return buffer
 
 
-def _open(file, name: str) -> Image.Image:
+def read_lines(path: Path) -> list[str]:
+    """Read the lines of a text file that are not blank, without the spaces around them.
+
+    Raises:
+        UserError: The file is not UTF-8.
+    """
     try:
-        image = Image.open(file)
-        image.load()  # decode now, so that a truncated file is found here
+        text = path.read_text(encoding="utf-8-sig")  # with or without Windows' mark
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8 text ({error}); save it as UTF-8") from None
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _png_grey_factor(path: str | Path) -> int:
+    """By how much Pillow multiplies a PNG's values: it spreads grey of 2 or 4 bits to 0..255."""
+    with open(path, "rb") as file:
+        depth, color_type = file.read(26)[24:]  # in the header chunk, which comes first
+    return 255 // (2**depth - 1) if color_type == 0 and depth in (2, 4) else 1
+
+
+@contextlib.contextmanager
+def _open(file: str | Path | io.BytesIO, name: str) -> Iterator[Image.Image]:
+    """Open and decode an image; what Pillow finds wrong with it becomes a `UserError`."""
+    try:
+        with Image.open(file) as image:
+            image.load()  # decode now, so that a truncated file is found here
+            yield image
+    except UserError:
+        raise
     except FileNotFoundError:
         raise UserError(f"{name}: no such file") from None
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise UserError(f"{name}: not a readable image ({error})") from None
-    return image

@@ -1,15 +1,15 @@
 """A user's own images and masks, trainable by configuration alone."""
 
 import hashlib
-from collections.abc import Mapping
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import tensorflow_datasets as tfds
-
-from gcn_jax.data.builder import Pair, SegmentationBuilder
+from gcn_jax.data.builder import Pair, SegmentationBuilder, folder_config
 from gcn_jax.data.classes import ClassTable
-from gcn_jax.data.files import IMAGE_SUFFIXES
+from gcn_jax.data.files import IMAGE_SUFFIXES, read_lines
 from gcn_jax.errors import UserError
 
 #: Without lists or folders of their own, one image in ten goes to the split "val".
@@ -22,7 +22,8 @@ class Folder(SegmentationBuilder, skip_registration=True):
     Three layouts are understood, in this order:
 
     1. PASCAL VOC's: `JPEGImages/`, `SegmentationClass/`, and `ImageSets/Segmentation/SPLIT.txt`
-       with one image id a line; each list is a split.
+       with one image id a line; each list is a split, but for lists without a single mask (a
+       test set whose labels are not public), which are left out.
     2. `images/SPLIT/` and `masks/SPLIT/`: each folder is a split.
     3. `images/` and `masks/`: one image in ten, chosen by its name, is "val", the rest "train".
 
@@ -41,10 +42,8 @@ class Folder(SegmentationBuilder, skip_registration=True):
             raise UserError(f"folder: {root} is not a folder; set --config.data.manual_dir")
         self._classes = ClassTable(_class_names(self._root / "classes.txt"))
         self._pairs = _find_splits(self._root)
-        fingerprint = _fingerprint(self._classes.names, self._pairs)
-        config = tfds.core.BuilderConfig(
-            name=f"{self._root.resolve().name}-{fingerprint}", version=self.VERSION
-        )
+        _check_split_names(self._pairs, self._root)
+        config = folder_config(self._root, self._classes.names, self._pairs)
         super().__init__(data_dir=data_dir, config=config)
 
     @classmethod
@@ -69,7 +68,7 @@ class Folder(SegmentationBuilder, skip_registration=True):
 def _class_names(path: Path) -> tuple[str, ...]:
     if not path.exists():
         raise UserError(f"folder: {path} is missing; write one class name a line, label 0 first")
-    names = tuple(line.strip() for line in path.read_text().splitlines() if line.strip())
+    names = tuple(read_lines(path))
     if not 2 <= len(names) <= 255 or len(set(names)) != len(names):
         raise UserError(f"folder: {path} must hold 2 to 255 different class names, one a line")
     return names
@@ -79,12 +78,7 @@ def _find_splits(root: Path) -> dict[str, list[Pair]]:
     """Recognise the layout and list the pairs of each split."""
     lists = sorted((root / "ImageSets" / "Segmentation").glob("*.txt"))
     if lists:
-        images, masks = _by_stem(root / "JPEGImages"), _by_stem(root / "SegmentationClass")
-        splits = {path.stem: path.read_text().split() for path in lists}
-        return {
-            split: [_pair(key, images, masks, root) for key in keys]
-            for split, keys in splits.items()
-        }
+        return _listed(root, lists)
     if not ((root / "images").is_dir() and (root / "masks").is_dir()):
         raise UserError(
             f"folder: {root} has neither ImageSets/Segmentation/*.txt (VOC's layout) nor the "
@@ -98,6 +92,35 @@ def _find_splits(root: Path) -> dict[str, list[Pair]]:
     pairs = _matched(root / "images", root / "masks")
     val = [pair for pair in pairs if _hash(pair[0]) % _VAL_ONE_IN == 0] or pairs[-1:]
     return {"train": [pair for pair in pairs if pair not in val], "val": val}
+
+
+def _listed(root: Path, lists: Sequence[Path]) -> dict[str, list[Pair]]:
+    """Match the ids of VOC's lists; a list without a single mask is no split."""
+    images, masks = _by_stem(root / "JPEGImages"), _by_stem(root / "SegmentationClass")
+    splits = {}
+    for path in lists:
+        keys = read_lines(path)
+        for key, count in Counter(keys).most_common(1):
+            if count > 1:
+                raise UserError(f"folder: {path} lists {key!r} {count} times")
+        if not masks.keys().isdisjoint(keys):
+            splits[path.stem] = [_pair(key, images, masks, root) for key in keys]
+    if not splits:
+        raise UserError(
+            f"folder: {lists[0].parent}: no list names an image that has a mask in "
+            f"{root / 'SegmentationClass'}"
+        )
+    return splits
+
+
+def _check_split_names(names: Iterable[str], root: Path) -> None:
+    """Refuse names that TFDS could not prepare, or not find again."""
+    for name in names:
+        if name.lower() == "all" or not re.fullmatch(r"[\w-]+", name):
+            raise UserError(
+                f"folder: {root}: no split can be called {name!r}; rename its list or folder (to "
+                "letters, digits, _ and -, but not 'all', which is every split to TFDS)"
+            )
 
 
 def _matched(images: Path, masks: Path) -> list[Pair]:
@@ -126,16 +149,3 @@ def _pair(key: str, images: dict[str, Path], masks: dict[str, Path], root: Path)
 
 def _hash(text: str) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
-
-
-def _fingerprint(names: tuple[str, ...], splits: dict[str, list[Pair]]) -> str:
-    """A name for exactly these classes and these files, by their paths, sizes and times."""
-    digest = hashlib.sha256("\n".join(names).encode())
-    for split, pairs in splits.items():
-        for key, *paths in pairs:
-            stats = [
-                (str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns)
-                for path in paths
-            ]
-            digest.update(repr((split, key, stats)).encode())
-    return digest.hexdigest()[:12]

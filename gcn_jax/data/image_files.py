@@ -1,6 +1,7 @@
 """Image files that a user names: which they are, read one at a time, and what to call results."""
 
 import itertools
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -66,15 +67,18 @@ def output_names(paths: Sequence[Path]) -> list[str]:
     Args:
         paths: Different files.
     """
+    parents = [path.resolve().parent for path in paths]
+    folders_of: dict[str, Counter[Path]] = defaultdict(Counter)  # stem -> its files in each folder
+    for path, parent in zip(paths, parents, strict=True):
+        folders_of[path.stem.lower()][parent] += 1
     taken: set[str] = set()
     names = []
-    for path in paths:
-        twins = [other for other in paths if other.stem.lower() == path.stem.lower()]
-        folders = [other.resolve().parent for other in twins]
+    for path, parent in zip(paths, parents, strict=True):
+        folders = folders_of[path.stem.lower()]
         name = path.stem
-        if len(set(folders)) > 1:
-            name = f"{path.resolve().parent.name}_{name}"
-        if folders.count(path.resolve().parent) > 1:
+        if len(folders) > 1:
+            name = f"{parent.name}_{name}"
+        if folders[parent] > 1:
             name = f"{name}_{path.suffix.lstrip('.')}"
         numbered = (f"{name}_{number}" for number in itertools.count(2))
         name = next(n for n in itertools.chain([name], numbered) if not _results(n) & taken)

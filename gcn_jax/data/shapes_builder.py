@@ -26,10 +26,11 @@ class Shapes(SegmentationBuilder, skip_registration=True):
 
     def _split_generators(self, dl_manager):
         del dl_manager
-        return {split: self._generate_examples(*_SPLITS[split]) for split in _SPLITS}
+        return {split: self._generate_examples(split) for split in _SPLITS}
 
-    def _generate_examples(self, count: int, seed: int):
-        for index in range(count):
+    def _generate_examples(self, split: str):
+        count, seed = _SPLITS[split]
+        for index in self._track(range(count), split):
             example = shapes.render(seed, index)
             key = f"{index:05d}"
             yield key, {"id": key, **{name: files.encode_png(example[name]) for name in example}}

