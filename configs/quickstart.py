@@ -25,14 +25,14 @@ def get_config():
     config.augment.flip = True
 
     config.batch_size = 8
-    config.num_steps = 700
+    config.num_steps = 600
     config.optimizer.learning_rate = 0.1
     config.optimizer.weight_decay = 1e-4
     config.optimizer.warmup_steps = 200  # without, it diverges
     config.optimizer.clip_norm = 1.0
 
     config.log_every = 50
-    config.eval_every = 350
-    config.checkpoint_every = 350
+    config.eval_every = 300
+    config.checkpoint_every = 300
     config.eval_batch_size = 20
     return config
