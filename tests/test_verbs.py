@@ -111,7 +111,8 @@ def test_predictions_are_indexed_and_of_the_size_of_their_images(trained, tmp_pa
     assert (mask.mode, mask.size) == ("P", (47, 33))
     assert set(np.unique(mask)) <= {0, 1, 2}
     assert mask.getpalette()[:9] == [0, 0, 0, 128, 0, 0, 0, 128, 0]
-    assert Image.open(tmp_path / "o/b_overlay.png").mode == "RGB"
+    with Image.open(tmp_path / "o/b_overlay.png") as overlay:
+        assert overlay.mode == "RGB"
 
 
 def test_interrupted_training_says_how_to_go_on(trained):

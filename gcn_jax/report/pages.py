@@ -127,6 +127,7 @@ def open_split(
     Raises:
         UserError: The split cannot be opened, or its classes are not those of the model.
     """
+    class_names = models.read_info(workdir).class_names
     options = read_config(workdir)["data"]
     given = {"data_dir": data_dir, "manual_dir": manual_dir}
     options |= {name: folder for name, folder in given.items() if folder}
@@ -134,7 +135,6 @@ def open_split(
     if split is not None:
         spec = f"{spec.partition(':')[0]}:{split}"
     source = data.open_split(spec, options)
-    class_names = models.read_info(workdir).class_names
     if tuple(source.class_names) != class_names:
         raise UserError(
             f"{spec} has the classes {', '.join(source.class_names)}, but the model of {workdir} "
