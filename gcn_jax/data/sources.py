@@ -14,6 +14,7 @@ from gcn_jax.data.builder import SegmentationBuilder
 from gcn_jax.data.camvid import Camvid
 from gcn_jax.data.folder import Folder
 from gcn_jax.data.shapes_builder import Shapes
+from gcn_jax.data.voc_segmentation import VocSegmentation
 from gcn_jax.errors import UserError, check_choice
 
 #: Every data set that a config can name.
@@ -21,6 +22,7 @@ BUILDERS: dict[str, type[SegmentationBuilder]] = {
     "shapes": Shapes,
     "camvid": Camvid,
     "folder": Folder,
+    "voc_segmentation": VocSegmentation,
 }
 
 _ENCODED = tfds.decode.SkipDecoding()
@@ -39,9 +41,25 @@ class Source:
         self.name = f"{builder.name}:{split}"
         self.class_names = builder.classes.names
         self.palette = builder.classes.palette
-        self._extra = tuple(extra)
+        self._builder, self._extra = builder, tuple(extra)
+        self._split = builder.combined_splits.get(split, split)  # such as "train+val"
         encoded = dict.fromkeys(("image", "label", *extra), _ENCODED)
-        self._records = builder.as_data_source(split, decoders=encoded)
+        self._records = builder.as_data_source(self._split, decoders=encoded)
+
+    @property
+    def identities(self) -> frozenset[tuple[str, str]]:
+        """What tells its images from all others: (collection, id); no image is read for it."""
+        builder = self._builder
+        return frozenset(
+            (builder.collection or f"{builder.name}:{part}", key)
+            for part in self._split.split("+")
+            for key in builder.info.metadata[part]
+        )
+
+    @property
+    def is_labelled(self) -> bool:
+        """Whether the examples have labels; those of a test split may be secret."""
+        return bool(self._records[0]["label"])
 
     def __len__(self) -> int:
         """The number of examples."""
@@ -52,7 +70,7 @@ class Source:
 
         Returns:
             `{"image": uint8 [H, W, 3] RGB, "label": uint8 [H, W], "id": str}` and the extra
-            features that were asked for, uint8 `[H, W]`.
+            features that were asked for, uint8 `[H, W]`; no "label" in a split without labels.
         """
         index = operator.index(index)
         if not 0 <= index < len(self):
@@ -60,7 +78,8 @@ class Source:
         record = self._records[index]
         example = {"image": files.read_image(io.BytesIO(record["image"]), self.name)}
         for key in ("label", *self._extra):
-            example[key] = np.asarray(Image.open(io.BytesIO(record[key])))
+            if record[key]:  # else the label is not public
+                example[key] = np.asarray(Image.open(io.BytesIO(record[key])))
         example["id"] = record["id"].decode()
         return example
 
@@ -71,7 +90,8 @@ def make_builder(name: str, options: Mapping[str, Any]) -> SegmentationBuilder:
     Args:
         name: A key of `BUILDERS`.
         options: The `data` section of a config: `data_dir`, where prepared data sets are kept
-            (None: TFDS's own folder), and `manual_dir`, a folder of the user's.
+            (None: TFDS's own folder), `manual_dir`, a folder of the user's (for several data sets
+            one that holds the folder of each), and what the builder's `from_options` names.
 
     Raises:
         UserError: There is no such data set.
@@ -101,7 +121,12 @@ def open_training_source(specs: Sequence[str], options: Mapping[str, Any]) -> So
             f"data.train is {', '.join(specs)}, but this version does not have yet: "
             f"{', '.join(missing)}; it trains on one of {', '.join(sorted(BUILDERS))}"
         )
-    return open_split(specs[0], options)
+    source = open_split(specs[0], options)
+    val_source = open_split(options["val"], options)
+    for one in (source, val_source):
+        if not one.is_labelled:
+            raise UserError(f"{one.name}: its images have no labels to train or validate with")
+    return source
 
 
 def open_split(spec: str, options: Mapping[str, Any], extra: Sequence[str] = ()) -> Source:
@@ -126,8 +151,9 @@ def open_split(spec: str, options: Mapping[str, Any], extra: Sequence[str] = ())
             f"{builder.download}), or name a folder with --config.data.manual_dir"
         )
     prepare(builder)
-    if split not in builder.info.splits:
-        raise UserError(f"{name} has no split {split!r}; it has {', '.join(builder.info.splits)}")
+    splits = [*builder.info.splits, *builder.combined_splits]
+    if split not in splits:
+        raise UserError(f"{name} has no split {split!r}; it has {', '.join(splits)}")
     return Source(builder, split, extra)
 
 
