@@ -13,6 +13,7 @@ from gcn_jax.data import files
 from gcn_jax.data.builder import SegmentationBuilder
 from gcn_jax.data.camvid import Camvid
 from gcn_jax.data.folder import Folder
+from gcn_jax.data.sbd import Sbd
 from gcn_jax.data.shapes_builder import Shapes
 from gcn_jax.data.voc_segmentation import VocSegmentation
 from gcn_jax.errors import UserError, check_choice
@@ -22,6 +23,7 @@ BUILDERS: dict[str, type[SegmentationBuilder]] = {
     "shapes": Shapes,
     "camvid": Camvid,
     "folder": Folder,
+    "sbd": Sbd,
     "voc_segmentation": VocSegmentation,
 }
 
