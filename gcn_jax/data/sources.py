@@ -12,6 +12,7 @@ from PIL import Image
 from gcn_jax.data import files
 from gcn_jax.data.builder import SegmentationBuilder
 from gcn_jax.data.camvid import Camvid
+from gcn_jax.data.cityscapes import Cityscapes
 from gcn_jax.data.coco_voc import CocoVoc
 from gcn_jax.data.folder import Folder
 from gcn_jax.data.sbd import Sbd
@@ -23,6 +24,7 @@ from gcn_jax.errors import UserError, check_choice
 BUILDERS: dict[str, type[SegmentationBuilder]] = {
     "shapes": Shapes,
     "camvid": Camvid,
+    "cityscapes": Cityscapes,
     "coco_voc": CocoVoc,
     "folder": Folder,
     "sbd": Sbd,

@@ -147,5 +147,5 @@ def test_command_prepares_and_counts(tmp_path):
     assert bad.returncode == 2
     assert bad.stderr == (
         "error: usage: python -m gcn_jax.data prepare NAME...; names: camvid, "
-        "coco_voc, folder, sbd, shapes, voc_segmentation\n"
+        "cityscapes, coco_voc, folder, sbd, shapes, voc_segmentation\n"
     )
