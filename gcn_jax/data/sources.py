@@ -1,6 +1,7 @@
 """From a name such as "camvid:val" to examples that can be read by their index."""
 
 import io
+import itertools
 import operator
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,6 +16,7 @@ from gcn_jax.data.camvid import Camvid
 from gcn_jax.data.cityscapes import Cityscapes
 from gcn_jax.data.coco_voc import CocoVoc
 from gcn_jax.data.folder import Folder
+from gcn_jax.data.mixture import Mixture, refuse_leak
 from gcn_jax.data.sbd import Sbd
 from gcn_jax.data.shapes_builder import Shapes
 from gcn_jax.data.voc_segmentation import VocSegmentation
@@ -106,33 +108,40 @@ def make_builder(name: str, options: Mapping[str, Any]) -> SegmentationBuilder:
     return BUILDERS[name].from_options(options)
 
 
-def open_training_source(specs: Sequence[str], options: Mapping[str, Any]) -> Source:
+def open_training_source(specs: Sequence[str], options: Mapping[str, Any]) -> Source | Mixture:
     """Open what a config trains on: `config.data.train`.
 
     Args:
-        specs: One `"name:split"`, in a tuple.
-        options: The `data` section of a config; see `make_builder`.
+        specs: `"name:split"`, once or more; several are joined as `Mixture` does. In a pass over
+            the mixture, `"name:split*3"` shows every image of that split three times.
+        options: The `data` section of a config; see `make_builder`. Its `val`, where there is
+            one, names the split that training must not see.
 
     Raises:
-        UserError: See `open_split`; mixtures of several data sets are not available yet.
+        UserError: See `open_split`; a split has no labels, two have different classes, or one
+            holds images of the validation split.
     """
     if not specs:
         raise UserError('data.train is empty; it names what to train on, such as ("shapes:train",)')
-    names = [spec.partition(":")[0] for spec in specs]
-    missing = [f"data set {name}" for name in names if name not in BUILDERS]
-    if len(specs) > 1:
-        missing.append("mixtures of several data sets")
-    if missing:
-        raise UserError(
-            f"data.train is {', '.join(specs)}, but this version does not have yet: "
-            f"{', '.join(missing)}; it trains on one of {', '.join(sorted(BUILDERS))}"
-        )
-    source = open_split(specs[0], options)
-    val_source = open_split(options["val"], options)
-    for one in (source, val_source):
-        if not one.is_labelled:
-            raise UserError(f"{one.name}: its images have no labels to train or validate with")
-    return source
+    weighted = [_parse_weight(spec) for spec in specs]  # a typing error is found before the work
+    sources = [open_split(spec, options) for spec, _ in weighted]
+    val_sources = [open_split(options["val"], options)] if options.get("val") else []
+    for source in sources + val_sources:
+        if not source.is_labelled:
+            raise UserError(f"{source.name}: its images have no labels to train or validate with")
+    for source, val_source in itertools.product(sources, val_sources):
+        refuse_leak(source, val_source)
+    repeated = [s for s, (_, times) in zip(sources, weighted, strict=True) for _ in range(times)]
+    return repeated[0] if len(repeated) == 1 else Mixture(repeated)
+
+
+def _parse_weight(spec: str) -> tuple[str, int]:
+    """Take `"name:split*3"` apart: the split, and how often its images come in one pass."""
+    split, star, times = spec.partition("*")
+    check_choice("data set", split.partition(":")[0], BUILDERS)
+    if star and not (times.isdecimal() and int(times) > 0):
+        raise UserError(f"data.train: the weight in {spec!r} is a whole number, 1 or more")
+    return split, int(times or 1)
 
 
 def open_split(spec: str, options: Mapping[str, Any], extra: Sequence[str] = ()) -> Source:
