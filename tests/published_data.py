@@ -122,10 +122,33 @@ class _Silent(http.server.SimpleHTTPRequestHandler):
         pass
 
 
+class Unreliable(http.server.BaseHTTPRequestHandler):
+    """Serves one content, from where it is asked to, and breaks off after 100,000 bytes."""
+
+    content = b""
+    asked: list[str | None] = []
+
+    def log_message(self, *args):
+        pass
+
+    def do_GET(self):
+        asked = self.headers["Range"]
+        self.asked.append(asked)
+        start = int(asked.removeprefix("bytes=").removesuffix("-")) if asked else 0
+        if start >= len(self.content):
+            self.send_error(416)
+            return
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(self.content) - start))
+        self.end_headers()
+        self.wfile.write(self.content[start : start + 100_000])
+
+
 @contextlib.contextmanager
-def serve(folder: Path) -> Iterator[str]:
+def serve(folder: Path, handler: type = _Silent) -> Iterator[str]:
     """Serve the files of a folder; gives the address."""
-    handler = partial(_Silent, directory=str(folder))
+    if handler is _Silent:
+        handler = partial(_Silent, directory=str(folder))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"

@@ -1,4 +1,4 @@
-"""Downloads: with a progress bar, and never half of one under a whole one's name."""
+"""Downloads: with a progress bar, resumed, and never half of one under a whole one's name."""
 
 import gzip
 import tarfile
@@ -6,12 +6,16 @@ import tempfile
 import zipfile
 import zlib
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pooch
 import requests
+from tqdm import tqdm
 
 from gcn_jax.errors import UserError
+
+#: Bytes that are written at once; fewer are lost when a download breaks off.
+_CHUNK = 1 << 16
 
 _DAMAGED = (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError)
 
@@ -33,7 +37,8 @@ class Archive(NamedTuple):
 def download_archive(archive: Archive, directory: str) -> Path:
     """Download an archive, unpack it, and find its folder.
 
-    What is there already is not fetched again.
+    What is there already is not fetched again. A download that broke off goes on where it ended,
+    if there is a checksum to prove that both parts are of one archive.
 
     Args:
         archive: What to fetch.
@@ -47,12 +52,13 @@ def download_archive(archive: Archive, directory: str) -> Path:
             holds no such folder.
     """
     url, folder, checksum = archive
+    downloads = Path(directory) / "downloads"
     try:
         path = pooch.retrieve(
             url,
             known_hash=checksum,
-            path=Path(directory) / "downloads",
-            progressbar=True,
+            path=downloads,
+            downloader=_Resuming(downloads) if checksum else _download_to,
         )
     except (requests.RequestException, OSError, ValueError) as error:
         raise UserError(
@@ -63,6 +69,41 @@ def download_archive(archive: Archive, directory: str) -> Path:
     if found is None:
         raise UserError(f"{url}: the archive holds no folder {folder!r}")
     return found
+
+
+class _Resuming:
+    """A downloader for pooch that keeps what has come when a download breaks off."""
+
+    def __init__(self, directory: Path):
+        self._directory = directory
+
+    def __call__(self, url: str, output_file: Any, pooch: Any) -> None:
+        """Download to `NAME.part`, then rename it."""
+        part = self._directory / f"{url.rpartition('/')[2]}.part"
+        _download_to(url, part, pooch)
+        part.replace(output_file)
+
+
+def _download_to(url: str, path: Any, pooch: Any) -> None:
+    """Download what a file does not hold of an address yet; pooch's arguments."""
+    start = Path(path).stat().st_size if Path(path).exists() else 0
+    headers = {"Accept-Encoding": "identity"}
+    if start:
+        headers["Range"] = f"bytes={start}-"
+    with requests.get(url, headers=headers, stream=True, timeout=30) as response:
+        if response.status_code == requests.codes.requested_range_not_satisfiable:
+            return  # there is no more of it
+        response.raise_for_status()
+        if response.status_code != requests.codes.partial_content:
+            start = 0
+        total = start + int(response.headers.get("Content-Length", 0))
+        with (
+            open(path, "ab" if start else "wb") as file,
+            tqdm(total=total or None, initial=start, unit="B", unit_scale=True) as bar,
+        ):
+            for chunk in response.iter_content(_CHUNK):
+                file.write(chunk)
+                bar.update(len(chunk))
 
 
 def _unpack(archive: Path, url: str) -> Path:
