@@ -21,6 +21,9 @@ VOC_TRAIN, VOC_VAL = voc_ids("train")[:3], voc_ids("val")[:2]
 SBD_ONLY = tuple(sorted({*voc_ids("trainaug")} - {*voc_ids("train")})[:3])
 VOC_TEST = ("2008_000006",)
 
+#: One of COCO's annotations: a person in rows 1 to 5 and columns 2 to 7.
+PERSON = {"category_id": 1, "segmentation": [[2, 1, 8, 1, 8, 6, 2, 6]], "area": 30, "iscrowd": 0}
+
 
 def box_label(number: int, border: int = 255) -> np.ndarray:
     """A box of 8x12 pixels of one class on background, one pixel of border around it."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from published_data import serve
+from published_data import PERSON, make_coco, serve
 
 from gcn_jax.data import open_split, prepare
 from gcn_jax.data.camvid import Camvid
@@ -137,10 +137,12 @@ def test_command_prepares_and_counts(tmp_path):
     make_camvid(tmp_path / "CamVid")
     command = [sys.executable, "-m", "gcn_jax.data"]
     places = [f"--manual_dir={tmp_path / 'CamVid'}", f"--data_dir={tmp_path}"]
-    good = subprocess.run(
-        [*command, "prepare", "camvid", *places], capture_output=True, text=True, check=True
-    )
+    annotated = {9: [PERSON], 10: [{**PERSON, "area": 3}]}
+    make_coco(tmp_path / "CamVid/coco", 2017, {"train": annotated, "val": annotated})
+    verb = ["prepare", "camvid", "coco_voc", "--coco_year=2017", "--coco_min_area=4"]
+    good = subprocess.run([*command, *verb, *places], capture_output=True, text=True, check=True)
     assert "camvid:train: 3 images\ncamvid:val: 2 images\n" in good.stdout
+    assert "coco_voc:train2017: 1 images\ncoco_voc:val2017: 1 images\n" in good.stdout
     (info,) = tmp_path.glob("camvid/CamVid-*/1.1.0/dataset_info.json")
     assert json.loads(info.read_text())["fileFormat"] == "array_record"
     bad = subprocess.run([*command, "prepair"], capture_output=True, text=True)

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from published_data import (
+    PERSON,
     SBD_ONLY,
     VOC_TRAIN,
     box_label,
@@ -13,8 +14,6 @@ from small_data import CLASS_NAMES
 
 from gcn_jax.data import Augment, open_training_source, training_batches
 from gcn_jax.errors import UserError
-
-PERSON = {"category_id": 1, "segmentation": [[2, 1, 8, 1, 8, 6, 2, 6]], "area": 30, "iscrowd": 0}
 
 
 @pytest.fixture(scope="module")
