@@ -65,6 +65,11 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
         return None
 
     @property
+    def prepare_arguments(self) -> str:
+        """What to write after `python -m gcn_jax.data prepare` for this data set."""
+        return self.name
+
+    @property
     def is_prepared(self) -> bool:
         """Whether preparation has ended well, now or in an earlier run."""
         return (Path(self.data_path) / "dataset_info.json").exists()

@@ -90,7 +90,7 @@ class CocoVoc(SegmentationBuilder, skip_registration=True):
         if min_area < 0:
             raise UserError(f"coco_voc: coco_min_area is {min_area}; it is 0 or more, in pixels")
         self._archives = archives or ARCHIVES[str(year)]
-        self._min_area = min_area
+        self._year, self._min_area = year, min_area
         self._names = (f"train{year}", f"val{year}")
         self._root = None
         name = f"{year}-min{min_area}"
@@ -131,6 +131,11 @@ class CocoVoc(SegmentationBuilder, skip_registration=True):
     def download(self) -> str | None:
         """The archives, where no folder is given."""
         return None if self._root else ", ".join(archive.url for archive in self._archives)
+
+    @property
+    def prepare_arguments(self) -> str:
+        """The name, and the options that make another data set of it."""
+        return f"{self.name} --coco_year={self._year} --coco_min_area={self._min_area}"
 
     def _split_generators(self, dl_manager):
         del dl_manager  # the archives are fetched without TensorFlow's file system

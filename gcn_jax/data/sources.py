@@ -162,8 +162,9 @@ def open_split(spec: str, options: Mapping[str, Any], extra: Sequence[str] = ())
     builder = make_builder(name, options)
     if not builder.is_prepared and builder.download:
         raise UserError(
-            f"{name} is not prepared; run `python -m gcn_jax.data prepare {name}` (it downloads "
-            f"{builder.download}), or name a folder with --config.data.manual_dir"
+            f"{name} is not prepared; run `python -m gcn_jax.data prepare "
+            f"{builder.prepare_arguments}` (it downloads {builder.download}), or name a folder "
+            "with --config.data.manual_dir"
         )
     prepare(builder)
     splits = [*builder.info.splits, *builder.combined_splits]
