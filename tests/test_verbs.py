@@ -134,7 +134,7 @@ def test_interrupted_training_says_how_to_go_on(trained):
     ("verb", "arguments", "message"),
     [
         ("train.py", [f"--config={ROOT}/configs/none.py"], "configs/none.py: no such file"),
-        ("train.py", [f"--config={ROOT}/configs/stage1.py"], "not have yet: data set coco_voc"),
+        ("train.py", [f"--config={ROOT}/configs/stage1.py"], "coco_voc is not prepared"),
         ("train.py", [f"--config={ROOT}/configs/folder.py", "--config.lr=1"], "'lr'"),
         ("evaluate.py", ["--ckpt=nowhere"], "nowhere is not the workdir of a training run"),
         ("evaluate.py", ["--ckpt=runs/folder", "--split=test"], "folder has no split 'test'"),

@@ -2,6 +2,7 @@
 
 from gcn_jax import IGNORE_LABEL
 from gcn_jax.data.classes import ClassTable, class_colors, voc_palette
+from gcn_jax.data.mixture import Mixture
 from gcn_jax.data.pipeline import training_batches
 from gcn_jax.data.sources import (
     BUILDERS,
@@ -18,6 +19,7 @@ __all__ = [
     "IGNORE_LABEL",
     "Augment",
     "ClassTable",
+    "Mixture",
     "Source",
     "class_colors",
     "make_builder",

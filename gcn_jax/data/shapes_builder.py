@@ -32,6 +32,11 @@ class Shapes(SegmentationBuilder, skip_registration=True):
         """The classes of the world, with VOC's colours."""
         return ClassTable(shapes.CLASS_NAMES)
 
+    @property
+    def collection(self) -> None:
+        """None: every split numbers its own images."""
+        return None
+
     def _extra_features(self):
         return {"cue_distance": tfds.features.Image(shape=(None, None, 1))}
 
@@ -41,7 +46,9 @@ class Shapes(SegmentationBuilder, skip_registration=True):
 
     def _generate_examples(self, split: str):
         count, seed = _SPLITS[split]
+        ids = self.info.metadata[split] = []
         for index in self._track(range(count), split):
             example = shapes.render(seed, index)
             key = f"{index:05d}"
+            ids.append(key)
             yield key, {"id": key, **{name: files.encode_png(example[name]) for name in example}}

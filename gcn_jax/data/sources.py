@@ -1,6 +1,7 @@
 """From a name such as "camvid:val" to examples that can be read by their index."""
 
 import io
+import itertools
 import operator
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,15 +13,24 @@ from PIL import Image
 from gcn_jax.data import files
 from gcn_jax.data.builder import SegmentationBuilder
 from gcn_jax.data.camvid import Camvid
+from gcn_jax.data.cityscapes import Cityscapes
+from gcn_jax.data.coco_voc import CocoVoc
 from gcn_jax.data.folder import Folder
+from gcn_jax.data.mixture import Mixture, refuse_leak
+from gcn_jax.data.sbd import Sbd
 from gcn_jax.data.shapes_builder import Shapes
+from gcn_jax.data.voc_segmentation import VocSegmentation
 from gcn_jax.errors import UserError, check_choice
 
 #: Every data set that a config can name.
 BUILDERS: dict[str, type[SegmentationBuilder]] = {
     "shapes": Shapes,
     "camvid": Camvid,
+    "cityscapes": Cityscapes,
+    "coco_voc": CocoVoc,
     "folder": Folder,
+    "sbd": Sbd,
+    "voc_segmentation": VocSegmentation,
 }
 
 _ENCODED = tfds.decode.SkipDecoding()
@@ -39,9 +49,25 @@ class Source:
         self.name = f"{builder.name}:{split}"
         self.class_names = builder.classes.names
         self.palette = builder.classes.palette
-        self._extra = tuple(extra)
+        self._builder, self._extra = builder, tuple(extra)
+        self._split = builder.combined_splits.get(split, split)  # such as "train+val"
         encoded = dict.fromkeys(("image", "label", *extra), _ENCODED)
-        self._records = builder.as_data_source(split, decoders=encoded)
+        self._records = builder.as_data_source(self._split, decoders=encoded)
+
+    @property
+    def identities(self) -> frozenset[tuple[str, str]]:
+        """What tells its images from all others: (collection, id); no image is read for it."""
+        builder = self._builder
+        return frozenset(
+            (builder.collection or f"{builder.name}:{part}", key)
+            for part in self._split.split("+")
+            for key in builder.info.metadata[part]
+        )
+
+    @property
+    def is_labelled(self) -> bool:
+        """Whether the examples have labels; those of a test split may be secret."""
+        return bool(self._records[0]["label"])
 
     def __len__(self) -> int:
         """The number of examples."""
@@ -52,7 +78,7 @@ class Source:
 
         Returns:
             `{"image": uint8 [H, W, 3] RGB, "label": uint8 [H, W], "id": str}` and the extra
-            features that were asked for, uint8 `[H, W]`.
+            features that were asked for, uint8 `[H, W]`; no "label" in a split without labels.
         """
         index = operator.index(index)
         if not 0 <= index < len(self):
@@ -60,7 +86,8 @@ class Source:
         record = self._records[index]
         example = {"image": files.read_image(io.BytesIO(record["image"]), self.name)}
         for key in ("label", *self._extra):
-            example[key] = np.asarray(Image.open(io.BytesIO(record[key])))
+            if record[key]:  # else the label is not public
+                example[key] = np.asarray(Image.open(io.BytesIO(record[key])))
         example["id"] = record["id"].decode()
         return example
 
@@ -71,7 +98,8 @@ def make_builder(name: str, options: Mapping[str, Any]) -> SegmentationBuilder:
     Args:
         name: A key of `BUILDERS`.
         options: The `data` section of a config: `data_dir`, where prepared data sets are kept
-            (None: TFDS's own folder), and `manual_dir`, a folder of the user's.
+            (None: TFDS's own folder), `manual_dir`, a folder of the user's (for several data sets
+            one that holds the folder of each), and what the builder's `from_options` names.
 
     Raises:
         UserError: There is no such data set.
@@ -80,28 +108,40 @@ def make_builder(name: str, options: Mapping[str, Any]) -> SegmentationBuilder:
     return BUILDERS[name].from_options(options)
 
 
-def open_training_source(specs: Sequence[str], options: Mapping[str, Any]) -> Source:
+def open_training_source(specs: Sequence[str], options: Mapping[str, Any]) -> Source | Mixture:
     """Open what a config trains on: `config.data.train`.
 
     Args:
-        specs: One `"name:split"`, in a tuple.
-        options: The `data` section of a config; see `make_builder`.
+        specs: `"name:split"`, once or more; several are joined as `Mixture` does. In a pass over
+            the mixture, `"name:split*3"` shows every image of that split three times.
+        options: The `data` section of a config; see `make_builder`. Its `val`, where there is
+            one, names the split that training must not see.
 
     Raises:
-        UserError: See `open_split`; mixtures of several data sets are not available yet.
+        UserError: See `open_split`; a split has no labels, two have different classes, or one
+            holds images of the validation split.
     """
     if not specs:
         raise UserError('data.train is empty; it names what to train on, such as ("shapes:train",)')
-    names = [spec.partition(":")[0] for spec in specs]
-    missing = [f"data set {name}" for name in names if name not in BUILDERS]
-    if len(specs) > 1:
-        missing.append("mixtures of several data sets")
-    if missing:
-        raise UserError(
-            f"data.train is {', '.join(specs)}, but this version does not have yet: "
-            f"{', '.join(missing)}; it trains on one of {', '.join(sorted(BUILDERS))}"
-        )
-    return open_split(specs[0], options)
+    weighted = [_parse_weight(spec) for spec in specs]  # a typing error is found before the work
+    sources = [open_split(spec, options) for spec, _ in weighted]
+    val_sources = [open_split(options["val"], options)] if options.get("val") else []
+    for source in sources + val_sources:
+        if not source.is_labelled:
+            raise UserError(f"{source.name}: its images have no labels to train or validate with")
+    for source, val_source in itertools.product(sources, val_sources):
+        refuse_leak(source, val_source)
+    repeated = [s for s, (_, times) in zip(sources, weighted, strict=True) for _ in range(times)]
+    return repeated[0] if len(repeated) == 1 else Mixture(repeated)
+
+
+def _parse_weight(spec: str) -> tuple[str, int]:
+    """Take `"name:split*3"` apart: the split, and how often its images come in one pass."""
+    split, star, times = spec.partition("*")
+    check_choice("data set", split.partition(":")[0], BUILDERS)
+    if star and not (times.isdecimal() and int(times) > 0):
+        raise UserError(f"data.train: the weight in {spec!r} is a whole number, 1 or more")
+    return split, int(times or 1)
 
 
 def open_split(spec: str, options: Mapping[str, Any], extra: Sequence[str] = ()) -> Source:
@@ -122,12 +162,14 @@ def open_split(spec: str, options: Mapping[str, Any], extra: Sequence[str] = ())
     builder = make_builder(name, options)
     if not builder.is_prepared and builder.download:
         raise UserError(
-            f"{name} is not prepared; run `python -m gcn_jax.data prepare {name}` (it downloads "
-            f"{builder.download}), or name a folder with --config.data.manual_dir"
+            f"{name} is not prepared; run `python -m gcn_jax.data prepare "
+            f"{builder.prepare_arguments}` (it downloads {builder.download}), or name a folder "
+            "with --config.data.manual_dir"
         )
     prepare(builder)
-    if split not in builder.info.splits:
-        raise UserError(f"{name} has no split {split!r}; it has {', '.join(builder.info.splits)}")
+    splits = [*builder.info.splits, *builder.combined_splits]
+    if split not in splits:
+        raise UserError(f"{name} has no split {split!r}; it has {', '.join(splits)}")
     return Source(builder, split, extra)
 
 

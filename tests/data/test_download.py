@@ -1,0 +1,64 @@
+import hashlib
+import tarfile
+
+import numpy as np
+import pytest
+from published_data import Unreliable, serve
+
+from gcn_jax.data.download import Archive, download_archive
+from gcn_jax.errors import UserError
+
+
+@pytest.fixture
+def unreliable(tmp_path):
+    """A server of an archive of about 150,000 bytes that breaks off after 100,000 each time."""
+    noise = np.random.default_rng(0).bytes(150_000)
+    (tmp_path / "noise").write_bytes(noise)
+    with tarfile.open(tmp_path / "packed.tgz", "w:gz") as archive:
+        archive.add(tmp_path / "noise", "inside/noise")
+    content = (tmp_path / "packed.tgz").read_bytes()
+    assert 150_000 < len(content) < 160_000
+
+    class Handler(Unreliable):
+        asked = []
+
+    Handler.content = content
+    return Handler
+
+
+def test_download_goes_on_where_it_broke_off(tmp_path, unreliable):
+    checksum = f"sha256:{hashlib.sha256(unreliable.content).hexdigest()}"
+    with serve(tmp_path, unreliable) as url:
+        archive = Archive(f"{url}/packed.tgz", "inside", checksum)
+        with pytest.raises(UserError, match=r"packed.tgz: the download failed"):
+            download_archive(archive, str(tmp_path))
+        (part,) = (tmp_path / "downloads").iterdir()
+        assert part.name == "packed.tgz.part"
+        folder = download_archive(archive, str(tmp_path))
+        download_archive(archive, str(tmp_path))  # is there
+    assert unreliable.asked == [None, "bytes=65536-"]  # a whole number of chunks
+    assert (folder / "noise").read_bytes() == (tmp_path / "noise").read_bytes()
+    assert not part.exists()
+
+
+def test_part_of_another_archive_is_thrown_away(tmp_path, unreliable):
+    checksum = f"sha256:{hashlib.sha256(unreliable.content).hexdigest()}"
+    (tmp_path / "downloads").mkdir()
+    part = tmp_path / "downloads/packed.tgz.part"
+    for length in (120_000, 500_000):  # more comes after it, or nothing
+        part.write_bytes(bytes(length))
+        with serve(tmp_path, unreliable) as url:
+            archive = Archive(f"{url}/packed.tgz", "inside", checksum)
+            with pytest.raises(UserError, match="the download failed .*hash"):
+                download_archive(archive, str(tmp_path))
+        assert not part.exists()
+
+
+def test_without_a_checksum_a_download_starts_again(tmp_path, unreliable):
+    with serve(tmp_path, unreliable) as url:
+        archive = Archive(f"{url}/packed.tgz", "inside")
+        for _ in range(2):
+            with pytest.raises(UserError, match="the download failed"):
+                download_archive(archive, str(tmp_path))
+    assert unreliable.asked == [None, None]
+    assert not list((tmp_path / "downloads").iterdir())
