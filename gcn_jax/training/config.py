@@ -8,7 +8,6 @@ from typing import Any
 from ml_collections import ConfigDict, config_dict
 
 from gcn_jax.errors import UserError
-from gcn_jax.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 
 #: What may differ between a run and its continuation; a change of anything else is another run.
 #: (After a change of the optimiser's settings the run goes on from where it was, with these.)
@@ -56,13 +55,20 @@ def default_config() -> ConfigDict:
     config.model.frozen_batch_norm = False
     config.model.dtype = "float32"
 
+    # What a new run starts from, the first that is given: the best checkpoint of another workdir
+    # (with a fresh optimiser); weights of a ResNet, a .pth or .safetensors file of torchvision or
+    # timm, or "hf://owner/name" on the Hugging Face hub; else the seed.
+    config.init_from = config_dict.placeholder(str)
+    config.backbone_weights = config_dict.placeholder(str)
+
     config.data = ConfigDict()
     config.data.train = ("shapes:train",)  # data set and split
     config.data.val = "shapes:val"
     config.data.data_dir = config_dict.placeholder(str)  # prepared data; None: TFDS's own folder
     config.data.manual_dir = config_dict.placeholder(str)  # a folder of yours that has the data
-    config.data.mean = IMAGENET_MEAN  # RGB in 0..255
-    config.data.std = IMAGENET_STD
+    # RGB in 0..255; None: those of the weights that the run starts from, without any ImageNet's.
+    config.data.mean = config_dict.placeholder(tuple)
+    config.data.std = config_dict.placeholder(tuple)
     config.data.num_threads = 4  # that read and augment
 
     config.augment = ConfigDict()
