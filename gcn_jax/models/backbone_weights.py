@@ -5,18 +5,15 @@ prepared.
 """
 
 import json
-from pathlib import Path
 
 from flax import linen as nn
 
 from gcn_jax.errors import UserError
+from gcn_jax.models.hub import hub_file, is_on_hub
 from gcn_jax.models.importers import import_resnet
 from gcn_jax.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from gcn_jax.models.resnet import ResNet
 from gcn_jax.models.weight_files import read_weights
-
-#: What the name of a repository on the hub starts with.
-HUB = "hf://"
 
 #: (red, green, blue), in 0..255.
 Color = tuple[float, float, float]
@@ -31,8 +28,7 @@ def load_backbone_weights(source: str, backbone: nn.Module) -> dict:
 
     Args:
         source: A `.pth`, `.pt` or `.safetensors` file of torchvision or timm, or "hf://owner/name"
-            of a timm model on the hub: downloaded once, then from huggingface_hub's cache; with
-            HF_HUB_OFFLINE=1 from the cache alone.
+            of a timm model on the hub (see `hub_file`).
         backbone: What they are for, without a classifier: that of the weights is left out.
 
     Returns:
@@ -46,7 +42,7 @@ def load_backbone_weights(source: str, backbone: nn.Module) -> dict:
         raise UserError(
             f"{source}: weights from elsewhere are for ResNets, not for {type(backbone).__name__}"
         )
-    path = _from_hub(source, "model.safetensors") if source.startswith(HUB) else source
+    path = hub_file(source, "model.safetensors") if is_on_hub(source) else source
     state_dict = read_weights(path)
     try:
         return import_resnet(state_dict, backbone)
@@ -67,9 +63,9 @@ def read_backbone_preprocessing(source: str) -> tuple[Color, Color]:
     Raises:
         UserError: The repository cannot be had, or does not say.
     """
-    if not source.startswith(HUB):
+    if not is_on_hub(source):
         return IMAGENET_MEAN, IMAGENET_STD
-    path = _from_hub(source, "config.json")
+    path = hub_file(source, "config.json")
     try:
         prepared = json.loads(path.read_text())["pretrained_cfg"]
         mean, std = (
@@ -82,14 +78,3 @@ def read_backbone_preprocessing(source: str) -> tuple[Color, Color]:
             "mean and std"
         ) from None
     return mean, std
-
-
-def _from_hub(source: str, filename: str) -> Path:
-    """Return where a file of a repository lies; download it if it must be."""
-    import huggingface_hub  # here: most runs need no network
-
-    try:
-        return Path(huggingface_hub.hf_hub_download(source.removeprefix(HUB), filename))
-    except (OSError, ValueError) as error:  # its errors are kinds of these
-        reason = (str(error).strip().splitlines() or [repr(error)])[0]
-        raise UserError(f"{source}: {filename} cannot be had from the hub: {reason}") from error

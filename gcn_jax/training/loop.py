@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 from gcn_jax import atomic, data, evaluation, models
 from gcn_jax import mesh as mesh_lib
 from gcn_jax.errors import UserError
-from gcn_jax.models.backbone_weights import HUB
+from gcn_jax.models.hub import is_on_hub
 from gcn_jax.models.pretrained import BEST_METRIC, ModelInfo, write_info
 from gcn_jax.training.checkpoints import Checkpoints
 from gcn_jax.training.config import check_config, check_same_run
@@ -200,7 +200,7 @@ def _with_absolute_paths(config: ConfigDict) -> ConfigDict:
         (config, "init_from"),
         (config, "backbone_weights"),
     ):
-        if section[key] and not section[key].startswith(HUB):
+        if section[key] and not is_on_hub(section[key]):
             section[key] = str(Path(section[key]).expanduser().resolve())
     return config
 

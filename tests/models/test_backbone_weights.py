@@ -6,8 +6,8 @@ import jax
 import numpy as np
 import pytest
 import safetensors.numpy
-from huggingface_hub import constants
 from models import torchvision_weights
+from models.fake_hub import FakeHub
 
 from gcn_jax.errors import UserError
 from gcn_jax.models.backbone_weights import load_backbone_weights, read_backbone_preprocessing
@@ -28,20 +28,14 @@ def file(tmp_path_factory):
 
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
-    """An offline hub, and a function that puts a repository of some files into its cache."""
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    """A function that puts a repository of some files where only the cache is read."""
+    fake = FakeHub(tmp_path, monkeypatch)
 
     def add(name, config, weights=None):
-        folder = tmp_path / f"models--{name.replace('/', '--')}"
-        commit = 40 * "a"
-        (folder / "refs").mkdir(parents=True)
-        (folder / "refs/main").write_text(commit)
-        snapshot = folder / "snapshots" / commit
-        snapshot.mkdir(parents=True)
-        (snapshot / "config.json").write_text(json.dumps(config))
+        folder = fake.folder(name)
+        (folder / "config.json").write_text(json.dumps(config))
         if weights:
-            (snapshot / "model.safetensors").symlink_to(weights)
+            (folder / "model.safetensors").symlink_to(weights)
 
     return add
 
