@@ -33,6 +33,9 @@ _MAY_CHANGE = (
     "data.num_threads",
 )
 
+#: What a continuation may leave open (None): the workdir knows it.
+_MAY_BE_OPEN = ("data.mean", "data.std")
+
 
 def default_config() -> ConfigDict:
     """Return the settings that `train.py` knows.
@@ -139,7 +142,9 @@ def check_same_run(config: ConfigDict, workdir: str | Path) -> None:
     differing = [
         f"{key} is {now.get(key)}, was {before.get(key)}"
         for key in sorted(before.keys() | now.keys())
-        if key not in _MAY_CHANGE and before.get(key) != now.get(key)
+        if key not in _MAY_CHANGE
+        and before.get(key) != now.get(key)
+        and not (key in _MAY_BE_OPEN and now.get(key) is None)
     ]
     if differing:
         raise UserError(

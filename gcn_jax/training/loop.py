@@ -45,7 +45,6 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
     workdir = Path(workdir)
     config = _with_absolute_paths(config)
     check_config(config)
-    config = with_preprocessing(config, workdir)
     check_same_run(config, workdir)
     mesh = _make_mesh(config)
     is_main = jax.process_index() == 0
@@ -55,6 +54,7 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
     val_source = data.open_split(config.data.val, config.data)
     if train_source.class_names != val_source.class_names:
         raise UserError(f"{train_source.name} and {val_source.name} have different classes")
+    config = with_preprocessing(config, workdir)
     batches = data.training_batches(
         train_source,
         data.Augment(**config.augment, fill=config.data.mean),
