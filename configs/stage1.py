@@ -2,8 +2,9 @@
 
     python train.py --config configs/stage1.py
 
-Not in this version yet: the data sets (the command says which), ImageNet weights to start from, and
-starting a stage from the one before.
+It starts from torchvision's ImageNet weights, which it downloads from the Hugging Face hub (they
+are under a BSD licence); without a network name a file, `--config.backbone_weights=resnet152.pth`.
+Not in this version yet: the data sets (the command says which).
 
 The paper's (section 4): 109,892 images, ResNet-152, k = 15, padding to 640, horizontal flips and
 mean subtraction and nothing else, SGD with batch size 1, momentum 0.99, weight decay 0.0005.
@@ -24,6 +25,7 @@ def get_config():
     config.data.train = ("coco_voc:train", "sbd:train_noval", "voc_segmentation:train")
     config.data.val = "voc_segmentation:val"
 
+    config.backbone_weights = "hf://timm/resnet152.tv_in1k"
     config.model.name = "gcn_resnet152"
     config.model.kernel_size = 15
     config.model.frozen_batch_norm = True

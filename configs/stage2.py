@@ -2,8 +2,8 @@
 
     python train.py --config configs/stage2.py
 
-Not in this version yet: the data sets (the command says which), ImageNet weights to start from, and
-starting a stage from the one before.
+It starts from the best checkpoint of `runs/stage1`; another is `--config.init_from=FOLDER`.
+Not in this version yet: the data sets (the command says which).
 
 What is the paper's and what is ours: see `stage1.py`; the number of steps here is 20 passes.
 Hardware, time and score: not run.
@@ -15,6 +15,7 @@ from configs import stage1
 def get_config():
     """Return the settings."""
     config = stage1.get_config()
+    config.init_from = "runs/stage1"
     config.data.train = ("sbd:train_noval", "voc_segmentation:train")
     config.augment.crop_size = (512, 512)
     config.num_steps = 20 * 10_582

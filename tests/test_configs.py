@@ -7,6 +7,7 @@ import jax
 import pytest
 
 from gcn_jax import data, models
+from gcn_jax.models.preprocessing import IMAGENET_MEAN
 from gcn_jax.models.pretrained import variable_shapes
 from gcn_jax.training.config import check_config
 from gcn_jax.training.optimizer import make_optimizer, make_schedule
@@ -24,5 +25,5 @@ def test_config_builds_its_network_optimizer_and_transform(name):
     tx = make_optimizer(config.optimizer, schedule, frozen_batch_norm=False)
     velocity = jax.eval_shape(tx.init, params)
     assert sum(leaf.size for leaf in jax.tree.leaves(velocity)) >= 1e5
-    data.Augment(**config.augment, fill=config.data.mean)
+    data.Augment(**config.augment, fill=IMAGENET_MEAN)
     assert 0 < float(schedule(config.num_steps // 2)) <= config.optimizer.learning_rate

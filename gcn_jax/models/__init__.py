@@ -16,6 +16,7 @@ from gcn_jax.models.pretrained import (
     predict,
     read_info,
 )
+from gcn_jax.models.publishing import push_to_hub
 from gcn_jax.models.registry import create_model, list_models
 from gcn_jax.models.resnet import ResNet
 
@@ -31,5 +32,6 @@ __all__ = [
     "list_models",
     "load_pretrained",
     "predict",
+    "push_to_hub",
     "read_info",
 ]

@@ -97,6 +97,10 @@ BACKBONES: Mapping[str, Callable[..., nn.Module]] = {
     "resnet50": partial(ResNet, depth=50),
     "resnet101": partial(ResNet, depth=101),
     "resnet152": partial(ResNet, depth=152),
+    # The original models, converted from Caffe: another place of the strides.
+    "resnet50_caffe": partial(ResNet, depth=50, stride_in_1x1=True),
+    "resnet101_caffe": partial(ResNet, depth=101, stride_in_1x1=True),
+    "resnet152_caffe": partial(ResNet, depth=152, stride_in_1x1=True),
     "plain4": partial(Plain, widths=(24, 48, 96, 96)),
     "_tiny": partial(Plain, widths=(4, 8, 8, 8)),
 }

@@ -1,7 +1,8 @@
 """Trained models: a workdir in, a model with its weights and its preprocessing out.
 
 A workdir holds `model.json`, which rebuilds the model and says how its input is prepared and what
-its output means, and `checkpoints/<step>/`, written by Orbax.
+its output means, and `checkpoints/<step>/`, written by Orbax. A repository on the Hugging Face hub
+(see `publishing.py`) stands for a workdir with one checkpoint.
 """
 
 import dataclasses
@@ -16,11 +17,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
+from flax import traverse_util
 
 from gcn_jax import atomic
 from gcn_jax.errors import UserError
+from gcn_jax.models.hub import hub_file, is_on_hub
 from gcn_jax.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD, normalize, pad_to_bucket
 from gcn_jax.models.registry import create_model
+from gcn_jax.models.weight_files import read_weights
 
 _T = TypeVar("_T")
 
@@ -50,12 +54,13 @@ class ModelInfo:
 
 
 def read_info(workdir: str | Path) -> ModelInfo:
-    """Read `model.json` of a workdir.
+    """Read `model.json` of a workdir, or of "hf://owner/name" on the Hugging Face hub.
 
     Raises:
         UserError: There is none, or it is not one.
     """
-    path = Path(workdir) / "model.json"
+    name = "model.json"
+    path = hub_file(workdir, name) if is_on_hub(workdir) else Path(workdir) / name
     try:
         values = json.loads(path.read_text())
         return ModelInfo(
@@ -117,33 +122,19 @@ def load_pretrained(workdir: str | Path, *, step: int | str = "best") -> Pretrai
     A damaged checkpoint gives a warning, and the newest other one is read.
 
     Args:
-        workdir: A folder that `train.py` wrote.
+        workdir: A folder that `train.py` wrote, or "hf://owner/name", where `push_to_hub` put the
+            checkpoint of one.
         step: "best" (by validation mIoU; the last one where none was validated), "last", or the
             number of a step.
 
     Raises:
         UserError: The workdir has no such checkpoint, or none that can be read.
     """
-    import orbax.checkpoint as ocp  # here, so that a notebook that builds a model starts fast
-
     info = read_info(workdir)
     model = create_model(info.name, **info.fields)
     shapes = variable_shapes(model)
-    folder = (Path(workdir) / "checkpoints").resolve()
-    if not folder.is_dir():
-        raise UserError(f"{workdir} has no checkpoint yet: {folder} does not exist")
-    options = ocp.CheckpointManagerOptions(
-        read_only=True, best_fn=best_score, best_mode="max", multiprocessing_options=_this_process()
-    )
-    handlers = {"state": ocp.PyTreeCheckpointHandler()}
-    with ocp.CheckpointManager(folder, options=options, item_handlers=handlers) as manager:
-        steps = _steps_to_try(manager, step, workdir)
-        found = first_readable(
-            steps, lambda step: _restore_variables(manager, step, shapes), str(folder)
-        )
-    if found is None:
-        raise UserError(f"{folder}: none of the checkpoints {steps} can be read")
-    step, variables = found
+    read = _read_published if is_on_hub(workdir) else _read_checkpoint
+    step, variables = read(workdir, step, shapes)
     preprocessing = {"mean": jnp.asarray(info.mean), "std": jnp.asarray(info.std)}
     return Pretrained(model, {**variables, "preprocessing": preprocessing}, info, step)
 
@@ -217,6 +208,42 @@ def first_readable(
             reason = (str(error).strip().splitlines() or [repr(error)])[0][:200]
             warnings.warn(f"{folder}/{step} cannot be read ({reason})", stacklevel=2)
     return None
+
+
+def _read_checkpoint(workdir: str | Path, step: int | str, shapes: Any) -> tuple[int, dict]:
+    """Read the variables of a checkpoint in a workdir; return its step too."""
+    import orbax.checkpoint as ocp  # here, so that a notebook that builds a model starts fast
+
+    folder = (Path(workdir) / "checkpoints").resolve()
+    if not folder.is_dir():
+        raise UserError(f"{workdir} has no checkpoint yet: {folder} does not exist")
+    options = ocp.CheckpointManagerOptions(
+        read_only=True, best_fn=best_score, best_mode="max", multiprocessing_options=_this_process()
+    )
+    handlers = {"state": ocp.PyTreeCheckpointHandler()}
+    with ocp.CheckpointManager(folder, options=options, item_handlers=handlers) as manager:
+        steps = _steps_to_try(manager, step, workdir)
+        found = first_readable(
+            steps, lambda step: _restore_variables(manager, step, shapes), str(folder)
+        )
+    if found is None:
+        raise UserError(f"{folder}: none of the checkpoints {steps} can be read")
+    return found
+
+
+def _read_published(source: str, step: int | str, shapes: Any) -> tuple[int, dict]:
+    """Read the variables that a repository on the hub holds; return their step too."""
+    if step != "best":
+        raise UserError(f"{source} holds one checkpoint: leave the step at best, not {step}")
+    arrays = read_weights(hub_file(source, "model.safetensors"))
+    expected = {
+        path: leaf.shape for path, leaf in traverse_util.flatten_dict(shapes, sep="/").items()
+    }
+    if {path: array.shape for path, array in arrays.items()} != expected:
+        raise UserError(f"{source}: its model.safetensors is not of the model in its model.json")
+    variables = traverse_util.unflatten_dict(arrays, sep="/")
+    published = json.loads(hub_file(source, "scores.json").read_text())["step"]
+    return published, {"batch_stats": {}, **jax.tree.map(jnp.asarray, variables)}
 
 
 def _steps_to_try(manager, step: int | str, workdir: str | Path) -> list[int]:

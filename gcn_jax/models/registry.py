@@ -17,6 +17,9 @@ MODELS: Mapping[str, tuple[type[nn.Module], Mapping[str, Any]]] = {
     "gcn_resnet50": (GCN, {"backbone": "resnet50"}),
     "gcn_resnet101": (GCN, {"backbone": "resnet101"}),
     "gcn_resnet152": (GCN, {"backbone": "resnet152"}),
+    "gcn_resnet50_caffe": (GCN, {"backbone": "resnet50_caffe"}),
+    "gcn_resnet101_caffe": (GCN, {"backbone": "resnet101_caffe"}),
+    "gcn_resnet152_caffe": (GCN, {"backbone": "resnet152_caffe"}),
     "gcn_plain4": (GCN, {"backbone": "plain4"}),
     "_tiny": (GCN, {"backbone": "_tiny", "kernel_size": 5}),
 }

@@ -1,7 +1,7 @@
 """ResNet (He et al., CVPR 2016, Table 1), stage by stage, as torchvision builds it.
 
-The stride of a bottleneck sits in its 3 x 3 convolution, and paddings are symmetric, so that
-torchvision's and timm's weights fit (see `importers.py`).
+The stride of a bottleneck sits in its 3 x 3 convolution, unless asked for in the first 1 x 1, and
+paddings are symmetric, so that torchvision's and timm's weights fit (see `importers.py`).
 """
 
 from collections.abc import Callable
@@ -46,23 +46,27 @@ class Bottleneck(nn.Module):
 
     Attributes:
         width: channels of the first two convolutions; the block puts out four times as many.
-        strides: of the 3 x 3 convolution and of the shortcut.
+        strides: of the block: of its shortcut, and of one convolution.
         conv: constructor of convolutions.
         norm: constructor of batch-norms.
+        stride_in_1x1: whether that is the first 1 x 1 convolution; else it is the 3 x 3.
     """
 
     width: int
     strides: int
     conv: Callable[..., nn.Module]
     norm: Callable[..., nn.Module]
+    stride_in_1x1: bool = False
     expansion: ClassVar[int] = 4
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """Map `[N, H, W, C]` to `[N, ceil(H / strides), ceil(W / strides), 4 * width]`."""
         width_out = self.expansion * self.width
-        y = nn.relu(self.norm(name="bn1")(self.conv(self.width, (1, 1), name="conv1")(x)))
-        y = self.conv(self.width, (3, 3), strides=self.strides, name="conv2")(y)
+        first, second = (self.strides, 1) if self.stride_in_1x1 else (1, self.strides)
+        y = self.conv(self.width, (1, 1), strides=first, name="conv1")(x)
+        y = nn.relu(self.norm(name="bn1")(y))
+        y = self.conv(self.width, (3, 3), strides=second, name="conv2")(y)
         y = nn.relu(self.norm(name="bn2")(y))
         y = self.norm(name="bn3")(self.conv(width_out, (1, 1), name="conv3")(y))
         return nn.relu(y + _shortcut(self, x, width_out))
@@ -95,12 +99,17 @@ class ResNet(nn.Module):
         frozen_batch_norm: batch-norm uses the running statistics, even in training.
         dtype: of the computation and of the features; parameters, statistics and the class scores
             are float32.
+        stride_in_1x1: where the stride of a bottleneck sits: in its first 1 x 1 convolution, as in
+            the original Caffe models, or in its 3 x 3, as in torchvision's. Parameters are alike;
+            weights of one kind give poor features in the other. Depths 18 and 34 have no
+            bottlenecks, and raise `UserError`.
     """
 
     depth: int = 50
     num_classes: int | None = None
     frozen_batch_norm: bool = False
     dtype: Dtype = jnp.float32
+    stride_in_1x1: bool = False
 
     #: Image pixels per feature of res2, res3, res4, res5.
     strides: ClassVar[tuple[int, int, int, int]] = (4, 8, 16, 32)
@@ -108,6 +117,8 @@ class ResNet(nn.Module):
     def __post_init__(self):
         if self.depth not in VARIANTS:
             raise UserError(f"ResNet has no depth {self.depth!r}; choose one of {list(VARIANTS)}")
+        if self.stride_in_1x1 and VARIANTS[self.depth][0] is not Bottleneck:
+            raise UserError(f"ResNet-{self.depth} has no 1 x 1 convolution to put a stride in")
         super().__post_init__()
 
     @nn.compact
@@ -131,6 +142,8 @@ class ResNet(nn.Module):
         x = max_pool(nn.relu(norm(name="bn1")(x)))
 
         block, stage_sizes = VARIANTS[self.depth]
+        if self.stride_in_1x1:
+            block = partial(block, stride_in_1x1=True)
         features = {}
         for level, num_blocks in zip((2, 3, 4, 5), stage_sizes, strict=True):
             for i in range(num_blocks):

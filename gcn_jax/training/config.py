@@ -8,7 +8,6 @@ from typing import Any
 from ml_collections import ConfigDict, config_dict
 
 from gcn_jax.errors import UserError
-from gcn_jax.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 
 #: What may differ between a run and its continuation; a change of anything else is another run.
 #: (After a change of the optimiser's settings the run goes on from where it was, with these.)
@@ -34,6 +33,9 @@ _MAY_CHANGE = (
     "data.num_threads",
 )
 
+#: What a continuation may leave open (None): the workdir knows it.
+_MAY_BE_OPEN = ("data.mean", "data.std")
+
 
 def default_config() -> ConfigDict:
     """Return the settings that `train.py` knows.
@@ -56,13 +58,20 @@ def default_config() -> ConfigDict:
     config.model.frozen_batch_norm = False
     config.model.dtype = "float32"
 
+    # What a new run starts from, the first that is given: the best checkpoint of another workdir
+    # (with a fresh optimiser); weights of a ResNet, a .pth or .safetensors file of torchvision or
+    # timm, or "hf://owner/name" on the Hugging Face hub; else the seed.
+    config.init_from = config_dict.placeholder(str)
+    config.backbone_weights = config_dict.placeholder(str)
+
     config.data = ConfigDict()
     config.data.train = ("shapes:train",)  # data set and split
     config.data.val = "shapes:val"
     config.data.data_dir = config_dict.placeholder(str)  # prepared data; None: TFDS's own folder
     config.data.manual_dir = config_dict.placeholder(str)  # a folder of yours that has the data
-    config.data.mean = IMAGENET_MEAN  # RGB in 0..255
-    config.data.std = IMAGENET_STD
+    # RGB in 0..255; None: those of the weights that the run starts from, without any ImageNet's.
+    config.data.mean = config_dict.placeholder(tuple)
+    config.data.std = config_dict.placeholder(tuple)
     config.data.num_threads = 4  # that read and augment
 
     config.augment = ConfigDict()
@@ -133,7 +142,9 @@ def check_same_run(config: ConfigDict, workdir: str | Path) -> None:
     differing = [
         f"{key} is {now.get(key)}, was {before.get(key)}"
         for key in sorted(before.keys() | now.keys())
-        if key not in _MAY_CHANGE and before.get(key) != now.get(key)
+        if key not in _MAY_CHANGE
+        and before.get(key) != now.get(key)
+        and not (key in _MAY_BE_OPEN and now.get(key) is None)
     ]
     if differing:
         raise UserError(

@@ -13,12 +13,14 @@ from ml_collections import ConfigDict
 from gcn_jax import atomic, data, evaluation, models
 from gcn_jax import mesh as mesh_lib
 from gcn_jax.errors import UserError
+from gcn_jax.models.hub import is_on_hub
 from gcn_jax.models.pretrained import BEST_METRIC, ModelInfo, write_info
 from gcn_jax.training.checkpoints import Checkpoints
 from gcn_jax.training.config import check_config, check_same_run
 from gcn_jax.training.interruption import Interruption
 from gcn_jax.training.logs import MetricWriter, ProgressBar
 from gcn_jax.training.optimizer import make_optimizer, make_schedule
+from gcn_jax.training.start import start_variables, with_preprocessing
 from gcn_jax.training.state import TrainState, create_state
 from gcn_jax.training.step import make_train_step
 
@@ -35,8 +37,8 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
         The state after the last step.
 
     Raises:
-        UserError: The config or the data are at fault, the workdir holds another run, or the loss
-            is not finite.
+        UserError: The config, the data or the weights to start from are at fault, the workdir holds
+            another run, or the loss is not finite.
         SystemExit: SIGINT or SIGTERM came; everything was saved, and the code is 128 + its number.
     """
     # ------------------------------------------------------------------------------- setup
@@ -52,6 +54,7 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
     val_source = data.open_split(config.data.val, config.data)
     if train_source.class_names != val_source.class_names:
         raise UserError(f"{train_source.name} and {val_source.name} have different classes")
+    config = with_preprocessing(config, workdir)
     batches = data.training_batches(
         train_source,
         data.Augment(**config.augment, fill=config.data.mean),
@@ -71,7 +74,8 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
     )
 
     # ------------------------------------------------------------------ state, or restored
-    # 1. The newest readable checkpoint in the workdir.  2. A new state, made from the seed.
+    # 1. The newest readable checkpoint in the workdir.  2. The best one of `init_from`, for
+    # parameters and statistics.  3. `backbone_weights`, for those of the backbone.  4. The seed.
     everywhere = mesh_lib.replicated(mesh)
     init = jax.jit(
         lambda rng: create_state(model, tx, rng, ema=config.optimizer.ema_decay > 0),
@@ -88,6 +92,10 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
                 f"{position['num_examples']} when {workdir} was trained; name another --workdir"
             )
         batches.set_state(position["iterator"])
+    elif config.init_from or config.backbone_weights:
+        variables = {"params": state.params, "batch_stats": state.batch_stats}
+        variables = start_variables(config, model, variables)
+        state = jax.jit(TrainState.with_variables, out_shardings=everywhere)(state, variables)
     first_step = int(state.step)
     if is_main:
         atomic.write(workdir / "config.json", config.to_json(indent=2))
@@ -184,11 +192,16 @@ class _Timer:
 
 
 def _with_absolute_paths(config: ConfigDict) -> ConfigDict:
-    """Make the data's folders absolute, so that the workdir can be used from anywhere."""
+    """Make folders and files absolute, so that the workdir can be used from anywhere."""
     config = config.copy_and_resolve_references()
-    for key in ("data_dir", "manual_dir"):
-        if config.data[key]:
-            config.data[key] = str(Path(config.data[key]).expanduser().resolve())
+    for section, key in (
+        (config.data, "data_dir"),
+        (config.data, "manual_dir"),
+        (config, "init_from"),
+        (config, "backbone_weights"),
+    ):
+        if section[key] and not is_on_hub(section[key]):
+            section[key] = str(Path(section[key]).expanduser().resolve())
     return config
 
 

@@ -31,6 +31,11 @@ class TrainState(struct.PyTreeNode):
         """What evaluation uses: the moving averages where there are some."""
         return self.ema or {"params": self.params, "batch_stats": self.batch_stats}
 
+    def with_variables(self, variables: dict[str, Any]) -> "TrainState":
+        """Return this state with other parameters and statistics, and averages that are these."""
+        ema = None if self.ema is None else jax.tree.map(jnp.copy, variables)
+        return self.replace(**variables, ema=ema)
+
 
 def create_state(
     model: nn.Module, tx: optax.GradientTransformation, rng: jax.Array, *, ema: bool

@@ -20,6 +20,9 @@ PARAMETERS = {
     "gcn_resnet50": (26_087_588, 23_508_032),
     "gcn_resnet101": (45_079_716, 42_500_160),
     "gcn_resnet152": (60_723_364, 58_143_808),
+    "gcn_resnet50_caffe": (26_087_588, 23_508_032),
+    "gcn_resnet101_caffe": (45_079_716, 42_500_160),
+    "gcn_resnet152_caffe": (60_723_364, 58_143_808),
     "gcn_plain4": (440_544, 135_960),
     "_tiny": (157_508, 1_604),
 }
@@ -87,6 +90,14 @@ print(*sorted({name.split(".")[0] for name in set(sys.modules) - before}))
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=120
     )
     heavy = {"orbax", "tensorstore", "tensorflow", "tensorflow_datasets", "grain", "array_record"}
-    heavy |= {"matplotlib", "PIL", "rich", "jinja2", "tensorboardX"}
+    heavy |= {
+        "safetensors",
+        "huggingface_hub",
+        "matplotlib",
+        "PIL",
+        "rich",
+        "jinja2",
+        "tensorboardX",
+    }
     assert "gcn_jax" in done.stdout.split()
     assert not heavy & set(done.stdout.split())

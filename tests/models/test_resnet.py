@@ -1,16 +1,20 @@
 """ResNets against torchvision's outputs, with weights through the importer."""
 
+from functools import partial
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import linen as nn
 from models import torchvision_weights
 
 from gcn_jax.errors import UserError
+from gcn_jax.models.gcn import BACKBONES
 from gcn_jax.models.importers import import_resnet
-from gcn_jax.models.resnet import ResNet
+from gcn_jax.models.layers import BatchNorm, Conv
+from gcn_jax.models.resnet import Bottleneck, ResNet
 
 DATA = Path(__file__).parents[1] / "data"
 
@@ -73,3 +77,38 @@ def test_bfloat16_computes_features_in_bfloat16_and_scores_in_float32():
 def test_an_unknown_depth_names_the_known_ones():
     with pytest.raises(UserError, match=r"no depth 42; choose one of \[18, 34, 50, 101, 152\]"):
         ResNet(depth=42)
+
+
+def test_a_stride_in_the_1x1_reads_every_other_pixel_before_the_3x3():
+    """One channel, weights of one: sums over 3 x 3 of every pixel, or of every other one."""
+    conv = partial(Conv, use_bias=False, kernel_init=nn.initializers.ones)
+    block = partial(Bottleneck, 1, 2, conv, partial(BatchNorm, use_running_average=True))
+    x = jnp.arange(25.0).reshape(1, 5, 5, 1)
+    in_3x3, variables = block().init_with_output(jax.random.key(0), x)
+    in_1x1, other = block(stride_in_1x1=True).init_with_output(jax.random.key(0), x)
+    jax.tree.map(np.testing.assert_array_equal, other, variables)
+    # Output (1, 1): pixel 12 by the shortcut, and 6 to 8, 11 to 13, 16 to 18, or all of 0, 2, 4,
+    # 10, 12, 14, 20, 22, 24. Output (0, 0): pixel 0, and 0, 1, 5, 6, or 0, 2, 10, 12.
+    assert in_3x3.shape == in_1x1.shape == (1, 3, 3, 4)
+    np.testing.assert_allclose(in_3x3[0, 1, 1], np.full(4, 9 * 12 + 12), rtol=1e-4)
+    np.testing.assert_allclose(in_1x1[0, 1, 1], np.full(4, 9 * 12 + 12), rtol=1e-4)
+    np.testing.assert_allclose(in_3x3[0, 0, 0], np.full(4, 0 + 1 + 5 + 6), rtol=1e-4)
+    np.testing.assert_allclose(in_1x1[0, 0, 0], np.full(4, 0 + 2 + 10 + 12), rtol=1e-4)
+
+
+def test_caffe_s_strides_change_features_but_neither_shapes_nor_parameters():
+    model, caffe = ResNet(depth=50), BACKBONES["resnet50_caffe"]()
+    variables = import_resnet(torchvision_weights.state_dict(50), model)
+    assert jax.tree.map(jnp.shape, import_resnet(torchvision_weights.state_dict(50), caffe)) == (
+        jax.tree.map(jnp.shape, variables)
+    )
+    features, others = (net.apply(variables, images(33, 47)) for net in (model, caffe))
+    np.testing.assert_array_equal(features["res2"], others["res2"])  # no stride before it
+    for level in ("res3", "res4", "res5"):
+        assert features[level].shape == others[level].shape
+        assert np.abs(features[level] - others[level]).max() > 0.1
+
+
+def test_a_stride_needs_a_1x1():
+    with pytest.raises(UserError, match="ResNet-34 has no 1 x 1"):
+        ResNet(depth=34, stride_in_1x1=True)

@@ -11,8 +11,11 @@ import pytest
 
 from gcn_jax import models
 from gcn_jax.errors import UserError
+from gcn_jax.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
+from gcn_jax.models.pretrained import variable_shapes
 from gcn_jax.training import default_config, loop, train_and_evaluate
 from gcn_jax.training.logs import read_metrics
+from gcn_jax.training.start import start_variables
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +64,7 @@ def test_workdir_holds_what_its_contract_says(finished, config):
     info = models.read_info(workdir)
     assert info.class_names == ("background", "square", "disc")
     assert info.palette == ((0, 0, 0), (128, 0, 0), (0, 128, 0))
-    assert info.mean == config.data.mean
+    assert (info.mean, info.std) == (IMAGENET_MEAN, IMAGENET_STD)
     lines = read_metrics(workdir / "metrics.jsonl")
     assert [line["step"] for line in lines] == [4, 6, 8, 12]
     assert all(np.isfinite(line["train/loss"]) for line in lines)
@@ -211,6 +214,56 @@ def test_other_settings_in_the_same_workdir_are_refused(finished, config):
         match=r"holds another run \(batch_size is 2, was 4; model.kernel_size is 7, was 5",
     ):
         train_and_evaluate(other, finished[0])
+
+
+def test_new_run_starts_from_the_best_of_another(finished, config, tmp_path):
+    """One step at a rate of nothing leaves parameters and frozen statistics as they started."""
+    stage1 = tmp_path / "stage1"
+    shutil.copytree(finished[0], stage1)
+    info = json.loads((stage1 / "model.json").read_text()) | {"mean": [100, 110, 120]}
+    (stage1 / "model.json").write_text(json.dumps(info))
+    _, expected = models.from_pretrained(stage1)
+    settings = {"init_from": str(stage1), "backbone_weights": "unused.pth", "num_devices": 2}
+    settings |= {"num_steps": 1, "optimizer.learning_rate": 1e-30}
+    stage2 = changed(config, **settings, **{"model.frozen_batch_norm": True})
+    state = train_and_evaluate(stage2, tmp_path / "stage2")
+    assert int(state.step) == 1
+    assert_identical(state.params, expected["params"])
+    assert_identical(state.batch_stats, expected["batch_stats"])
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7),
+        state.ema,
+        {"params": state.params, "batch_stats": state.batch_stats},
+    )
+    assert models.read_info(tmp_path / "stage2").mean == (100, 110, 120)
+    # Its own checkpoint comes first now: what it started from is not needed any more.
+    shutil.rmtree(stage1)
+    assert_identical(train_and_evaluate(stage2, tmp_path / "stage2"), state)
+
+
+def test_start_that_does_not_fit_lists_the_leaves(finished, config):
+    other = changed(config, init_from=str(finished[0]))
+    shapes = variable_shapes(models.create_model("_tiny", num_classes=3, kernel_size=7))
+    message = (
+        r"does not fit this network, 16 leaves differ: "
+        r"params/gcn2/left_1k/kernel: \(1, 7, 3, 3\) here, \(1, 5, 3, 3\) there; .*; and 8 more$"
+    )
+    with pytest.raises(UserError, match=message):
+        start_variables(other, None, shapes)
+    shapes = variable_shapes(
+        models.create_model("_tiny", num_classes=3, kernel_size=5, upsampling="bilinear")
+    )
+    with pytest.raises(UserError, match=r"deconv\d/kernel: none here, \(4, 4, 3, 3\) there"):
+        start_variables(other, None, shapes)
+
+
+def test_start_that_is_not_there_is_refused_before_anything_is_written(config, tmp_path):
+    with pytest.raises(UserError, match="nowhere is not the workdir of a training run"):
+        train_and_evaluate(changed(config, init_from=str(tmp_path / "nowhere")), tmp_path / "run")
+    weights = tmp_path / "resnet50.pth"
+    with pytest.raises(UserError, match=r"resnet50.pth: weights .* are for ResNets, not for Plain"):
+        train_and_evaluate(changed(config, backbone_weights=str(weights)), tmp_path / "run")
+    assert not (tmp_path / "run/model.json").exists()
 
 
 def test_non_finite_loss_names_step_and_last_good_checkpoint(config, tmp_path):

@@ -1,0 +1,80 @@
+"""Weights of a backbone: from a local file, or from the Hugging Face hub.
+
+The hub's models are timm's: `model.safetensors` beside a `config.json` that says how images were
+prepared.
+"""
+
+import json
+
+from flax import linen as nn
+
+from gcn_jax.errors import UserError
+from gcn_jax.models.hub import hub_file, is_on_hub
+from gcn_jax.models.importers import import_resnet
+from gcn_jax.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
+from gcn_jax.models.resnet import ResNet
+from gcn_jax.models.weight_files import read_weights
+
+#: (red, green, blue), in 0..255.
+Color = tuple[float, float, float]
+
+
+def load_backbone_weights(source: str, backbone: nn.Module) -> dict:
+    """Load the weights of a backbone.
+
+    Example:
+        >>> backbone = ResNet(depth=50)
+        >>> variables = load_backbone_weights("hf://timm/resnet50.a1_in1k", backbone)
+
+    Args:
+        source: A `.pth`, `.pt` or `.safetensors` file of torchvision or timm, or "hf://owner/name"
+            of a timm model on the hub (see `hub_file`).
+        backbone: What they are for, without a classifier: that of the weights is left out.
+
+    Returns:
+        Variables of the backbone: float32 params and batch_stats.
+
+    Raises:
+        UserError: The backbone is not a ResNet; the weights cannot be had, or are not its; the
+            message names the source and the differences.
+    """
+    if not isinstance(backbone, ResNet):
+        raise UserError(
+            f"{source}: weights from elsewhere are for ResNets, not for {type(backbone).__name__}"
+        )
+    path = hub_file(source, "model.safetensors") if is_on_hub(source) else source
+    state_dict = read_weights(path)
+    try:
+        return import_resnet(state_dict, backbone)
+    except UserError as error:
+        raise UserError(f"{source}, for ResNet-{backbone.depth}: {error}") from None
+
+
+def read_backbone_preprocessing(source: str) -> tuple[Color, Color]:
+    """Read how images are prepared for weights.
+
+    Args:
+        source: As for `load_backbone_weights`.
+
+    Returns:
+        Mean and standard deviation, RGB in 0..255: for the hub what the model's `config.json` says;
+        a local file says nothing, and gets ImageNet's, as torchvision's weights need them.
+
+    Raises:
+        UserError: The repository cannot be had, or does not say.
+    """
+    if not is_on_hub(source):
+        return IMAGENET_MEAN, IMAGENET_STD
+    path = hub_file(source, "config.json")
+    try:
+        prepared = json.loads(path.read_text())["pretrained_cfg"]
+        mean, std = (
+            tuple(round(255 * float(value), 6) for value in prepared[key])
+            for key in ("mean", "std")
+        )
+    except (ValueError, KeyError, TypeError):
+        raise UserError(
+            f"{source}: its config.json is not that of a timm model: it has no pretrained_cfg with "
+            "mean and std"
+        ) from None
+    return mean, std

@@ -1,0 +1,94 @@
+"""What a new run starts from: another run, or the weights of a backbone."""
+
+from pathlib import Path
+from typing import Any
+
+import jax
+from flax import linen as nn
+from flax import traverse_util
+from ml_collections import ConfigDict
+
+from gcn_jax.errors import UserError
+from gcn_jax.models.backbone_weights import load_backbone_weights, read_backbone_preprocessing
+from gcn_jax.models.gcn import BACKBONES
+from gcn_jax.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
+from gcn_jax.models.pretrained import load_pretrained, read_info
+from gcn_jax.training.optimizer import BACKBONE
+
+
+def with_preprocessing(config: ConfigDict, workdir: str | Path) -> ConfigDict:
+    """Fill in `data.mean` and `data.std` where the config leaves them open.
+
+    They are those of the run that the workdir holds already, else of what it starts from, since
+    weights are of use with their preprocessing alone, else ImageNet's.
+
+    Args:
+        config: The settings of a run.
+        workdir: Its folder, which need not exist.
+
+    Raises:
+        UserError: What the run starts from does not say how its images are prepared.
+    """
+    if config.data.mean is not None and config.data.std is not None:
+        return config
+    mean, std = _preprocessing(config, Path(workdir))
+    config = config.copy_and_resolve_references()
+    config.data.mean = config.data.mean or mean
+    config.data.std = config.data.std or std
+    return config
+
+
+def start_variables(
+    config: ConfigDict, model: nn.Module, variables: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the parameters and statistics that a new run starts with.
+
+    Args:
+        config: Names one of these: `init_from`, a workdir whose best checkpoint is taken whole (the
+            moving averages, where it kept them), or, without it, `backbone_weights`, which leaves
+            the head as it is.
+        model: The network.
+        variables: Its `params` and `batch_stats`, made from the seed.
+
+    Raises:
+        UserError: The weights cannot be read or do not fit; the message lists what differs.
+    """
+    if config.init_from:
+        start = load_pretrained(config.init_from).variables
+        start = {name: start[name] for name in variables}
+        _check_fit(variables, start, config.init_from)
+        return jax.device_get(start)
+    backbone = load_backbone_weights(config.backbone_weights, BACKBONES[model.backbone]())
+    backbone = jax.device_get(backbone)
+    return {name: {**variables[name], BACKBONE: backbone[name]} for name in variables}
+
+
+def _preprocessing(config: ConfigDict, workdir: Path) -> tuple[tuple[float, ...], ...]:
+    if (workdir / "model.json").exists():
+        info = read_info(workdir)
+    elif config.init_from:
+        info = read_info(config.init_from)
+    elif config.backbone_weights:
+        return read_backbone_preprocessing(config.backbone_weights)
+    else:
+        return IMAGENET_MEAN, IMAGENET_STD
+    return info.mean, info.std
+
+
+def _check_fit(here: dict[str, Any], there: dict[str, Any], origin: str, limit: int = 8) -> None:
+    """Raise `UserError` unless two trees have the same leaves; list the first that differ."""
+    left, right = (
+        {path: leaf.shape for path, leaf in traverse_util.flatten_dict(tree, sep="/").items()}
+        for tree in (here, there)
+    )
+    differing = [
+        f"{path}: {left.get(path, 'none')} here, {right.get(path, 'none')} there"
+        for path in sorted(left.keys() | right.keys())
+        if left.get(path) != right.get(path)
+    ]
+    if differing:
+        rest = f"; and {len(differing) - limit} more" if len(differing) > limit else ""
+        raise UserError(
+            f"init_from={origin} does not fit this network, {len(differing)} leaves differ: "
+            f"{'; '.join(differing[:limit])}{rest}"
+        )

@@ -1,0 +1,85 @@
+"""Weights of a backbone: from a file, and from the hub's cache, without a network."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+import safetensors.numpy
+from models import torchvision_weights
+from models.fake_hub import FakeHub
+
+from gcn_jax.errors import UserError
+from gcn_jax.models.backbone_weights import load_backbone_weights, read_backbone_preprocessing
+from gcn_jax.models.importers import import_resnet
+from gcn_jax.models.plain import Plain
+from gcn_jax.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
+from gcn_jax.models.resnet import ResNet
+
+INCEPTION = {"mean": [0.5, 0.5, 0.5], "std": [0.25, 0.5, 0.1]}
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("weights") / "resnet18.safetensors"
+    safetensors.numpy.save_file(torchvision_weights.state_dict(18), path)
+    return path
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """A function that puts a repository of some files where only the cache is read."""
+    fake = FakeHub(tmp_path, monkeypatch)
+
+    def add(name, config, weights=None):
+        folder = fake.folder(name)
+        (folder / "config.json").write_text(json.dumps(config))
+        if weights:
+            (folder / "model.safetensors").symlink_to(weights)
+
+    return add
+
+
+def test_a_file_fills_the_backbone(file):
+    backbone = ResNet(depth=18)
+    expected = import_resnet(torchvision_weights.state_dict(18), backbone)
+    jax.tree.map(
+        np.testing.assert_array_equal, load_backbone_weights(str(file), backbone), expected
+    )
+    assert read_backbone_preprocessing(str(file)) == (IMAGENET_MEAN, IMAGENET_STD)
+
+
+def test_the_hub_gives_weights_and_their_preprocessing(hub, file):
+    hub("timm/resnet18.test", {"architecture": "resnet18", "pretrained_cfg": INCEPTION}, file)
+    variables = load_backbone_weights("hf://timm/resnet18.test", ResNet(depth=18))
+    kernel = torchvision_weights.state_dict(18)["conv1.weight"]
+    np.testing.assert_array_equal(
+        variables["params"]["conv1"]["kernel"], np.einsum("oihw->hwio", kernel)
+    )
+    mean, std = read_backbone_preprocessing("hf://timm/resnet18.test")
+    assert mean == (127.5, 127.5, 127.5)
+    assert std == (63.75, 127.5, 25.5)
+
+
+def test_what_is_not_in_the_cache_cannot_be_had_offline(hub):
+    with pytest.raises(UserError, match="hf://timm/absent: config.json cannot be had"):
+        read_backbone_preprocessing("hf://timm/absent")
+    hub("timm/half", {"pretrained_cfg": INCEPTION})
+    with pytest.raises(UserError, match="hf://timm/half: model.safetensors cannot be had"):
+        load_backbone_weights("hf://timm/half", ResNet(depth=18))
+    with pytest.raises(UserError, match="hf://no name: config.json cannot be had"):
+        read_backbone_preprocessing("hf://no name")
+
+
+@pytest.mark.parametrize("config", [{}, {"pretrained_cfg": {"mean": [0.5]}}, []])
+def test_a_repository_that_is_not_timm_s_is_named(hub, config):
+    hub("somebody/model", config)
+    with pytest.raises(UserError, match="hf://somebody/model: its config.json is not that of"):
+        read_backbone_preprocessing("hf://somebody/model")
+
+
+def test_weights_that_do_not_fit_are_named(file):
+    with pytest.raises(UserError, match=r"resnet18.safetensors, for ResNet-34: .*missing tensors"):
+        load_backbone_weights(str(file), ResNet(depth=34))
+    with pytest.raises(UserError, match="for ResNets, not for Plain"):
+        load_backbone_weights(str(file), Plain())
