@@ -4,7 +4,10 @@
 
 It starts from torchvision's ImageNet weights, which it downloads from the Hugging Face hub (they
 are under a BSD licence); without a network name a file, `--config.backbone_weights=resnet152.pth`.
-Not in this version yet: the data sets (the command says which).
+The data sets are prepared once, by a command that downloads them (about 25 GB) or reads folders
+(`--manual_dir`):
+
+    python -m gcn_jax.data prepare coco_voc sbd voc_segmentation
 
 The paper's (section 4): 109,892 images, ResNet-152, k = 15, padding to 640, horizontal flips and
 mean subtraction and nothing else, SGD with batch size 1, momentum 0.99, weight decay 0.0005.

@@ -3,7 +3,7 @@
     python train.py --config configs/stage2.py
 
 It starts from the best checkpoint of `runs/stage1`; another is `--config.init_from=FOLDER`.
-Not in this version yet: the data sets (the command says which).
+Its data sets are prepared once: see `stage1.py`.
 
 What is the paper's and what is ours: see `stage1.py`; the number of steps here is 20 passes.
 Hardware, time and score: not run.

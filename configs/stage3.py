@@ -3,7 +3,7 @@
     python train.py --config configs/stage3.py
 
 It starts from the best checkpoint of `runs/stage2`; another is `--config.init_from=FOLDER`.
-Not in this version yet: the data sets (the command says which).
+Its data set is prepared once: see `stage1.py`.
 
 What is the paper's and what is ours: see `stage1.py`; the number of steps here is 50 passes.
 Hardware, time and score: not run.
