@@ -73,7 +73,7 @@ def default_config() -> ConfigDict:
     config.data.mean = config_dict.placeholder(tuple)
     config.data.std = config_dict.placeholder(tuple)
     config.data.coco_year = 2014  # 2014 (the paper's) or 2017
-    config.data.coco_min_area = 0.0  # leave out COCO images with fewer px of VOC's classes
+    config.data.coco_min_area = 0  # leave out COCO images with fewer px of VOC's classes
     config.data.num_threads = 4  # that read and augment
 
     config.augment = ConfigDict()
