@@ -17,7 +17,8 @@ from gcn_jax import mesh as mesh_lib
 from gcn_jax.errors import UserError
 from gcn_jax.evaluation import inference
 from gcn_jax.evaluation.metrics import Scores, check_labels, confusion_matrix
-from gcn_jax.models.preprocessing import mean_color
+from gcn_jax.models.preprocessing import mean_color, stack_padded
+from gcn_jax.models.pretrained import class_maps
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,8 +138,8 @@ def _batches(
         yield _Batch(
             indices=[index for index, _ in group],
             ids=[sample["id"] for _, sample in group],
-            images=inference.stack_padded([s["image"] for _, s in group], batch_size, fill),
-            labels=inference.stack_padded([s["label"] for _, s in group], batch_size, IGNORE_LABEL),
+            images=stack_padded([s["image"] for _, s in group], batch_size, fill),
+            labels=stack_padded([s["label"] for _, s in group], batch_size, IGNORE_LABEL),
         )
 
 
@@ -179,7 +180,7 @@ def _to_host(array: jax.Array) -> np.ndarray:
 @functools.partial(jax.jit, static_argnames=("model", "num_classes"))
 def _image_matrices(model, variables, images, labels, mean, std, *, num_classes):
     """Count each image's pixels: int32 [N, C, C]."""
-    predictions = inference.class_maps(model, variables, images, mean, std)
+    predictions = class_maps(model, variables, images, mean, std)
     count = functools.partial(confusion_matrix, num_classes=num_classes)
     return jax.vmap(count)(labels, predictions)
 

@@ -56,18 +56,27 @@ def mean_color(mean: Sequence[float]) -> np.ndarray:
     return np.rint(np.asarray(mean)).astype(np.uint8)
 
 
-def pad_to_bucket(image: np.ndarray, mean: Sequence[float]) -> np.ndarray:
-    """Pad an image at the bottom and the right to its bucket.
+def bucket_shape(array: np.ndarray) -> tuple[int, int]:
+    """The bucket of an image or of labels, (height, width)."""
+    return bucket(array.shape[0]), bucket(array.shape[1])
+
+
+def stack_padded(
+    arrays: Sequence[np.ndarray], batch_size: int, fill: np.ndarray | int
+) -> np.ndarray:
+    """Pad images or labels of one bucket to its size and stack them to a full batch.
 
     Args:
-        image: uint8 `[H, W, 3]`.
-        mean: What normalisation subtracts, RGB in 0..255.
+        arrays: At most `batch_size` arrays uint8 [H, W, ...], which share a bucket.
+        batch_size: N; missing rows are nothing but padding.
+        fill: What to pad with, a value of a pixel: the mean colour, or void.
 
     Returns:
-        uint8 `[bucket(H), bucket(W), 3]`.
+        uint8 [N, bucket(H), bucket(W), ...]; padding is below and to the right.
     """
-    height, width = image.shape[:2]
-    padded = np.empty((bucket(height), bucket(width), 3), np.uint8)
-    padded[...] = mean_color(mean)
-    padded[:height, :width] = image
-    return padded
+    shape = (batch_size, *bucket_shape(arrays[0]), *arrays[0].shape[2:])
+    stacked = np.empty(shape, np.uint8)
+    stacked[...] = fill
+    for row, array in zip(stacked, arrays, strict=False):
+        row[: array.shape[0], : array.shape[1]] = array
+    return stacked

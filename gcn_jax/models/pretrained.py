@@ -22,7 +22,13 @@ from flax import traverse_util
 from gcn_jax import atomic
 from gcn_jax.errors import UserError
 from gcn_jax.models.hub import hub_file, is_on_hub
-from gcn_jax.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD, normalize, pad_to_bucket
+from gcn_jax.models.preprocessing import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    mean_color,
+    normalize,
+    stack_padded,
+)
 from gcn_jax.models.registry import create_model
 from gcn_jax.models.weight_files import read_weights
 
@@ -159,16 +165,40 @@ def predict(model: nn.Module, variables: dict[str, Any], image: np.ndarray) -> n
     image = np.asarray(image)
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise UserError(f"the image is {image.dtype} {image.shape}; it must be uint8 [H, W, 3] RGB")
-    default = {"mean": jnp.asarray(IMAGENET_MEAN), "std": jnp.asarray(IMAGENET_STD)}
-    variables = {"preprocessing": default, **variables}
-    padded = pad_to_bucket(image, variables["preprocessing"]["mean"])
-    return np.asarray(_predict(model, variables, padded))[: image.shape[0], : image.shape[1]]
+    preprocessing = variables.get("preprocessing", {"mean": IMAGENET_MEAN, "std": IMAGENET_STD})
+    mean, std = (np.asarray(preprocessing[key], np.float32) for key in ("mean", "std"))
+    padded = stack_padded([image], 1, mean_color(mean))
+    prediction = np.asarray(class_maps(model, variables, padded, mean, std))[0]
+    return prediction[: image.shape[0], : image.shape[1]]
+
+
+def logits(
+    model: nn.Module, variables: Any, images: jax.Array, mean: jax.Array, std: jax.Array
+) -> jax.Array:
+    """Normalise images and run the model on them; pure and jit-able (`model` is static).
+
+    Args:
+        model: A module of `gcn_jax.models`, or any with the same call.
+        variables: Its variables.
+        images: uint8 [N, H, W, 3] RGB.
+        mean: float32 [3], in 0..255.
+        std: float32 [3], in 0..255.
+
+    Returns:
+        float32 [N, H, W, C].
+    """
+    return model.apply(variables, normalize(images, mean, std), train=False)
 
 
 @functools.partial(jax.jit, static_argnames="model")
-def _predict(model, variables, image):
-    images = normalize(image[None], **variables["preprocessing"])
-    return jnp.argmax(model.apply(variables, images)[0], axis=-1).astype(jnp.int32)
+def class_maps(
+    model: nn.Module, variables: Any, images: jax.Array, mean: jax.Array, std: jax.Array
+) -> jax.Array:
+    """Return the most likely class of each pixel, int32 [N, H, W]; arguments as of `logits`.
+
+    Compiled once for each model and shape of images, whatever the variables.
+    """
+    return jnp.argmax(logits(model, variables, images, mean, std), axis=-1).astype(jnp.int32)
 
 
 def variable_shapes(model: nn.Module) -> Any:

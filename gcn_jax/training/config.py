@@ -113,6 +113,7 @@ def check_config(config: ConfigDict) -> None:
     Raises:
         UserError: A number is outside its range; the message names it.
     """
+    values = flatten(config.to_dict())
     for key in (
         "batch_size",
         "num_steps",
@@ -123,9 +124,8 @@ def check_config(config: ConfigDict) -> None:
         "optimizer.accumulate",
         "optimizer.learning_rate",
     ):
-        value = flatten(config.to_dict())[key]
-        if not value > 0:
-            raise UserError(f"{key} is {value}; it must be above 0")
+        if not values[key] > 0:
+            raise UserError(f"{key} is {values[key]}; it must be above 0")
     for key in ("momentum", "ema_decay"):
         if not 0 <= config.optimizer[key] < 1:
             raise UserError(f"optimizer.{key} is {config.optimizer[key]}; it lies in [0, 1)")

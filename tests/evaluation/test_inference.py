@@ -5,7 +5,7 @@ from evaluation.fakes import MEAN, STD, TinyModel, random_source, tiny_variables
 
 from gcn_jax.evaluation import inference
 from gcn_jax.mesh import data_mesh
-from gcn_jax.models.preprocessing import bucket, mean_color
+from gcn_jax.models.preprocessing import bucket, mean_color, stack_padded
 
 
 def test_buckets_of_usual_sizes():
@@ -30,7 +30,7 @@ def test_padding_is_below_and_to_the_right():
     np.testing.assert_array_equal(fill, [124, 116, 104])
     image = np.full((20, 40, 3), 7, np.uint8)
 
-    stacked = inference.stack_padded([image], 2, fill)
+    stacked = stack_padded([image], 2, fill)
 
     assert stacked.shape == (2, 32, 64, 3)
     assert (stacked[0, :20, :40] == 7).all()
