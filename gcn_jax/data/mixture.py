@@ -6,6 +6,7 @@ import operator
 from collections.abc import Sequence
 from typing import Any
 
+from gcn_jax.data.statistics import LabelStatistics
 from gcn_jax.errors import UserError
 
 
@@ -35,6 +36,12 @@ class Mixture:
     def identities(self) -> frozenset[tuple[str, str]]:
         """See `Source.identities`."""
         return frozenset().union(*(source.identities for source in self._sources))
+
+    @property
+    def label_statistics(self) -> LabelStatistics:
+        """See `Source.label_statistics`; a source that is repeated counts as often."""
+        none = LabelStatistics.empty(len(self.class_names))
+        return sum((source.label_statistics for source in self._sources), start=none)
 
     def __len__(self) -> int:
         """The number of examples of all sources."""

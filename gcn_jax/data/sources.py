@@ -19,6 +19,7 @@ from gcn_jax.data.folder import Folder
 from gcn_jax.data.mixture import Mixture, refuse_leak
 from gcn_jax.data.sbd import Sbd
 from gcn_jax.data.shapes_builder import Shapes
+from gcn_jax.data.statistics import LabelStatistics
 from gcn_jax.data.voc_segmentation import VocSegmentation
 from gcn_jax.errors import UserError, check_choice
 
@@ -61,8 +62,14 @@ class Source:
         return frozenset(
             (builder.collection or f"{builder.name}:{part}", key)
             for part in self._split.split("+")
-            for key in builder.info.metadata[part]
+            for key in builder.ids(part)
         )
+
+    @property
+    def label_statistics(self) -> LabelStatistics:
+        """How often each class occurs; no image is read for it."""
+        none = LabelStatistics.empty(len(self.class_names))
+        return sum(map(self._builder.label_statistics, self._split.split("+")), start=none)
 
     @property
     def is_labelled(self) -> bool:
