@@ -60,6 +60,9 @@ def training_batches(
         .map(_DropId())
         .random_map(augment)
     )
-    local = examples[process_index::process_count].batch(batch_size // process_count)
+    # The stream has no end; without drop_remainder Grain rounds its length up, and overflows.
+    local = examples[process_index::process_count].batch(
+        batch_size // process_count, drop_remainder=True
+    )
     options = grain.ReadOptions(num_threads=num_threads, prefetch_buffer_size=2 * num_threads)
     return iter(local.to_iter_dataset(options))

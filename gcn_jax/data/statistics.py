@@ -94,7 +94,7 @@ def _median_frequency(pixels: np.ndarray, image_pixels: np.ndarray) -> np.ndarra
 
 
 def _inverse_log(pixels: np.ndarray, image_pixels: np.ndarray) -> np.ndarray:
-    # 1 / ln(1.02 + share of all labelled pixels), from 1.4 to 50 (Paszke et al., ENet 2016, sec. 4).
+    # 1 / ln(1.02 + share of all labelled pixels), 1.4 to 50 (Paszke et al., ENet 2016, sec. 4).
     del image_pixels
     return 1 / np.log(1.02 + pixels / pixels.sum())
 

@@ -82,6 +82,21 @@ def default_config() -> ConfigDict:
     config.augment.scale = config_dict.placeholder(tuple)  # (lowest, highest) factor; None: off
     config.augment.jitter = 0.0  # of brightness, contrast, saturation; 0: off
 
+    # The weight of each loss in the sum that is minimised.
+    config.loss = ConfigDict()
+    config.loss.cross_entropy = 1.0
+    config.loss.focal = 0.0
+    config.loss.ohem = 0.0  # cross-entropy of the hard pixels of each image
+    config.loss.dice = 0.0
+    config.loss.lovasz_softmax = 0.0
+    # Of cross_entropy, focal and ohem: "median_frequency" or "inverse_log", from the training
+    # labels, or one number for each class, such as "1,2.5,0.5"; None for ones.
+    config.loss.class_weights = config_dict.placeholder(str)
+    config.loss.label_smoothing = 0.0  # of cross_entropy, in [0, 1]
+    config.loss.focal_gamma = 2.0
+    config.loss.ohem_threshold = 0.7  # a pixel with a lower probability is hard
+    config.loss.ohem_min_kept = 1 / 16  # share of an image's labelled pixels that is kept at least
+
     config.batch_size = 16  # images in a step, over all devices
     config.num_steps = 1000
 

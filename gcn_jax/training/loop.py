@@ -19,6 +19,7 @@ from gcn_jax.training.checkpoints import Checkpoints
 from gcn_jax.training.config import check_config, check_same_run
 from gcn_jax.training.interruption import Interruption
 from gcn_jax.training.logs import MetricWriter, ProgressBar
+from gcn_jax.training.objective import make_objective
 from gcn_jax.training.optimizer import make_optimizer, make_schedule
 from gcn_jax.training.start import start_variables, with_preprocessing
 from gcn_jax.training.state import TrainState, create_state
@@ -54,6 +55,7 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
     val_source = data.open_split(config.data.val, config.data)
     if train_source.class_names != val_source.class_names:
         raise UserError(f"{train_source.name} and {val_source.name} have different classes")
+    objective = make_objective(config.loss, train_source)
     config = with_preprocessing(config, workdir)
     batches = data.training_batches(
         train_source,
@@ -110,6 +112,7 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
             mean=config.data.mean,
             std=config.data.std,
             seed=config.seed,
+            objective=objective,
             accumulate=config.optimizer.accumulate,
             ema_decay=config.optimizer.ema_decay,
         ),

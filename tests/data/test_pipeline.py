@@ -84,3 +84,10 @@ def test_processes_share_the_stream_of_one():
 def test_batch_that_does_not_divide_is_refused():
     with pytest.raises(UserError, match="batch_size 4 does not divide among 3 processes"):
         batches(process_count=3)
+
+
+def test_batches_of_one_are_those_of_more_taken_apart():
+    ones, fours = take(batches(batch_size=1), 8), take(batches(), 2)
+    for key in ("image", "label"):
+        joined = np.concatenate([one[key] for one in ones])
+        np.testing.assert_array_equal(joined, np.concatenate([four[key] for four in fours]))
