@@ -129,13 +129,13 @@ class Scores:
 
     @property
     def precision(self) -> np.ndarray:
-        """Share of each class's predicted pixels that are right, float64 [C]; nan if it has none."""
+        """Share of the pixels predicted as a class that are right, float64 [C]; nan if none are."""
         right, _, prediction = class_sums(self.confusion_matrix)
         return ratio(right, prediction)
 
     @property
     def recall(self) -> np.ndarray:
-        """Share of each class's true pixels that are right, float64 [C]; nan if it has none."""
+        """Share of the true pixels of a class that are right, float64 [C]; nan if it has none."""
         right, truth, _ = class_sums(self.confusion_matrix)
         return ratio(right, truth)
 
