@@ -205,22 +205,19 @@ def _most_likely(probabilities):
     return jnp.argmax(probabilities, axis=-1).astype(jnp.int32)
 
 
-@functools.partial(jax.jit, static_argnames=("scale", "flip", "canvas"))
+@functools.partial(jax.jit, static_argnames="canvas")
 def _take_view(images, sizes, mean, scale, flip, canvas):
     """Scale, mirror and pad images; return them and their sizes."""
     view_sizes = jnp.maximum(jnp.rint(sizes * scale), 1).astype(jnp.int32)
-    view = resizing.resize(images.astype(jnp.float32), sizes, view_sizes, canvas)
-    if flip:
-        view = resizing.mirror(view, view_sizes)
+    view = resizing.resize(images.astype(jnp.float32), sizes, view_sizes, canvas, mirror=flip)
     return resizing.fill_outside(view, view_sizes, jnp.rint(mean)), view_sizes
 
 
-@functools.partial(jax.jit, static_argnames="flip", donate_argnames="total")
+@functools.partial(jax.jit, donate_argnames="total")
 def _add_view(total, view, view_sizes, sizes, weight, flip):
     """Add the probabilities of a view, brought back to the images' size, to a weighted sum."""
-    if flip:
-        view = resizing.mirror(view, view_sizes)
-    return total + weight * resizing.resize(view, view_sizes, sizes, total.shape[1:3])
+    own = resizing.resize(view, view_sizes, sizes, total.shape[1:3], mirror=flip)
+    return total + weight * own
 
 
 @functools.partial(jax.jit, static_argnames=("window", "grid"))

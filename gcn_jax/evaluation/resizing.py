@@ -1,4 +1,4 @@
-"""Images of different sizes in one array: resize, mirror and fill each within its own borders.
+"""Images of different sizes in one array: resize, mirror and pad each within its own borders.
 
 The images of a bucket lie in the top left corners of one array `[N, H, W, K]`; `sizes`, int32
 `[N, 2]`, has the (height, width) of each. What these functions give for one image is what they
@@ -12,7 +12,11 @@ import jax.numpy as jnp
 
 
 def resize(
-    arrays: jax.Array, from_sizes: jax.Array, to_sizes: jax.Array, shape: tuple[int, int]
+    arrays: jax.Array,
+    from_sizes: jax.Array,
+    to_sizes: jax.Array,
+    shape: tuple[int, int],
+    mirror: bool | jax.Array = False,
 ) -> jax.Array:
     """Resize each image bilinearly, pixel centres at halves, the border repeated, no antialiasing.
 
@@ -24,38 +28,27 @@ def resize(
         from_sizes: int32 [N, 2], the (height, width) of each image, 1 or more.
         to_sizes: int32 [N, 2], what they become; at most `shape`.
         shape: (H', W') of the result.
+        mirror: Whether each image is mirrored from left to right too.
 
     Returns:
-        float32 [N, H', W', K]; beyond `to_sizes` an image's last row and column are repeated.
+        float32 [N, H', W', K]; what it has beyond `to_sizes` means nothing.
     """
-    for axis, length in zip((1, 2), shape, strict=True):
-        arrays = _resize_axis(arrays, from_sizes[:, axis - 1], to_sizes[:, axis - 1], axis, length)
+    rows, columns = (jnp.arange(length)[None] for length in shape)
+    columns = jnp.where(mirror, to_sizes[:, 1:] - 1 - columns, columns)
+    for axis, targets in enumerate((rows, columns)):
+        arrays = _interpolate(arrays, targets, from_sizes[:, axis], to_sizes[:, axis], axis + 1)
     return arrays
 
 
-def _resize_axis(arrays, from_lengths, to_lengths, axis, length):
+def _interpolate(arrays, targets, from_lengths, to_lengths, axis):
+    """Read along an axis what the pixels `targets` [N or 1, L] of the resized images are."""
     last = from_lengths[:, None] - 1
-    ratio = from_lengths / to_lengths
-    place = (jnp.arange(length, dtype=jnp.float32)[None] + 0.5) * ratio[:, None] - 0.5
+    place = (targets + 0.5) * (from_lengths / to_lengths)[:, None] - 0.5
     place = jnp.clip(place, 0, last)
     before = place.astype(jnp.int32)
     after = jnp.minimum(before + 1, last)
     weight = jnp.expand_dims(place - before, (2, 3) if axis == 1 else (1, 3))
     return (1 - weight) * _take(arrays, before, axis) + weight * _take(arrays, after, axis)
-
-
-def mirror(arrays: jax.Array, sizes: jax.Array) -> jax.Array:
-    """Mirror each image from left to right; it stays in the top left corner.
-
-    Args:
-        arrays: [N, H, W, K].
-        sizes: int32 [N, 2].
-
-    Returns:
-        [N, H, W, K]; what it has beyond `sizes` means nothing.
-    """
-    columns = sizes[:, 1:] - 1 - jnp.arange(arrays.shape[2])[None]
-    return _take(arrays, jnp.maximum(columns, 0), axis=2)
 
 
 def fill_outside(arrays: jax.Array, sizes: jax.Array, value: jax.Array) -> jax.Array:
