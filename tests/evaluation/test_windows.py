@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from gcn_jax.evaluation import windows
+from gcn_jax.mesh import batch_sharding, data_mesh
 
 origins = jax.jit(windows.origins, static_argnums=(2, 3))
 
@@ -74,3 +75,15 @@ def test_what_is_cut_out_and_added_again_is_the_image_times_the_coverage():
         np.testing.assert_allclose(
             np.asarray(total)[i, :height, :width], expected[:height, :width], rtol=1e-5
         )
+
+
+def test_devices_send_each_other_nothing():
+    split = batch_sharding(data_mesh(jax.devices()[:4]))
+    arrays, starts = np.zeros((4, 48, 96, 3), np.float32), np.zeros((4, 2), np.int32)
+    arrays, starts = jax.device_put((arrays, starts), split)
+
+    def cut_and_add(arrays, starts):
+        return windows.add(arrays, windows.crop(arrays, starts, (24, 32)), starts)
+
+    text = jax.jit(cut_and_add).lower(arrays, starts).compile().as_text()
+    assert not [name for name in ("all-gather", "all-reduce") if name in text]
