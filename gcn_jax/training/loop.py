@@ -70,6 +70,7 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
     # ----------------------------------------------------------------- model and optimizer
     num_classes = len(train_source.class_names)
     model = models.create_model(**config.model, num_classes=num_classes)
+    info = _model_info(config, num_classes, train_source)
     schedule = make_schedule(config.optimizer, config.num_steps)
     tx = make_optimizer(
         config.optimizer, schedule, frozen_batch_norm=config.model.frozen_batch_norm
@@ -101,7 +102,7 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
     first_step = int(state.step)
     if is_main:
         atomic.write(workdir / "config.json", config.to_json(indent=2))
-        write_info(workdir, _model_info(config, num_classes, train_source))
+        write_info(workdir, info)
     writer = MetricWriter(workdir, first_step) if is_main else None
 
     # ----------------------------------------------------------------------------- compile
@@ -155,7 +156,7 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
             # evaluate
             scores = {}
             if validate:
-                scores = _evaluate(model, state, val_source, config, mesh)
+                scores = _evaluate(model, state, info, val_source, config, mesh)
                 bar.say(f"step {step}: val mIoU {scores[BEST_METRIC]:.4f}")
             if writer is not None:
                 writer.write(step, scalars | scores)
@@ -284,16 +285,9 @@ def _mean_of_finite(losses: list[jax.Array], step: int, checkpoints: Checkpoints
     return math.fsum(values) / len(values)
 
 
-def _evaluate(model, state: TrainState, source, config, mesh) -> dict[str, float]:
-    result = evaluation.evaluate(
-        model,
-        state.variables,
-        source,
-        num_classes=len(source.class_names),
-        mean=config.data.mean,
-        std=config.data.std,
-        batch_size=config.eval_batch_size,
-        mesh=mesh,
+def _evaluate(model, state: TrainState, info, source, config, mesh) -> dict[str, float]:
+    predictor = evaluation.Predictor(
+        model, state.variables, info, batch_size=config.eval_batch_size, mesh=mesh
     )
-    scores = result.scores
+    scores = evaluation.evaluate(predictor, source).scores
     return {BEST_METRIC: scores.miou, "val/pixel_accuracy": scores.pixel_accuracy}
