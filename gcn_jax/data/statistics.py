@@ -55,6 +55,14 @@ class LabelStatistics:
             "void": self.void,
         }
 
+    def times(self, factor: float) -> "LabelStatistics":
+        """Return the counts of so many copies, rounded."""
+        pixels, image_pixels, images = (
+            np.rint(counts * factor).astype(np.int64)
+            for counts in (self.pixels, self.image_pixels, self.images)
+        )
+        return LabelStatistics(pixels, image_pixels, images, round(self.void * factor))
+
     def __add__(self, other: "LabelStatistics") -> "LabelStatistics":
         return LabelStatistics(
             self.pixels + other.pixels,

@@ -31,6 +31,7 @@ _MAY_CHANGE = (
     "data.data_dir",
     "data.manual_dir",
     "data.num_threads",
+    "data.cache_in_memory",
 )
 
 #: What a continuation may leave open (None): the workdir knows it.
@@ -65,7 +66,10 @@ def default_config() -> ConfigDict:
     config.backbone_weights = config_dict.placeholder(str)
 
     config.data = ConfigDict()
-    config.data.train = ("shapes:train",)  # data set and split
+    # Data set and split; several are mixed, and weighted as in ("coco_voc:train*0.5",
+    # "sbd:train_noval*3"): a pass shows half of the images of one, and three times those of the
+    # other.
+    config.data.train = ("shapes:train",)
     config.data.val = "shapes:val"
     config.data.data_dir = config_dict.placeholder(str)  # prepared data; None: TFDS's own folder
     config.data.manual_dir = config_dict.placeholder(str)  # a folder of yours that has the data
@@ -75,6 +79,8 @@ def default_config() -> ConfigDict:
     config.data.coco_year = 2014  # 2014 (the paper's) or 2017
     config.data.coco_min_area = 0  # leave out COCO images with fewer px of VOC's classes
     config.data.num_threads = 4  # that read and augment
+    # Decode each training image once and keep it in memory (in every process), for a small set.
+    config.data.cache_in_memory = False
 
     config.augment = ConfigDict()
     config.augment.crop_size = (128, 128)  # height, width, in px
