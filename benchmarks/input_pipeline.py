@@ -35,6 +35,7 @@ from PIL import Image, ImageOps
 
 from benchmarks.drawn_photos import draw_mask, draw_photo
 from gcn_jax import atomic, cli, data
+from gcn_jax.data.files import IMAGE_SUFFIXES
 
 _PHOTOS = flags.DEFINE_string("photos", None, "A folder of photographs to use (by default drawn).")
 _OUTPUT = flags.DEFINE_string("output", None, "Where to write the figures, as JSON.")
@@ -111,7 +112,10 @@ def _write_images(root: Path) -> float:
     for name in ("images/train", "masks/train"):
         (root / name).mkdir(parents=True)
     (root / "classes.txt").write_text("".join(f"class {i}\n" for i in range(21)))
-    photos = sorted(Path(_PHOTOS.value).iterdir()) if _PHOTOS.value else [None]
+    photos = [None]
+    if _PHOTOS.value:
+        files = sorted(Path(_PHOTOS.value).iterdir())
+        photos = [file for file in files if file.suffix.lower() in IMAGE_SUFFIXES]
     for i, photo in zip(range(_NUM_IMAGES.value), itertools.cycle(photos), strict=False):
         rng = np.random.default_rng(i)
         mask = draw_mask(rng, _SIZE)
