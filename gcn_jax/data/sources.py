@@ -15,6 +15,7 @@ from gcn_jax.data.builder import SegmentationBuilder
 from gcn_jax.data.camvid import Camvid
 from gcn_jax.data.cityscapes import Cityscapes
 from gcn_jax.data.coco_voc import CocoVoc
+from gcn_jax.data.faults import refuse
 from gcn_jax.data.folder import Folder
 from gcn_jax.data.mixture import Mixture, refuse_leak
 from gcn_jax.data.sbd import Sbd
@@ -109,10 +110,12 @@ def make_builder(name: str, options: Mapping[str, Any]) -> SegmentationBuilder:
             one that holds the folder of each), and what the builder's `from_options` names.
 
     Raises:
-        UserError: There is no such data set.
+        UserError: There is no such data set, or files of the folder are missing.
     """
     check_choice("data set", name, BUILDERS)
-    return BUILDERS[name].from_options(options)
+    builder = BUILDERS[name].from_options(options)
+    refuse(builder.faults)
+    return builder
 
 
 def open_training_source(specs: Sequence[str], options: Mapping[str, Any]) -> Source | Mixture:

@@ -85,7 +85,7 @@ def test_lists_may_have_spaces_and_marks_of_windows(voc_folder, tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("val.txt", b"val_00\nval_01\nval_00", r"val.txt lists 'val_00' 2 times"),
+        ("val.txt", b"val_00\nval_01\nval_00", r"folder:val lists 'val_00' 2 times"),
         ("all.txt", b"val_00", r"no split can be called 'all'; rename"),
         ("my val.txt", b"val_00", r"no split can be called 'my val'; rename"),
         ("../../classes.txt", b"b\xe4ume\nhaus", r"classes.txt: not UTF-8 text"),
