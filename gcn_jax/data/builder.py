@@ -9,10 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow_datasets as tfds
 
-from gcn_jax import IGNORE_LABEL
 from gcn_jax.data import files
 from gcn_jax.data.classes import ClassTable
-from gcn_jax.data.faults import Fault, Pair, refuse
+from gcn_jax.data.faults import Fault, Pair, refuse, split_faults
 from gcn_jax.data.progress import preparation_bar
 from gcn_jax.data.statistics import LabelStatistics
 
@@ -179,36 +178,8 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
                     "label": encoded_label,
                 },
             )
-        refuse(list(split_faults(self.name, split, pairs, statistics)))
+        refuse(split_faults(self.name, split, len(ids), statistics))
         self._keep(split, ids, statistics)
-
-
-def split_faults(
-    name: str, split: str, pairs: Sequence[Pair], statistics: LabelStatistics
-) -> Iterator[Fault]:
-    """Find out whether a split as a whole can be used.
-
-    Args:
-        name: The data set.
-        split: Its name; those of training splits begin with "train".
-        pairs: All of it.
-        statistics: Of its labels.
-
-    Yields:
-        What is wrong: it is empty, or it is for training and its masks teach nothing.
-    """
-    if not pairs:
-        yield Fault("empty split", f"{name}: the split {split!r} is empty", split)
-        return
-    classes = np.flatnonzero(statistics.pixels).tolist()
-    if split.startswith("train") and len(classes) < 2:
-        values = classes + [IGNORE_LABEL] * (statistics.void > 0)
-        message = (
-            f"{name}:{split} ({pairs[0][1].parent}): all masks together hold only the values "
-            f"{values}, where {IGNORE_LABEL} is void; a mask needs two classes or more, foreground "
-            "saved as the number of its class (1, 2, ...)"
-        )
-        yield Fault("masks that teach nothing", message, split)
 
 
 def _attempt(read: Callable[[Any], np.ndarray], file: Any, faults: list[Fault]):

@@ -5,6 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from gcn_jax import IGNORE_LABEL
+from gcn_jax.data.statistics import LabelStatistics
 from gcn_jax.errors import UserError
 
 #: One example before it is read: its id, its image file, and what its label is read from, most
@@ -70,3 +74,31 @@ def check_listing(
             if not missing:
                 good[split].append((key, *files))
     return good, faults
+
+
+def split_faults(
+    name: str, split: str, num_images: int, statistics: LabelStatistics
+) -> list[Fault]:
+    """Find out whether a split as a whole can be used.
+
+    Args:
+        name: The data set.
+        split: The split; those for training have names that begin with "train".
+        num_images: How many images it has.
+        statistics: Of its labels.
+
+    Returns:
+        What is wrong: it is empty, or it is for training and its masks teach nothing.
+    """
+    if not num_images:
+        return [Fault("empty split", f"{name}: the split {split!r} is empty", split)]
+    classes = np.flatnonzero(statistics.pixels).tolist()
+    if len(classes) > 1 or not split.startswith("train"):
+        return []
+    values = classes + [IGNORE_LABEL] * (statistics.void > 0)
+    message = (
+        f"{name}:{split}: all masks together hold only the values {values}, where {IGNORE_LABEL} "
+        "is void; a mask needs two classes or more, foreground saved as the number of its class "
+        "(1, 2, ...)"
+    )
+    return [Fault("masks that teach nothing", message, split)]

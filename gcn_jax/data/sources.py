@@ -170,17 +170,26 @@ def open_split(spec: str, options: Mapping[str, Any], extra: Sequence[str] = ())
     if not split:
         raise UserError(f"{spec!r} names no split; write it as {name}:train or {name}:val")
     builder = make_builder(name, options)
-    if not builder.is_prepared and builder.download:
-        raise UserError(
-            f"{name} is not prepared; run `python -m gcn_jax.data prepare "
-            f"{builder.prepare_arguments}` (it downloads {builder.download}), or name a folder "
-            "with --config.data.manual_dir"
-        )
-    prepare(builder)
+    prepare_offline(builder)
     splits = [*builder.info.splits, *builder.combined_splits]
     if split not in splits:
         raise UserError(f"{name} has no split {split!r}; it has {', '.join(splits)}")
     return Source(builder, split, extra)
+
+
+def prepare_offline(builder: SegmentationBuilder) -> None:
+    """Prepare a data set where that needs no download.
+
+    Raises:
+        UserError: It would have to be downloaded first, or one of its files is at fault.
+    """
+    if not builder.is_prepared and builder.download:
+        raise UserError(
+            f"{builder.name} is not prepared; run `python -m gcn_jax.data prepare "
+            f"{builder.prepare_arguments}` (it downloads {builder.download}), or name a folder "
+            "with --config.data.manual_dir"
+        )
+    prepare(builder)
 
 
 def prepare(builder: SegmentationBuilder) -> None:
