@@ -17,6 +17,18 @@ class _DropId(grain.transforms.Map):
         return {"image": element["image"], "label": element["label"]}
 
 
+def shuffled(source: Sequence[dict[str, Any]], seed: int) -> grain.MapDataset:
+    """Return the examples of a source in the order of training, pass after pass, as they are."""
+    return grain.MapDataset.source(source).seed(seed).shuffle().repeat()
+
+
+def training_examples(
+    source: Sequence[dict[str, Any]], augment: Augment, seed: int
+) -> grain.MapDataset:
+    """Return what training sees one by one: example `i` is made of `shuffled(source, seed)[i]`."""
+    return shuffled(source, seed).map(_DropId()).random_map(augment)
+
+
 def training_batches(
     source: Sequence[dict[str, Any]],
     augment: Augment,
@@ -52,14 +64,7 @@ def training_batches(
     """
     if batch_size % process_count:
         raise UserError(f"batch_size {batch_size} does not divide among {process_count} processes")
-    examples = (
-        grain.MapDataset.source(source)
-        .seed(seed)
-        .shuffle()
-        .repeat()
-        .map(_DropId())
-        .random_map(augment)
-    )
+    examples = training_examples(source, augment, seed)
     local = examples[process_index::process_count].batch(batch_size // process_count)
     options = grain.ReadOptions(num_threads=num_threads, prefetch_buffer_size=2 * num_threads)
     return iter(local.to_iter_dataset(options))
