@@ -4,9 +4,9 @@ python -m gcn_jax.data prepare NAME...              download, check and prepare 
 python -m gcn_jax.data validate NAME|FOLDER         count classes, list all that is wrong
 python -m gcn_jax.data show NAME|FOLDER[:SPLIT]     write a page of images with their labels
 
-A FOLDER of your own stands for `folder --manual_dir=FOLDER`. `validate` exits with 1 where something
+A FOLDER of yours stands for `folder --manual_dir=FOLDER`. `validate` exits with 1 where something
 is wrong. `show` takes the split "train"; with --augmented it shows the images of the first batches
-of training, as --config=FILE (then without NAME) or --augment.crop_size="(height, width)" make them.
+of training as --config=FILE (then without NAME) or --augment.crop_size="(height, width)" has them.
 """
 
 import json
@@ -84,10 +84,10 @@ def _validate(names):
 
 
 def _show(specs):
-    from gcn_jax import report  # on top of all rooms, and slow to import
-
     if flags.FLAGS["config"].present == len(specs):
         raise UserError(f"show needs either one NAME[:SPLIT] or --config=FILE; names: {_NAMES}")
+    from gcn_jax import report  # on top of all rooms, and slow to import
+
     if specs:
         name, _, split = specs[0].partition(":")
         name, options = _resolve(name)

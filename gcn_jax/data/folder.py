@@ -150,7 +150,7 @@ def _matched(images: Path, masks: Path, split: str | None = None) -> tuple[list[
     try:
         (by_image, image_faults), (by_mask, mask_faults) = _by_stem(images), _by_stem(masks)
     except Fault as fault:  # a folder is missing; other splits may be whole
-        return [], [fault]
+        return [], [Fault(fault.kind, str(fault), split)]
     pairs, faults = _pairs(by_image, by_image, by_mask, images, split)
     return pairs, image_faults + mask_faults + faults
 

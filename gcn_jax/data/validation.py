@@ -78,10 +78,12 @@ class Validation:
 
     @property
     def class_weights(self) -> dict[str, np.ndarray]:
-        """Method -> float32 `[C]`, what `data.class_weights` gives for the training split."""
+        """Method -> float32 `[C]`, the weights for the training split, where it has labels."""
         if self.training_split is None:
             return {}
         statistics = self.splits[self.training_split].statistics
+        if not statistics.pixels.any():
+            return {}
         return {method: class_weights(method, statistics) for method in CLASS_WEIGHTS}
 
     def to_json(self) -> dict[str, Any]:
