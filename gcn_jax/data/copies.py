@@ -50,10 +50,9 @@ class Copies:
             if len(others) == 1 and split != later and not others.pop().startswith("train"):
                 leaks += _leaks(name, split, later, pairs)
             else:
-                ((key, other),) = list(pairs.items())[:1]
-                example = f"such as {later} {key!r}, {split} {other!r}"
-                where = f"in {split}" if split == later else f"of {later} in {split}"
-                remarks.append(f"images {where} twice: {len(pairs)} ({example})")
+                key, other = next(iter(pairs.items()))
+                what = f"copies in {split}" if split == later else f"images of {later} in {split}"
+                remarks.append(f"{what}: {len(pairs)} (such as {key!r}, there {other!r})")
         return leaks, remarks
 
 

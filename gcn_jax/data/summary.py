@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator
 
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -28,8 +29,8 @@ def print_validation(validation: Validation, console: Console) -> None:
 
 
 def _split_table(validation: Validation) -> Table:
-    table = Table("split", title="images (height x width)", title_justify="left")
-    for title in ("images", "smallest", "median", "largest", "void, %"):
+    table = _table("split")
+    for title in ("images", "smallest\n(h x w)", "median\n(h x w)", "largest\n(h x w)", "void, %"):
         table.add_column(title, justify="right")
     for split, summary in validation.splits.items():
         sizes = [f"{height}x{width}" for height, width in summary.typical_sizes] or ["-"] * 3
@@ -39,20 +40,27 @@ def _split_table(validation: Validation) -> Table:
 
 def _class_table(validation: Validation) -> Table:
     """One row for each class: its share of the labelled pixels and its images, split by split."""
-    table = Table("", "class", title="classes", title_justify="left")
+    table = _table("", "class")
     labelled = {name: one for name, one in validation.splits.items() if one.num_pixels}
     for split in labelled:
-        table.add_column(f"{split}\npixels, %", justify="right")
+        table.add_column(f"{split}\npx, %", justify="right")
         table.add_column(f"{split}\nimages", justify="right")
     weights = validation.class_weights
     for method in weights:
-        table.add_column(f"weight,\n{method}", justify="right")
+        table.add_column("weight,\n" + method.replace("_", "\n"), justify="right")
     for number, name in enumerate(validation.class_names):
         cells = []
         for summary in labelled.values():
             cells += [_share(summary, number), f"{summary.statistics.images[number]:,}"]
         cells += [f"{array[number]:.3f}" for array in weights.values()]
         table.add_row(str(number), escape(name), *cells)
+    return table
+
+
+def _table(*titles: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for title in titles:
+        table.add_column(title, overflow="fold")
     return table
 
 
