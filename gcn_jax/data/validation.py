@@ -1,5 +1,6 @@
 """Everything that is wrong with a data set, in one go, and what is worth knowing of it."""
 
+import contextlib
 import dataclasses
 import hashlib
 import os
@@ -129,7 +130,7 @@ def validate(name: str, options: Mapping[str, Any]) -> Validation:
     if builder.raw_splits() is None:
         prepare_offline(builder)
     faults, splits, copies = list(builder.faults), {}, Copies(by_id=builder.collection is not None)
-    with make_bar() as bar, ThreadPoolExecutor(os.cpu_count()) as pool:
+    with make_bar() as bar, _threads() as pool:
         try:
             for split, items, look in _splits_to_look_at(builder):
                 seen = bar.track(pool.map(look, items), len(items), description=f"{name}:{split}")
@@ -144,6 +145,15 @@ def validate(name: str, options: Mapping[str, Any]) -> Validation:
     class_names = builder.classes.names
     remarks = [*_remarks(splits, class_names), *remarks]
     return Validation(name, class_names, splits, faults + leaks, remarks)
+
+
+@contextlib.contextmanager
+def _threads() -> Iterator[ThreadPoolExecutor]:
+    pool = ThreadPoolExecutor(os.cpu_count())
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)  # Ctrl-C does not wait for the images that are left
 
 
 class _Seen(NamedTuple):
