@@ -1,5 +1,6 @@
 """Small images with masks, as a user might have them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,3 +28,17 @@ def save_mask(label: np.ndarray, path: Path) -> None:
     mask = Image.fromarray(label, "P")
     mask.putpalette(np.random.default_rng(0).integers(0, 256, 768).astype(np.uint8).tobytes())
     mask.save(path)
+
+
+def parallel_folders(root: Path, count: int = 20, subfolders: Sequence[str] = ()) -> None:
+    """images/ and masks/, each with so many files, in so many subfolders."""
+    rng = np.random.default_rng(0)
+    root.mkdir()
+    (root / "classes.txt").write_text("\n".join(CLASS_NAMES))
+    for split in subfolders or ("",):
+        for kind in ("images", "masks"):
+            (root / kind / split).mkdir(parents=True, exist_ok=True)
+        for i in range(count):
+            image, label = draw_example(rng, 32, 40)
+            Image.fromarray(image).save(root / "images" / split / f"{i}.png")
+            save_mask(label, root / "masks" / split / f"{i}.png")

@@ -3,7 +3,7 @@
 from gcn_jax import IGNORE_LABEL
 from gcn_jax.data.classes import ClassTable, class_colors, voc_palette
 from gcn_jax.data.mixture import Mixture
-from gcn_jax.data.pipeline import training_batches
+from gcn_jax.data.pipeline import shuffled, training_batches, training_examples
 from gcn_jax.data.sources import (
     BUILDERS,
     Source,
@@ -30,6 +30,8 @@ __all__ = [
     "open_split",
     "open_training_source",
     "prepare",
+    "shuffled",
     "training_batches",
+    "training_examples",
     "voc_palette",
 ]

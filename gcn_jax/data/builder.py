@@ -2,23 +2,32 @@
 
 import hashlib
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow_datasets as tfds
 
-from gcn_jax import IGNORE_LABEL
 from gcn_jax.data import files
 from gcn_jax.data.classes import ClassTable
+from gcn_jax.data.faults import Fault, Pair, refuse, split_faults
 from gcn_jax.data.progress import preparation_bar
 from gcn_jax.data.statistics import LabelStatistics
-from gcn_jax.errors import UserError
 
-#: One example before it is read: its id, its image file, and what `_read_label` reads its label
-#: from, most often a mask file; None where the label is not public.
-Pair = tuple[str, Path, Any]
+
+class Examined(NamedTuple):
+    """One pair that was read and checked.
+
+    Attributes:
+        image: uint8 `[H, W, 3]`; None where it cannot be read.
+        label: uint8 `[H, W]`; None where it cannot be read, or is not public.
+        faults: What is wrong with the pair.
+    """
+
+    image: np.ndarray | None
+    label: np.ndarray | None
+    faults: Sequence[Fault]
 
 
 class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
@@ -30,7 +39,13 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
     an example without a label has no bytes there. What is known of a split as a whole, its ids and
     the statistics of its labels, is kept beside it. Preparation checks every pair; an error leaves
     nothing on disk that looks complete.
+
+    Attributes:
+        faults: What is wrong with a folder of the user's before any image is opened, such as a mask
+            that is not there. Such a folder is not prepared.
     """
+
+    faults: Sequence[Fault] = ()
 
     VERSION = tfds.core.Version("1.2.0")
 
@@ -75,8 +90,25 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
         """Whether preparation has ended well, now or in an earlier run."""
         return (Path(self.data_path) / "dataset_info.json").exists()
 
+    def raw_splits(self) -> Iterable[tuple[str, Sequence[Pair]]] | None:
+        """Go through the splits of the user's folder and their pairs; None without a folder."""
+        return None
+
+    def examine(self, pair: Pair) -> Examined:
+        """Read one pair and find all that is wrong with it."""
+        _, image_path, mask = pair
+        faults: list[Fault] = []
+        image = _attempt(files.read_image, image_path, faults)
+        if mask is None:
+            return Examined(image, None, faults)
+        label = _attempt(self._read_label, mask, faults)
+        if label is not None:
+            faults.extend(files.pair_faults(image, label, len(self.classes.names), str(mask)))
+        return Examined(image, label, faults)
+
     def download_and_prepare(self, **kwargs) -> None:
         """Prepare as TFDS does, but show one bar of our own."""
+        refuse(self.faults)
         with preparation_bar() as self._bar:
             super().download_and_prepare(**kwargs)
 
@@ -128,18 +160,15 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
 
     def _generate_examples(self, pairs: Sequence[Pair], split: str) -> Iterator:
         """Yield one checked example for each pair."""
-        if not pairs:
-            raise UserError(f"{self.name}: the split {split!r} is empty")
         num_classes = len(self.classes.names)
         ids, statistics = [], LabelStatistics.empty(num_classes)
         for key, image_path, mask in self._track(pairs, split):
-            image = files.read_image(image_path)
+            examined = self.examine((key, image_path, mask))
+            refuse(examined.faults[:1])
             encoded_label = io.BytesIO()
-            if mask is not None:
-                label = self._read_label(mask)
-                files.check_pair(image, label, num_classes, str(mask))
-                statistics += LabelStatistics.of(label, num_classes)
-                encoded_label = files.encode_png(label)
+            if examined.label is not None:
+                statistics += LabelStatistics.of(examined.label, num_classes)
+                encoded_label = files.encode_png(examined.label)
             ids.append(key)
             yield (
                 key,
@@ -149,25 +178,24 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
                     "label": encoded_label,
                 },
             )
-        if split.startswith("train"):
-            _check_seen(statistics, f"{self.name}:{split} ({image_path.parent})")
+        refuse(split_faults(self.name, split, len(ids), statistics))
         self._keep(split, ids, statistics)
 
 
-def _check_seen(statistics: LabelStatistics, where: str) -> None:
-    """Refuse a training split whose masks teach nothing."""
-    classes = np.flatnonzero(statistics.pixels).tolist()
-    if len(classes) < 2:
-        values = classes + [IGNORE_LABEL] * (statistics.void > 0)
-        raise UserError(
-            f"{where}: all masks together hold only the values {values}, where "
-            f"{IGNORE_LABEL} is void; a mask needs two classes or more, foreground saved as the "
-            "number of its class (1, 2, ...)"
-        )
+def _attempt(read: Callable[[Any], np.ndarray], file: Any, faults: list[Fault]):
+    """Read a file, or add what is wrong with it to the faults and return None."""
+    try:
+        return read(file)
+    except Fault as fault:
+        faults.append(fault)
+        return None
 
 
 def folder_config(
-    root: Path, class_names: Sequence[str], splits: Mapping[str, Sequence[tuple]]
+    root: Path,
+    class_names: Sequence[str],
+    splits: Mapping[str, Sequence[tuple]],
+    faults: Sequence[Fault] = (),
 ) -> tfds.core.BuilderConfig:
     """Name the prepared copy of a folder after what is in it, so that a change makes a new one.
 
@@ -176,11 +204,12 @@ def folder_config(
         class_names: The names of its classes.
         splits: Its pairs, or other tuples of an id and files (None: no file); a file counts as
             changed with its path, size or time.
+        faults: What is missing from it: a folder with faults is another than one without.
 
     Raises:
-        UserError: A file does not exist.
+        Fault: A file does not exist.
     """
-    digest = hashlib.sha256("\n".join(class_names).encode())
+    digest = hashlib.sha256("\n".join([*class_names, *map(str, faults)]).encode())
     for split, pairs in splits.items():
         for key, *paths in pairs:
             identities = [_identity(path) for path in paths if path is not None]
@@ -193,5 +222,5 @@ def _identity(path: Path) -> tuple[str, int, int]:
     try:
         stat = path.stat()
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
+        raise Fault("missing file", f"{path}: no such file") from None
     return str(path.resolve()), stat.st_size, stat.st_mtime_ns

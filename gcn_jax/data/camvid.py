@@ -10,11 +10,10 @@ import numpy as np
 
 from gcn_jax import IGNORE_LABEL
 from gcn_jax.data import files
-from gcn_jax.data.builder import Pair
 from gcn_jax.data.classes import ClassTable
 from gcn_jax.data.download import Archive
+from gcn_jax.data.faults import Fault, Pair
 from gcn_jax.data.published import PublishedBuilder
-from gcn_jax.errors import UserError
 
 # The repository has no releases; a commit's archive never changes what it holds, but its bytes
 # may, so there is no checksum to hold it against.
@@ -68,7 +67,8 @@ def _read_pairs(path: Path) -> list[Pair]:
     pairs = []
     for line in files.read_lines(path):
         if len(line.split()) != 2:
-            raise UserError(f"camvid: {path}: the line {line!r} is not the paths of image and mask")
+            message = f"camvid: {path}: the line {line!r} is not the paths of image and mask"
+            raise Fault("list", message)
         image, mask = (path.parent.joinpath(*Path(part).parts[-2:]) for part in line.split())
         pairs.append((image.stem, image, mask))
     return pairs

@@ -11,8 +11,8 @@ import numpy as np
 
 from gcn_jax import IGNORE_LABEL
 from gcn_jax.data import files
-from gcn_jax.data.builder import Pair
 from gcn_jax.data.classes import ClassTable
+from gcn_jax.data.faults import Pair
 from gcn_jax.data.published import PublishedBuilder
 from gcn_jax.errors import UserError
 

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
-from gcn_jax.data.builder import Pair, SegmentationBuilder, folder_config
+from gcn_jax.data.builder import SegmentationBuilder, folder_config
 from gcn_jax.data.classes import ClassTable
 from gcn_jax.data.coco_instances import Instances, read_instances
 from gcn_jax.data.download import Archive, download_archive
+from gcn_jax.data.faults import Pair
 from gcn_jax.data.published import find_folder
 from gcn_jax.data.voc_segmentation import VOC_CLASSES
 from gcn_jax.errors import UserError, check_choice
@@ -150,11 +151,19 @@ class CocoVoc(SegmentationBuilder, skip_registration=True):
             for split, folder in zip(self._names, images, strict=True)
         }
 
+    def raw_splits(self) -> Iterator[tuple[str, list[Pair]]] | None:
+        """The pairs of each split, where a folder is given."""
+        if not self._root:
+            return None
+        return ((name, self._pairs(self._root, self._root / name, name)) for name in self._names)
+
     def _read_and_generate(self, root: Path, images: Path, split: str) -> Iterator:
         """Generate one split, whose annotations (1 GB in memory) are read only when it is due."""
+        yield from self._generate_examples(self._pairs(root, images, split), split)
+
+    def _pairs(self, root: Path, images: Path, split: str) -> list[Pair]:
         instances = read_instances(_annotations(root, split), self._min_area)
-        pairs: list[Pair] = [(one.key, images / one.file_name, one) for one in instances]
-        yield from self._generate_examples(pairs, split)
+        return [(one.key, images / one.file_name, one) for one in instances]
 
     def _read_label(self, instances: Instances) -> np.ndarray:
         return instances.rasterise()

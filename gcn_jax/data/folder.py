@@ -2,18 +2,21 @@
 
 import hashlib
 import re
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import ItemsView, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gcn_jax.data.builder import Pair, SegmentationBuilder, folder_config
+from gcn_jax.data.builder import SegmentationBuilder, folder_config
 from gcn_jax.data.classes import ClassTable
+from gcn_jax.data.faults import Fault, Pair, check_listing
 from gcn_jax.data.files import IMAGE_SUFFIXES, read_lines
 from gcn_jax.errors import UserError
 
 #: Without lists or folders of their own, one image in ten goes to the split "val".
 _VAL_ONE_IN = 10
+
+#: The pairs of each split, and what is wrong with the rest of the folder.
+_Found = tuple[dict[str, list[Pair]], list[Fault]]
 
 
 class Folder(SegmentationBuilder, skip_registration=True):
@@ -41,9 +44,10 @@ class Folder(SegmentationBuilder, skip_registration=True):
         if not self._root.is_dir():
             raise UserError(f"folder: {root} is not a folder; set --config.data.manual_dir")
         self._classes = ClassTable(_class_names(self._root / "classes.txt"))
-        self._pairs = _find_splits(self._root)
-        _check_split_names(self._pairs, self._root)
-        config = folder_config(self._root, self._classes.names, self._pairs)
+        splits, faults = _find_splits(self._root)
+        self._pairs, more_faults = check_listing(self.name, splits)
+        self.faults = faults + more_faults + _split_name_faults(self._pairs, self._root)
+        config = folder_config(self._root, self._classes.names, self._pairs, self.faults)
         super().__init__(data_dir=data_dir, config=config)
 
     @classmethod
@@ -64,6 +68,10 @@ class Folder(SegmentationBuilder, skip_registration=True):
         listed = (self._root / "ImageSets" / "Segmentation").is_dir()
         return str(self._root.resolve()) if listed else None
 
+    def raw_splits(self) -> ItemsView[str, list[Pair]]:
+        """The pairs of each split."""
+        return self._pairs.items()
+
     def _split_generators(self, dl_manager):
         del dl_manager
         return {
@@ -73,84 +81,113 @@ class Folder(SegmentationBuilder, skip_registration=True):
 
 def _class_names(path: Path) -> tuple[str, ...]:
     if not path.exists():
-        raise UserError(f"folder: {path} is missing; write one class name a line, label 0 first")
+        message = f"folder: {path} is missing; write one class name a line, label 0 first"
+        raise Fault("class names", message)
     names = tuple(read_lines(path))
     if not 2 <= len(names) <= 255 or len(set(names)) != len(names):
-        raise UserError(f"folder: {path} must hold 2 to 255 different class names, one a line")
+        message = f"folder: {path} must hold 2 to 255 different class names, one a line"
+        raise Fault("class names", message)
     return names
 
 
-def _find_splits(root: Path) -> dict[str, list[Pair]]:
+def _find_splits(root: Path) -> _Found:
     """Recognise the layout and list the pairs of each split."""
     lists = sorted((root / "ImageSets" / "Segmentation").glob("*.txt"))
     if lists:
         return _listed(root, lists)
-    if not ((root / "images").is_dir() and (root / "masks").is_dir()):
-        raise UserError(
+    images, masks = root / "images", root / "masks"
+    if not (images.is_dir() and masks.is_dir()):
+        raise Fault(
+            "layout",
             f"folder: {root} has neither ImageSets/Segmentation/*.txt (VOC's layout) nor the "
-            "folders images/ and masks/"
+            "folders images/ and masks/",
         )
-    folders = sorted(path.name for path in (root / "images").iterdir() if path.is_dir())
-    if folders:
-        return {
-            split: _matched(root / "images" / split, root / "masks" / split) for split in folders
-        }
-    pairs = _matched(root / "images", root / "masks")
+    splits = sorted(path.name for path in images.iterdir() if path.is_dir())
+    if splits:
+        found = {split: _matched(images / split, masks / split, split) for split in splits}
+        pairs_of = {split: pairs for split, (pairs, _) in found.items()}
+        return pairs_of, [fault for _, faults in found.values() for fault in faults]
+    pairs, faults = _matched(images, masks)
     val = [pair for pair in pairs if _hash(pair[0]) % _VAL_ONE_IN == 0] or pairs[-1:]
-    return {"train": [pair for pair in pairs if pair not in val], "val": val}
+    return {"train": [pair for pair in pairs if pair not in val], "val": val}, faults
 
 
-def _listed(root: Path, lists: Sequence[Path]) -> dict[str, list[Pair]]:
+def _listed(root: Path, lists: Sequence[Path]) -> _Found:
     """Match the ids of VOC's lists; a list without a single mask is no split."""
-    images, masks = _by_stem(root / "JPEGImages"), _by_stem(root / "SegmentationClass")
-    splits = {}
+    images, image_faults = _by_stem(root / "JPEGImages")
+    masks, mask_faults = _by_stem(root / "SegmentationClass")
+    splits, faults = {}, image_faults + mask_faults
     for path in lists:
         keys = read_lines(path)
-        for key, count in Counter(keys).most_common(1):
-            if count > 1:
-                raise UserError(f"folder: {path} lists {key!r} {count} times")
         if not masks.keys().isdisjoint(keys):
-            splits[path.stem] = [_pair(key, images, masks, root) for key in keys]
-    if not splits:
-        raise UserError(
+            splits[path.stem], more_faults = _pairs(keys, images, masks, path, path.stem)
+            faults += more_faults
+    if not splits and not faults:
+        raise Fault(
+            "layout",
             f"folder: {lists[0].parent}: no list names an image that has a mask in "
-            f"{root / 'SegmentationClass'}"
+            f"{root / 'SegmentationClass'}",
         )
-    return splits
+    return splits, faults
 
 
-def _check_split_names(names: Iterable[str], root: Path) -> None:
-    """Refuse names that TFDS could not prepare, or not find again."""
-    for name in names:
-        if name.lower() == "all" or not re.fullmatch(r"[\w-]+", name):
-            raise UserError(
-                f"folder: {root}: no split can be called {name!r}; rename its list or folder (to "
-                "letters, digits, _ and -, but not 'all', which is every split to TFDS)"
-            )
+def _split_name_faults(names: Iterable[str], root: Path) -> list[Fault]:
+    """Find names that TFDS could not prepare, or not find again."""
+    return [
+        Fault(
+            "name of a split",
+            f"folder: {root}: no split can be called {name!r}; rename its list or folder (to "
+            "letters, digits, _ and -, but not 'all', which is every split to TFDS)",
+            name,
+        )
+        for name in names
+        if name.lower() == "all" or not re.fullmatch(r"[\w-]+", name)
+    ]
 
 
-def _matched(images: Path, masks: Path) -> list[Pair]:
-    by_image, by_mask = _by_stem(images), _by_stem(masks)
-    return [_pair(key, by_image, by_mask, images.parent) for key in by_image]
+def _matched(images: Path, masks: Path, split: str | None = None) -> tuple[list[Pair], list[Fault]]:
+    """Match the files of two folders by their names; an image needs a mask."""
+    try:
+        (by_image, image_faults), (by_mask, mask_faults) = _by_stem(images), _by_stem(masks)
+    except Fault as fault:  # a folder is missing; other splits may be whole
+        return [], [Fault(fault.kind, str(fault), split)]
+    pairs, faults = _pairs(by_image, by_image, by_mask, images, split)
+    return pairs, image_faults + mask_faults + faults
 
 
-def _by_stem(folder: Path) -> dict[str, Path]:
+def _by_stem(folder: Path) -> tuple[dict[str, Path], list[Fault]]:
     """The image files of a folder by their names without suffix."""
     if not folder.is_dir():
-        raise UserError(f"folder: {folder} is missing")
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
-    by_stem = {path.stem: path for path in paths}
-    if len(by_stem) != len(paths):
-        twice = next(path for path in paths if by_stem[path.stem] != path)
-        raise UserError(f"folder: {twice} and {by_stem[twice.stem]} have the same name")
-    return by_stem
+        raise Fault("layout", f"folder: {folder} is missing")
+    by_stem: dict[str, Path] = {}
+    faults = []
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() not in IMAGE_SUFFIXES:
+            continue
+        first = by_stem.setdefault(path.stem, path)
+        if first != path:
+            message = f"folder: {path} and {first} have the same name; remove or rename one"
+            faults.append(Fault("same name", message))
+    return by_stem, faults
 
 
-def _pair(key: str, images: dict[str, Path], masks: dict[str, Path], root: Path) -> Pair:
-    for kind, paths in (("image", images), ("mask", masks)):
-        if key not in paths:
-            raise UserError(f"folder: {root}: {key!r} has no {kind}")
-    return key, images[key], masks[key]
+def _pairs(
+    keys: Iterable[str],
+    images: Mapping[str, Path],
+    masks: Mapping[str, Path],
+    where: Path,
+    split: str | None,
+) -> tuple[list[Pair], list[Fault]]:
+    """Make a pair of each id that has an image and a mask."""
+    pairs, faults = [], []
+    for key in keys:
+        missing = [name for name, of in (("image", images), ("mask", masks)) if key not in of]
+        for name in missing:
+            message = f"folder: {where}: {key!r} has no {name}; add it, or remove {key!r}"
+            faults.append(Fault(f"missing {name}", message, split))
+        if not missing:
+            pairs.append((key, images[key], masks[key]))
+    return pairs, faults
 
 
 def _hash(text: str) -> int:

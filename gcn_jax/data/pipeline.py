@@ -15,16 +15,34 @@ from gcn_jax.errors import UserError
 
 @dataclasses.dataclass(frozen=True)
 class _Read(grain.transforms.MapWithIndex):
-    """Read the example of a number, and keep what goes to the device."""
+    """Read the example of a number."""
 
     source: Sequence[dict[str, Any]] | Mixture
 
-    def map_with_index(self, position: int, number: int) -> dict[str, np.ndarray]:
+    def map_with_index(self, position: int, number: int) -> dict[str, Any]:
         if isinstance(self.source, Mixture):  # what it holds may differ from pass to pass
-            example = self.source.in_pass(position // len(self.source), number)
-        else:
-            example = self.source[number]
-        return {"image": example["image"], "label": example["label"]}
+            return self.source.in_pass(position // len(self.source), number)
+        return self.source[number]
+
+
+class _DropId(grain.transforms.Map):
+    """Keep what goes to the device."""
+
+    def map(self, element: dict[str, Any]) -> dict[str, np.ndarray]:
+        return {"image": element["image"], "label": element["label"]}
+
+
+def shuffled(source: Sequence[dict[str, Any]] | Mixture, seed: int) -> grain.MapDataset:
+    """Return the examples of a source in the order of training, pass after pass, as they are."""
+    numbers = grain.MapDataset.range(len(source)).seed(seed).shuffle().repeat()
+    return numbers.map_with_index(_Read(source))
+
+
+def training_examples(
+    source: Sequence[dict[str, Any]] | Mixture, augment: Augment, seed: int
+) -> grain.MapDataset:
+    """Return what training sees one by one: example `i` is made of `shuffled(source, seed)[i]`."""
+    return shuffled(source, seed).map(_DropId()).random_map(augment)
 
 
 def training_batches(
@@ -65,14 +83,7 @@ def training_batches(
     if batch_size % process_count:
         raise UserError(f"batch_size {batch_size} does not divide among {process_count} processes")
     cv2.setNumThreads(0)
-    examples = (
-        grain.MapDataset.range(len(source))
-        .seed(seed)
-        .shuffle()
-        .repeat()
-        .map_with_index(_Read(source))
-        .random_map(augment)
-    )
+    examples = training_examples(source, augment, seed)
     # The stream has no end; without drop_remainder Grain rounds its length up, and overflows.
     local = examples[process_index::process_count].batch(
         batch_size // process_count, drop_remainder=True

@@ -1,4 +1,4 @@
-"""What is seen of a preparation: one bar on a terminal, in place of the many of TFDS."""
+"""What is seen of long work on a data set: one bar, in place of the many of TFDS."""
 
 import contextlib
 from collections.abc import Iterator
@@ -8,15 +8,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from tensorflow_datasets.core.utils import tqdm_utils
 
 
-@contextlib.contextmanager
-def preparation_bar() -> Iterator[Progress]:
-    """Make a bar that is not shown before its `start()`, and keep TFDS from showing its own.
+def make_bar() -> Progress:
+    """Make a bar that is not shown before its `start()`.
 
-    It is on standard error, is gone when the preparation ends, and never appears where there is
-    no terminal.
+    It is on standard error, is gone when the work ends, and never appears where there is no
+    terminal.
     """
     console = Console(stderr=True)
-    bar = Progress(
+    return Progress(
         TextColumn("{task.description}"),
         MofNCompleteColumn(),
         BarColumn(),
@@ -25,6 +24,12 @@ def preparation_bar() -> Iterator[Progress]:
         transient=True,
         disable=not console.is_terminal,
     )
+
+
+@contextlib.contextmanager
+def preparation_bar() -> Iterator[Progress]:
+    """Make a bar as `make_bar` does, and keep TFDS from showing its own."""
+    bar = make_bar()
     shown_before = getattr(tqdm_utils, "_active", True)  # TFDS has a setter only
     tqdm_utils.display_progress_bar(False)
     try:

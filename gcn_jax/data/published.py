@@ -1,11 +1,12 @@
 """What the builders of published data sets share: a folder of the user's, or an archive."""
 
-from collections.abc import Mapping
+from collections.abc import ItemsView, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from gcn_jax.data.builder import Pair, SegmentationBuilder, folder_config
+from gcn_jax.data.builder import SegmentationBuilder, folder_config
 from gcn_jax.data.download import Archive, download_archive
+from gcn_jax.data.faults import Pair, check_listing, refuse
 from gcn_jax.errors import UserError
 
 
@@ -42,8 +43,8 @@ class PublishedBuilder(SegmentationBuilder, skip_registration=True):
         self._splits = config = None
         if root:
             folder = self._find_root(Path(root))
-            self._splits = self._find_splits(folder)
-            config = folder_config(folder, self.classes.names, self._splits)
+            self._splits, self.faults = check_listing(self.name, self._find_splits(folder))
+            config = folder_config(folder, self.classes.names, self._splits, self.faults)
         elif self._archive is None:
             raise UserError(
                 f"{self.name} cannot be downloaded without a login; unpack it by hand and name "
@@ -61,6 +62,10 @@ class PublishedBuilder(SegmentationBuilder, skip_registration=True):
         """The archive, where no folder is given."""
         return None if self._splits else self._archive.url
 
+    def raw_splits(self) -> ItemsView[str, list[Pair]] | None:
+        """The pairs of each split, where a folder is given."""
+        return self._splits.items() if self._splits else None
+
     def _find_root(self, root: Path) -> Path:
         return find_folder(self.name, root, self.places, self.landmark, self.layout)
 
@@ -73,7 +78,8 @@ class PublishedBuilder(SegmentationBuilder, skip_registration=True):
         splits = self._splits
         if splits is None:
             folder = download_archive(self._archive, self._data_dir_root)
-            splits = self._find_splits(self._find_root(folder))
+            splits, faults = check_listing(self.name, self._find_splits(self._find_root(folder)))
+            refuse(faults)
         return {split: self._generate_examples(pairs, split) for split, pairs in splits.items()}
 
 

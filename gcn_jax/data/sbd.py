@@ -10,13 +10,12 @@ from pathlib import Path
 import numpy as np
 import scipy.io
 
-from gcn_jax.data.builder import Pair
 from gcn_jax.data.classes import ClassTable
 from gcn_jax.data.download import Archive
+from gcn_jax.data.faults import Fault, Pair
 from gcn_jax.data.files import read_lines
 from gcn_jax.data.published import PublishedBuilder
 from gcn_jax.data.voc_segmentation import VOC_CLASSES, voc_ids
-from gcn_jax.errors import UserError
 
 
 class Sbd(PublishedBuilder, skip_registration=True):
@@ -72,14 +71,14 @@ def read_mat(path: Path) -> np.ndarray:
     """Read the labels of one of SBD's files: `GTcls.Segmentation`, uint8 `[H, W]`.
 
     Raises:
-        UserError: The file is damaged or holds something else.
+        Fault: The file is damaged or holds something else.
     """
     try:
         label = scipy.io.loadmat(path, simplify_cells=True)["GTcls"]["Segmentation"]
     except Exception as error:  # SciPy raises whatever the damage leads to
-        raise UserError(f"{path}: no readable GTcls.Segmentation ({error!r})") from None
+        message = f"{path}: no readable GTcls.Segmentation ({error!r})"
+        raise Fault("unreadable file", message) from None
     if label.ndim != 2 or label.dtype != np.uint8:
-        raise UserError(
-            f"{path}: GTcls.Segmentation is {label.dtype} {label.shape}, not uint8 [H, W]"
-        )
+        message = f"{path}: GTcls.Segmentation is {label.dtype} {label.shape}, not uint8 [H, W]"
+        raise Fault("unreadable file", message)
     return label

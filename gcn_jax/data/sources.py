@@ -17,6 +17,7 @@ from gcn_jax.data.builder import SegmentationBuilder
 from gcn_jax.data.camvid import Camvid
 from gcn_jax.data.cityscapes import Cityscapes
 from gcn_jax.data.coco_voc import CocoVoc
+from gcn_jax.data.faults import refuse
 from gcn_jax.data.folder import Folder
 from gcn_jax.data.mixture import Mixture, refuse_leak
 from gcn_jax.data.sbd import Sbd
@@ -133,10 +134,12 @@ def make_builder(name: str, options: Mapping[str, Any]) -> SegmentationBuilder:
             one that holds the folder of each), and what the builder's `from_options` names.
 
     Raises:
-        UserError: There is no such data set.
+        UserError: There is no such data set, or files of the folder are missing.
     """
     check_choice("data set", name, BUILDERS)
-    return BUILDERS[name].from_options(options)
+    builder = BUILDERS[name].from_options(options)
+    refuse(builder.faults)
+    return builder
 
 
 def open_training_source(specs: Sequence[str], options: Mapping[str, Any]) -> Source | Mixture:
@@ -207,17 +210,26 @@ def open_split(spec: str, options: Mapping[str, Any], extra: Sequence[str] = ())
     if not split:
         raise UserError(f"{spec!r} names no split; write it as {name}:train or {name}:val")
     builder = make_builder(name, options)
-    if not builder.is_prepared and builder.download:
-        raise UserError(
-            f"{name} is not prepared; run `python -m gcn_jax.data prepare "
-            f"{builder.prepare_arguments}` (it downloads {builder.download}), or name a folder "
-            "with --config.data.manual_dir"
-        )
-    prepare(builder)
+    prepare_offline(builder)
     splits = [*builder.info.splits, *builder.combined_splits]
     if split not in splits:
         raise UserError(f"{name} has no split {split!r}; it has {', '.join(splits)}")
     return Source(builder, split, extra)
+
+
+def prepare_offline(builder: SegmentationBuilder) -> None:
+    """Prepare a data set where that needs no download.
+
+    Raises:
+        UserError: It would have to be downloaded first, or one of its files is at fault.
+    """
+    if not builder.is_prepared and builder.download:
+        raise UserError(
+            f"{builder.name} is not prepared; run `python -m gcn_jax.data prepare "
+            f"{builder.prepare_arguments}` (it downloads {builder.download}), or name a folder "
+            "with --config.data.manual_dir"
+        )
+    prepare(builder)
 
 
 def prepare(builder: SegmentationBuilder) -> None:

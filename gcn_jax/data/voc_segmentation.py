@@ -6,9 +6,9 @@ host.robots.ox.ac.uk/pascal/VOC/voc2012.
 
 from pathlib import Path
 
-from gcn_jax.data.builder import Pair
 from gcn_jax.data.classes import ClassTable
 from gcn_jax.data.download import Archive
+from gcn_jax.data.faults import Pair
 from gcn_jax.data.files import read_lines
 from gcn_jax.data.published import PublishedBuilder
 

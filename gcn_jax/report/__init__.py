@@ -1,13 +1,19 @@
-"""What a person looks at: HTML pages about runs and evaluations, overlays, plots, the terminal."""
+"""What a person looks at: HTML pages about data, runs and evaluations, overlays, the terminal."""
 
+from gcn_jax.report.contact_sheet import contact_sheet
 from gcn_jax.report.pages import evaluation_report, open_split, read_config, training_report
 from gcn_jax.report.terminal import print_scores, progress_bar
+from gcn_jax.report.views import View, config_view, split_view
 
 __all__ = [
+    "View",
+    "config_view",
+    "contact_sheet",
     "evaluation_report",
     "open_split",
     "print_scores",
     "progress_bar",
     "read_config",
+    "split_view",
     "training_report",
 ]

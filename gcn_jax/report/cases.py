@@ -58,7 +58,7 @@ def show(
     """
     photo = Image.fromarray(image)
     photo.thumbnail((MAX_PICTURE_SIDE, MAX_PICTURE_SIDE))
-    label, prediction = (_shrink(array, photo.size) for array in (label, prediction))
+    label, prediction = (pictures.shrink(array, photo.size) for array in (label, prediction))
     errors = pictures.error_map(label, prediction, IGNORE_LABEL)
     grey = np.asarray(photo.convert("L").convert("RGB"))
     error_picture = pictures.overlay(grey, errors, pictures.ERROR_PALETTE, alpha=0.7)
@@ -87,9 +87,3 @@ def legend(
         {"name": class_names[label], "color": f"#{palette[label].tobytes().hex()}"}
         for label in labels
     ]
-
-
-def _shrink(label: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    return np.asarray(
-        Image.fromarray(label.astype(np.uint8)).resize(size, Image.Resampling.NEAREST)
-    )

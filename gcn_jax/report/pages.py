@@ -6,15 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jinja2
 import numpy as np
 
-from gcn_jax import atomic, data, models
+from gcn_jax import data, models
 from gcn_jax import mesh as mesh_lib
 from gcn_jax.errors import UserError
 from gcn_jax.evaluation import EvaluationResult, Predictor, evaluate
 from gcn_jax.models.pretrained import BEST_METRIC
-from gcn_jax.report import cases, pictures, plots
+from gcn_jax.report import cases, html, pictures, plots
 from gcn_jax.training.config import flatten
 from gcn_jax.training.logs import read_metrics
 
@@ -55,7 +54,7 @@ def training_report(workdir: str | Path, path: str | Path | None = None) -> Path
         "curves": dict(_curves(records)),
         "settings": {name: _plain(value) for name, value in flatten(config).items()},
     }
-    return _write(path or workdir / "report.html", page)
+    return html.write(path or workdir / "report.html", "page.html.jinja", page)
 
 
 def evaluation_report(
@@ -79,7 +78,8 @@ def evaluation_report(
     """
     page = _page(result, predictor, source)
     title = f"{predictor.info.name} on {source.name}"
-    return _write(path, page | {"title": title, "subtitle": "Evaluation", "facts": facts})
+    page |= {"title": title, "subtitle": "Evaluation", "facts": facts}
+    return html.write(path, "page.html.jinja", page)
 
 
 def read_config(workdir: str | Path) -> dict[str, Any]:
@@ -188,20 +188,3 @@ def _curves(records: Sequence[Mapping[str, float]]) -> Iterator[tuple[str, str]]
 
 def _plain(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-def _percent(share: float) -> str:
-    return "–" if np.isnan(share) else f"{100 * share:.1f}"
-
-
-def _write(path: str | Path, page: Mapping[str, Any]) -> Path:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["percent"] = _percent
-    atomic.write(path, environment.get_template("page.html.jinja").render(page))
-    return Path(path)

@@ -48,6 +48,29 @@ def overlay(
     return np.rint(blend).astype(np.uint8)
 
 
+def hatch(picture: np.ndarray, where: np.ndarray, period: int = 10) -> np.ndarray:
+    """Draw black and white diagonal stripes, which no class has, over a part of a picture.
+
+    Args:
+        picture: uint8 [H, W, 3].
+        where: bool [H, W].
+        period: Of the stripes, in pixels.
+
+    Returns:
+        uint8 [H, W, 3].
+    """
+    y, x = np.indices(where.shape, sparse=True)
+    is_white = (x + y) % period < period // 2
+    stripes = np.where(is_white, np.uint8(235), np.uint8(20))[..., None]
+    return np.where(where[..., None], stripes, picture)
+
+
+def shrink(label: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resize a label map, integers [H, W] in 0..255, to (width, height) by nearest neighbour."""
+    picture = Image.fromarray(label.astype(np.uint8))
+    return np.asarray(picture.resize(size, Image.Resampling.NEAREST))
+
+
 def error_map(label: np.ndarray, prediction: np.ndarray, ignore_label: int) -> np.ndarray:
     """Mark each pixel as `RIGHT`, `WRONG` or `VOID`, the rows of `ERROR_PALETTE`; uint8 [H, W]."""
     wrong = np.where(label == prediction, RIGHT, WRONG)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from small_data import CLASS_NAMES, draw_example, save_mask
+from small_data import CLASS_NAMES, parallel_folders, save_mask
 
 from gcn_jax.data import (
     ClassTable,
@@ -85,7 +85,7 @@ def test_lists_may_have_spaces_and_marks_of_windows(voc_folder, tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("val.txt", b"val_00\nval_01\nval_00", r"val.txt lists 'val_00' 2 times"),
+        ("val.txt", b"val_00\nval_01\nval_00", r"folder:val lists 'val_00' 2 times"),
         ("all.txt", b"val_00", r"no split can be called 'all'; rename"),
         ("my val.txt", b"val_00", r"no split can be called 'my val'; rename"),
         ("../../classes.txt", b"b\xe4ume\nhaus", r"classes.txt: not UTF-8 text"),
@@ -105,19 +105,6 @@ def test_validation_split_may_hold_one_class(voc_folder, tmp_path):
     save_mask(np.ones_like(np.asarray(Image.open(mask))), mask)
     source = open_split("folder:val", {"manual_dir": str(root), "data_dir": str(tmp_path)})
     assert (source[0]["label"] == 1).all()
-
-
-def parallel_folders(root, count=20, subfolders=()):
-    rng = np.random.default_rng(0)
-    root.mkdir()
-    (root / "classes.txt").write_text("\n".join(CLASS_NAMES))
-    for split in subfolders or ("",):
-        for kind in ("images", "masks"):
-            (root / kind / split).mkdir(parents=True, exist_ok=True)
-        for i in range(count):
-            image, label = draw_example(rng, 32, 40)
-            Image.fromarray(image).save(root / "images" / split / f"{i}.png")
-            save_mask(label, root / "masks" / split / f"{i}.png")
 
 
 def test_parallel_folders_are_split_by_name(tmp_path):

@@ -1,0 +1,104 @@
+"""What can be wrong with the files of a data set: one exception, so that faults can be listed."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gcn_jax import IGNORE_LABEL
+from gcn_jax.data.statistics import LabelStatistics
+from gcn_jax.errors import UserError
+
+#: One example before it is read: its id, its image file, and what its label is read from, most
+#: often a mask file; None where the label is not public.
+Pair = tuple[str, Path, Any]
+
+
+class Fault(UserError):
+    """Something wrong with the files of a data set; the message names the file and the remedy.
+
+    Preparation stops at the first one; validation lists all.
+
+    Attributes:
+        kind: What it is called when faults are counted, such as "missing mask".
+        split: The split that it is found in; None where it concerns all, or who raises it does
+            not know.
+    """
+
+    def __init__(self, kind: str, message: str, split: str | None = None):
+        super().__init__(message)
+        self.kind = kind
+        self.split = split
+
+
+def refuse(faults: Sequence[Fault]) -> None:
+    """Raise the first of some faults, if there is one, and say how many there are."""
+    if len(faults) > 1:
+        first = faults[0]
+        message = (
+            f"{first} (and {len(faults) - 1} more faults, which `python -m gcn_jax.data validate` "
+            "lists)"
+        )
+        raise Fault(first.kind, message, first.split)
+    if faults:
+        raise faults[0]
+
+
+def check_listing(
+    name: str, splits: Mapping[str, Sequence[Pair]]
+) -> tuple[dict[str, list[Pair]], list[Fault]]:
+    """Check the pairs of a data set before any file is opened.
+
+    Args:
+        name: The data set.
+        splits: The pairs of each split.
+
+    Returns:
+        The pairs that can be read, and the faults of the others: a file does not exist, or an id
+        is listed twice.
+    """
+    good, faults = {}, []
+    for split, pairs in splits.items():
+        for key, count in Counter(key for key, *_ in pairs).items():
+            if count > 1:
+                message = f"{name}:{split} lists {key!r} {count} times; list an image once"
+                faults.append(Fault("listed twice", message, split))
+        good[split] = []
+        for key, *files in {pair[0]: pair for pair in pairs}.values():
+            missing = [path for path in files if isinstance(path, Path) and not path.exists()]
+            for path in missing:
+                message = f"{path}: no such file; add it, or take {key!r} out of {name}:{split}"
+                faults.append(Fault("missing file", message, split))
+            if not missing:
+                good[split].append((key, *files))
+    return good, faults
+
+
+def split_faults(
+    name: str, split: str, num_images: int, statistics: LabelStatistics
+) -> list[Fault]:
+    """Find out whether a split as a whole can be used.
+
+    Args:
+        name: The data set.
+        split: The split; those for training have names that begin with "train".
+        num_images: How many images it has.
+        statistics: Of its labels.
+
+    Returns:
+        What is wrong: it is empty, or it is for training and its masks teach nothing.
+    """
+    if not num_images:
+        return [Fault("empty split", f"{name}: the split {split!r} is empty", split)]
+    classes = np.flatnonzero(statistics.pixels).tolist()
+    if len(classes) > 1 or not split.startswith("train"):
+        return []
+    values = classes + [IGNORE_LABEL] * (statistics.void > 0)
+    message = (
+        f"{name}:{split}: all masks together hold only the values {values}, where {IGNORE_LABEL} "
+        "is void; a mask needs two classes or more, foreground saved as the number of its class "
+        "(1, 2, ...)"
+    )
+    return [Fault("masks that teach nothing", message, split)]

@@ -1,0 +1,93 @@
+"""A page of images with their labels: what a data set holds, or what training makes of it."""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from gcn_jax import IGNORE_LABEL, data
+from gcn_jax.report import cases, html, pictures
+from gcn_jax.report.views import View
+
+#: Pictures are shrunk until no side is longer, in pixels.
+_MAX_PICTURE_SIDE = 480
+#: How strongly the colours of labels cover their image.
+_ALPHA = 0.6
+#: Void in a legend, as `pictures.hatch` draws it.
+_VOID = {
+    "name": "void",
+    "color": "repeating-linear-gradient(135deg, #141414 0 3px, #ebebeb 3px 6px)",
+}
+
+
+def contact_sheet(view: View, path: str | Path, *, num_images: int = 24) -> Path:
+    """Write a page of the images that training takes first, and of their labels.
+
+    With the seed and the transform of a training run, these are the images of its first batches,
+    in their order. Images as they are appear once at most.
+
+    Args:
+        view: What to show.
+        path: Of the page.
+        num_images: How many images.
+
+    Returns:
+        The path of the page.
+    """
+    source, augment, seed = view
+    order = data.shuffled(source, seed)
+    if augment is None:
+        num_images = min(num_images, len(source))
+        seen, subtitle = order, "Images and labels as they are"
+    else:
+        seen, subtitle = data.training_examples(source, augment, seed), "As training sees them"
+    facts = {
+        "images": f"{num_images:,} of {len(source):,}, in the order of seed {seed}",
+        "sizes": "height x width",
+    }
+    page = {
+        "title": source.name,
+        "subtitle": subtitle,
+        "facts": facts | (_settings(augment) if augment else {}),
+        "legend_of_all": _legend(range(len(source.class_names)), source) + [_VOID],
+        "cells": _cells(order, seen, num_images, source),
+    }
+    return html.write(path, "contact_sheet.html.jinja", page)
+
+
+def _settings(augment: data.Augment) -> dict[str, str]:
+    fields = dataclasses.asdict(augment)
+    fields["fill"] = ", ".join(f"{value:.0f}" for value in augment.fill)
+    return {name: str(value) for name, value in fields.items()}
+
+
+def _cells(order, seen, num_images: int, source) -> Iterator[dict[str, Any]]:
+    """Yield what the page shows of each image: whose it is, how it looks, which classes it has."""
+    for i in range(num_images):
+        original, example = order[i], seen[i]
+        photo = Image.fromarray(example["image"])
+        photo.thumbnail((_MAX_PICTURE_SIDE, _MAX_PICTURE_SIDE))
+        panels, classes = {"image": photo}, []
+        if "label" in example:
+            label = pictures.shrink(example["label"], photo.size)
+            painted = pictures.overlay(np.asarray(photo), label, source.palette, _ALPHA)
+            panels["label"] = Image.fromarray(pictures.hatch(painted, label == IGNORE_LABEL))
+            present = np.unique(example["label"])
+            classes = _legend(present[present != IGNORE_LABEL], source)
+            classes += [_VOID] * (IGNORE_LABEL in present)
+        yield {
+            "id": original["id"],
+            "size": original["image"].shape[:2],
+            "classes": classes,
+            "panels": [
+                {"name": name, "uri": pictures.data_uri(picture, "JPEG")}
+                for name, picture in panels.items()
+            ],
+        }
+
+
+def _legend(labels, source) -> list[dict[str, str]]:
+    return cases.legend(labels, source.class_names, source.palette)

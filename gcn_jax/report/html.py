@@ -1,0 +1,37 @@
+"""Pages from templates: one file each, light or dark as the reader has it, on a phone too."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+
+from gcn_jax import atomic
+
+
+def write(path: str | Path, template: str, page: Mapping[str, Any]) -> Path:
+    """Write a page.
+
+    Args:
+        path: Of the page.
+        template: The name of a template in this folder.
+        page: What the template names, `title` and `subtitle` in any case; text is escaped.
+
+    Returns:
+        The path of the page.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["percent"] = _percent
+    atomic.write(path, environment.get_template(template).render(page))
+    return Path(path)
+
+
+def _percent(share: float) -> str:
+    return "–" if np.isnan(share) else f"{100 * share:.1f}"
