@@ -17,6 +17,7 @@ _SPLIT = flags.DEFINE_string("split", None, "Split to evaluate on; by default th
 _STEP = flags.DEFINE_string("step", "best", "Checkpoint: best, last, or the number of a step.")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 8, "Images a step.", lower_bound=1)
 _INFERENCE = define_inference_flags()
+_BOUNDARY = flags.DEFINE_bool("boundary", False, "Score the borders of objects, too.")
 _JSON = flags.DEFINE_string("json", None, "File to write the scores to.")
 _REPORT = flags.DEFINE_string("report", None, "HTML file to write, with pictures.")
 _SUBMISSION = flags.DEFINE_string("submission", None, ".tar.gz to write for VOC's server.")
@@ -41,7 +42,8 @@ def main(argv: Sequence[str]) -> None:
         submission = evaluation.open_submission(_SUBMISSION.value, source.palette, len(source))
     with submission as visit, report.progress_bar(source.name) as progress:
         if source.is_labelled:
-            result = evaluation.evaluate(predictor, source, visit=visit, progress=progress)
+            watch = {"visit": visit, "progress": progress}
+            result = evaluation.evaluate(predictor, source, boundary=_BOUNDARY.value, **watch)
         else:
             for done, (_, sample, prediction) in enumerate(predictor.predict(source), start=1):
                 visit(sample, prediction)
@@ -54,11 +56,11 @@ def main(argv: Sequence[str]) -> None:
 
 
 def _write_scores(result, predictor, source, settings) -> None:
-    scores = result.scores.to_json(predictor.info.class_names)
+    scores = result.to_json(predictor.info.class_names)
     report.print_scores(scores, settings | result.facts)
     if _JSON.value:
-        content = {**scores, "settings": settings, **result.facts}
-        atomic.write(_JSON.value, json.dumps(content, indent=2) + "\n")
+        content = {"settings": settings, **result.facts, **scores}
+        atomic.write(_JSON.value, json.dumps(content) + "\n")
         print(f"wrote {_JSON.value}")
     if _REPORT.value:
         report.evaluation_report(result, _REPORT.value, predictor, source, settings | result.facts)

@@ -103,11 +103,16 @@ def count_predictions(voc_folder, folder):
 def test_evaluate_agrees_with_an_independent_count(trained, voc_folder):
     cwd, _, _ = trained
     out, _ = run(
-        "evaluate.py", "--ckpt=runs/folder", "--json=scores.json", "--report=page.html", cwd=cwd
+        "evaluate.py",
+        *"--ckpt=runs/folder --json=scores.json --report=page.html --boundary".split(),
+        cwd=cwd,
     )
     scores = json.loads((cwd / "scores.json").read_text())
     assert f"{100 * scores['miou']:.2f}" in out
     assert (cwd / "page.html").stat().st_size > 10_000
+    assert "boundary accuracy (7 px)" in out
+    assert list(scores["boundary"]["trimap_miou"]) == [str(width) for width in range(1, 41)]
+    assert len(scores["images"]) == 5
 
     run("predict.py", "--ckpt=runs/folder", voc_folder / "JPEGImages", cwd=cwd)
     total = count_predictions(voc_folder, cwd / "predictions")

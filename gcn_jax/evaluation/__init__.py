@@ -6,18 +6,25 @@ windows. `evaluate(predictor, source)` scores it, in the training loop as in `ev
 network.) A source is anything with a length and samples by index.
 """
 
+from gcn_jax.evaluation.boundary import BoundaryCounts, boundary_counts
 from gcn_jax.evaluation.evaluator import EvaluationResult, ImageScore, evaluate
 from gcn_jax.evaluation.inference import Inference, Predictor
 from gcn_jax.evaluation.metrics import Scores, confusion_matrix
 from gcn_jax.evaluation.submission import open_submission
+from gcn_jax.evaluation.uncertainty import Intervals, bootstrap, paired_bootstrap
 
 __all__ = [
+    "BoundaryCounts",
     "EvaluationResult",
     "ImageScore",
     "Inference",
+    "Intervals",
     "Predictor",
     "Scores",
+    "bootstrap",
+    "boundary_counts",
     "confusion_matrix",
     "evaluate",
     "open_submission",
+    "paired_bootstrap",
 ]

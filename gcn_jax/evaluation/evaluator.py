@@ -3,8 +3,8 @@
 import dataclasses
 import functools
 import time
-from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
@@ -13,8 +13,10 @@ from gcn_jax import IGNORE_LABEL
 from gcn_jax import mesh as mesh_lib
 from gcn_jax.errors import UserError
 from gcn_jax.evaluation.batches import Batch, Sample, Source
+from gcn_jax.evaluation.boundary import BoundaryCounts, boundary_counts
 from gcn_jax.evaluation.inference import Predictor
-from gcn_jax.evaluation.metrics import Scores, check_labels, confusion_matrix
+from gcn_jax.evaluation.metrics import Scores, check_labels, class_sums, confusion_matrix
+from gcn_jax.evaluation.results import result_json
 from gcn_jax.models.preprocessing import stack_padded
 
 _In, _Out = TypeVar("_In"), TypeVar("_Out")
@@ -52,6 +54,7 @@ class EvaluationResult:
     Attributes:
         scores: Of all pixels of the source together.
         images: Of each image on its own, in the order of the source.
+        boundary: How well borders are met, where that was asked for.
         num_compiled_shapes: Distinct shapes of the inputs that the predictor's network has been run
             on; each was compiled for at most once.
         seconds: Time that the evaluation took, compilation included.
@@ -59,6 +62,7 @@ class EvaluationResult:
 
     scores: Scores
     images: tuple[ImageScore, ...]
+    boundary: BoundaryCounts | None
     num_compiled_shapes: int
     seconds: float
 
@@ -76,11 +80,18 @@ class EvaluationResult:
             "images_per_second": round(self.num_images / self.seconds, 1),
         }
 
+    def to_json(self, class_names: Sequence[str]) -> dict[str, Any]:
+        """Return the scores, their intervals and the table of images: see `result_json`."""
+        sums = class_sums(np.stack([image.confusion_matrix for image in self.images]))
+        ids = [image.id for image in self.images]
+        return result_json(class_names, self.scores, ids, sums, self.boundary)
+
 
 def evaluate(
     predictor: Predictor,
     source: Source,
     *,
+    boundary: bool = False,
     visit: Callable[[Sample, np.ndarray], None] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> EvaluationResult:
@@ -88,11 +99,12 @@ def evaluate(
 
     With an equal model and the same bucket shapes a second call compiles nothing, whatever the
     variables. Of an image only its confusion matrix is kept; its prediction leaves the devices only
-    for `visit`.
+    for boundary scores and for `visit`.
 
     Args:
         predictor: The model and how it predicts.
         source: Labelled images of any sizes. With several hosts, every host reads all of them.
+        boundary: Whether to score borders, too, which takes some 50 ms an image on the host.
         visit: Called for each image, by bucket, with its sample and its class map int32 [H, W].
         progress: Called after each batch with the number of images done and of all images.
 
@@ -114,21 +126,26 @@ def evaluate(
         )
 
     total = np.zeros((num_classes, num_classes), np.int64)
+    borders = BoundaryCounts.zeros(num_classes) if boundary else None
     images: list[ImageScore] = []
     for batch, (predictions, matrices) in _one_ahead(count, predictor.batches(source)):
         matrices = mesh_lib.to_host(matrices)
         total += matrices.sum(axis=0, dtype=np.int64)
         for index, sample, matrix in zip(batch.indices, batch.samples, matrices, strict=False):
             images.append(ImageScore(index, sample["id"], matrix))
-        if visit is not None:
+        if boundary or visit is not None:
             for _, sample, prediction in batch.cut(mesh_lib.to_host(predictions)):
-                visit(sample, prediction)
+                if boundary:
+                    borders += boundary_counts(sample["label"], prediction, num_classes)
+                if visit is not None:
+                    visit(sample, prediction)
         if progress is not None:
             progress(len(images), len(source))
     images.sort(key=lambda image: image.index)
     return EvaluationResult(
         scores=Scores(total),
         images=tuple(images),
+        boundary=borders,
         num_compiled_shapes=len(predictor.compiled_shapes),
         seconds=time.monotonic() - start,
     )

@@ -33,5 +33,5 @@ def write(path: str | Path, template: str, page: Mapping[str, Any]) -> Path:
     return Path(path)
 
 
-def _percent(share: float) -> str:
-    return "–" if np.isnan(share) else f"{100 * share:.1f}"
+def _percent(share: float | None) -> str:
+    return "–" if share is None or np.isnan(share) else f"{100 * share:.1f}"

@@ -132,7 +132,8 @@ def open_split(
 
 def _page(result: EvaluationResult, predictor: Predictor, source) -> dict[str, Any]:
     """Return what both pages show of an evaluation."""
-    scores, class_names, palette = result.scores, predictor.info.class_names, source.palette
+    class_names, palette = predictor.info.class_names, source.palette
+    scores = result.to_json(class_names)
     groups = cases.choose(result.images)
     chosen = [score for group in groups.values() for score in group]
     samples = [source[score.index] for score in chosen]
@@ -148,19 +149,37 @@ def _page(result: EvaluationResult, predictor: Predictor, source) -> dict[str, A
         "scores": scores,
         "num_images": result.num_images,
         "rows": list(_rows(scores, classes)),
-        "matrix": plots.confusion(scores.confusion_matrix, class_names),
+        "matrix": plots.confusion(result.scores.confusion_matrix, class_names),
+        "borders": _borders(scores.get("boundary")),
         "legend_of_all": classes + errors,
         "groups": {name: [shown[score] for score in group] for name, group in groups.items()},
     }
 
 
-def _rows(scores, classes: Sequence[Mapping[str, str]]) -> Iterator[dict[str, Any]]:
+def _rows(
+    scores: Mapping[str, Any], classes: Sequence[Mapping[str, str]]
+) -> Iterator[dict[str, Any]]:
     """Yield the lines of the table of classes."""
-    matrix = scores.confusion_matrix
-    for number, (entry, iou) in enumerate(zip(classes, scores.per_class_iou, strict=True)):
-        truth = matrix[number].sum()
-        accuracy = matrix[number, number] / truth if truth else np.nan
-        yield {**entry, "iou": iou, "accuracy": accuracy, "share": truth / max(matrix.sum(), 1)}
+    truth = np.sum(scores["confusion_matrix"], axis=1)
+    for entry, pixels in zip(classes, truth, strict=True):
+        name = entry["name"]
+        yield {
+            **entry,
+            "iou": scores["per_class_iou"][name],
+            "interval": scores["intervals"]["per_class_iou"][name],
+            "precision": scores["per_class_precision"][name],
+            "recall": scores["per_class_recall"][name],
+            "share": pixels / max(truth.sum(), 1),
+        }
+
+
+def _borders(scores: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return what the page shows of borders, where they were scored."""
+    if scores is None:
+        return None
+    points = [(int(width), share) for width, share in scores["trimap_miou"].items()]
+    defined = [(width, 100 * share) for width, share in points if share is not None]
+    return {**scores, "curve": plots.curves({"mIoU, %": defined}, "width of the band, px")}
 
 
 def _run_facts(info, config, records, step) -> dict[str, str]:

@@ -28,11 +28,12 @@ _LINE_COLORS = ("#3b82c4", "#d9822b")
 _MAX_CLASSES_WITH_VALUES, _MAX_CLASSES_WITH_NAMES = 21, 60
 
 
-def curves(series: Mapping[str, Sequence[tuple[int, float]]]) -> str:
-    """Draw values over steps.
+def curves(series: Mapping[str, Sequence[tuple[int, float]]], over: str = "step") -> str:
+    """Draw values over whole numbers.
 
     Args:
-        series: (step, value) pairs by the name of their line; one line goes without a legend.
+        series: (number, value) pairs by the name of their line; one line goes without a legend.
+        over: What the numbers are.
 
     Returns:
         An `<svg>` element.
@@ -41,10 +42,10 @@ def curves(series: Mapping[str, Sequence[tuple[int, float]]]) -> str:
         axes = figure.add_subplot()
         axes.set_prop_cycle(color=_LINE_COLORS)
         for name, points in series.items():
-            steps, values = zip(*points, strict=True)
+            numbers, values = zip(*points, strict=True)
             marker = "o" if len(points) <= 30 else None
-            axes.plot(steps, values, label=name, marker=marker, markersize=3)
-        axes.set_xlabel("step")
+            axes.plot(numbers, values, label=name, marker=marker, markersize=3)
+        axes.set_xlabel(over)
         axes.xaxis.get_major_locator().set_params(integer=True, nbins=6)
         axes.grid(alpha=0.25, linewidth=0.6)
         if len(series) > 1:

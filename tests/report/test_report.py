@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import re
 from html.parser import HTMLParser
@@ -62,7 +63,7 @@ def evaluated():
     source = FakeSource(random_source([(20, 30)] * 10 + [(40, 25)], num_classes=3))
     model, variables = TinyModel(), tiny_variables()
     predictor = Predictor(model, variables, INFO, batch_size=4)
-    result = evaluate(predictor, source)
+    result = evaluate(predictor, source, boundary=True)
     return SimpleNamespace(
         result=result, predictor=predictor, model=model, variables=variables, source=source
     )
@@ -101,9 +102,25 @@ def test_page_shows_each_class_with_its_scores(page, evaluated):
     for number, name in enumerate(NAMES):
         iou = scores.per_class_iou[number]
         assert rows[name][0] == ("–" if np.isnan(iou) else f"{100 * iou:.1f}")
-    truth = scores.confusion_matrix.sum(axis=1)
-    assert rows["road"][2] == f"{100 * truth[0] / truth.sum():.1f}"
+    truth, prediction = scores.confusion_matrix.sum(axis=1), scores.confusion_matrix.sum(axis=0)
+    right = scores.confusion_matrix[0, 0]
+    shares = (right / prediction[0], right / truth[0], truth[0] / truth.sum())
+    assert rows["road"][2:] == [f"{100 * share:.1f}" for share in shares]
+    low, high = map(float, rows["road"][1].split(" – "))
+    assert low < 100 * scores.per_class_iou[0] < high
+    assert rows["unseen"][1] == "0.0 – 0.0"  # predicted, but never there
     assert f"{100 * scores.miou:.1f} %" in page.words
+
+
+def test_page_shows_borders_where_they_were_scored(page, evaluated, tmp_path):
+    boundary = evaluated.result.boundary
+    assert f"{100 * boundary.boundary_accuracy:.1f} %" in page.words
+    assert "width of the band, px" in page.words
+    without = dataclasses.replace(evaluated.result, boundary=None)
+    path = report.evaluation_report(
+        without, tmp_path / "page.html", evaluated.predictor, evaluated.source, facts={}
+    )
+    assert "Borders" not in Page(path.read_text()).words
 
 
 def test_page_shows_nine_images_four_pictures_each(page):
