@@ -34,7 +34,7 @@ def define_inference_flags() -> Callable[[], Inference]:
         return Inference(
             scales=_numbers("scales", scales.value, float),
             flip=flip.value,
-            window=(size * 2 if len(size) == 1 else size) or None,
+            window=size[0] if len(size) == 1 else size or None,
             overlap=overlap.value,
         )
 

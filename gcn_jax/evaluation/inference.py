@@ -36,9 +36,10 @@ class Inference:
     Attributes:
         scales: Factors of the image's size (bilinear, no antialiasing), such as (0.5, 1.0, 1.5).
         flip: Whether the mirrored image is predicted too, at each scale.
-        window: (height, width) in pixels of windows that slide over the image at each scale, most
-            often the crop size of the training. The network then sees nothing but windows; smaller
-            images are padded to one with the mean colour. None: the network sees whole images.
+        window: (height, width) in pixels, or one number for both, of windows that slide over the
+            image at each scale; most often the crop size of the training. The network then sees
+            nothing but windows: smaller images are padded to one with the mean colour. None: it
+            sees whole images.
         overlap: The least share of a window that its neighbour covers too, in [0, 1). The windows
             are spread evenly, so it may be more. Window 1024 and overlap 0.66 make four windows of
             a 2048 x 1024 image, the number in the paper.
@@ -46,10 +47,13 @@ class Inference:
 
     scales: tuple[float, ...] = (1.0,)
     flip: bool = False
-    window: Shape | None = None
+    window: Shape | int | None = None
     overlap: float = 1 / 3
 
     def __post_init__(self):
+        window = (self.window, self.window) if isinstance(self.window, int) else self.window
+        object.__setattr__(self, "window", None if window is None else tuple(window))
+        object.__setattr__(self, "scales", tuple(self.scales))  # lists have no hash
         if not self.scales or not all(0 < scale < math.inf for scale in self.scales):
             raise UserError(f"scales are {self.scales}; give one or more, above 0")
         if self.window is not None and (len(self.window) != 2 or min(self.window) < 1):

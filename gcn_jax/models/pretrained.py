@@ -148,7 +148,8 @@ def load_pretrained(workdir: str | Path, *, step: int | str = "best") -> Pretrai
 def predict(model: nn.Module, variables: dict[str, Any], image: np.ndarray) -> np.ndarray:
     """Segment one image, as it is in the file: nothing to normalise or resize.
 
-    The image is padded to one of a few sizes, so that few sizes compile anew.
+    The image is padded to one of a few sizes, so that few sizes compile anew. For several scales,
+    flips, windows or many images there is `gcn_jax.evaluation.Predictor`.
 
     Args:
         model: A model of this package.

@@ -225,6 +225,13 @@ def test_batches_of_one_keep_the_order_of_the_source():
     assert [index for index, _, _ in make_predictor().predict(source)] == [0, 1, 2, 3]
 
 
+def test_settings_are_equal_and_hashable_however_they_are_written():
+    one = Inference(scales=[0.5, 1.0], window=32)
+    assert one == Inference(scales=(0.5, 1.0), window=[32, 32])
+    assert hash(one) == hash(Inference(scales=(0.5, 1.0), window=(32, 32)))
+    assert Inference(scales=[1.0]).is_plain
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
