@@ -104,7 +104,10 @@ def test_evaluate_agrees_with_an_independent_count(trained, voc_folder):
     cwd, _, _ = trained
     out, _ = run(
         "evaluate.py",
-        *"--ckpt=runs/folder --json=scores.json --report=page.html --boundary".split(),
+        "--ckpt=runs/folder",
+        "--json=scores.json",
+        "--report=page.html",
+        "--boundary",
         cwd=cwd,
     )
     scores = json.loads((cwd / "scores.json").read_text())
