@@ -78,6 +78,7 @@ def evaluation_report(
     """
     page = _page(result, predictor, source)
     title = f"{predictor.info.name} on {source.name}"
+    facts = {name: _plain(value) for name, value in facts.items() if value is not None}
     page |= {"title": title, "subtitle": "Evaluation", "facts": facts}
     return html.write(path, "page.html.jinja", page)
 
@@ -206,4 +207,6 @@ def _curves(records: Sequence[Mapping[str, float]]) -> Iterator[tuple[str, str]]
 
 
 def _plain(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_plain, value))
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
