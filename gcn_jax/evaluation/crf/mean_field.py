@@ -113,7 +113,7 @@ def _weighted_rows(values: jax.Array, rows: jax.Array, weights: jax.Array) -> ja
 
 
 def _rows(values: jax.Array, index: jax.Array) -> jax.Array:
-    return values.at[index].get(mode="promise_in_bounds")
+    return values.at[index].get(mode="promise_in_bounds", wrap_negative_indices=False)
 
 
 def _in_memory(run: jax.Array, function: Callable[..., jax.Array], *args: jax.Array) -> jax.Array:
