@@ -6,31 +6,32 @@ from pathlib import Path
 from absl import flags
 from PIL import Image
 
-from gcn_jax import atomic, cli, models
+from gcn_jax import atomic, cli, evaluation, models
 from gcn_jax.data.image_files import ImageFiles, find_images, output_names
 from gcn_jax.errors import UserError
-from gcn_jax.evaluation import inference
+from gcn_jax.evaluation.flags import define_inference_flags
 from gcn_jax.report import pictures
 
 _CKPT = flags.DEFINE_string("ckpt", None, "Workdir of a training run.", required=True)
 _OUTPUT = flags.DEFINE_string("output", "predictions", "Folder for the results.")
+_INFERENCE = define_inference_flags()
 
 
 def main(argv: Sequence[str]) -> None:
     """Write the class map of each image as an indexed PNG, and an overlay with a legend."""
     if len(argv) < 2:
         raise UserError("no image; give files or folders: predict.py --ckpt DIR PATH...")
-    info = models.read_info(_CKPT.value)
+    inference = _INFERENCE()
     paths = find_images(argv[1:])
     outputs = [
         (folder / f"{name}.png", folder / f"{name}_overlay.png")
         for folder, name in ((Path(_OUTPUT.value), name) for name in output_names(paths))
     ]
     _check_outputs(paths, outputs)
-    model, variables = models.from_pretrained(_CKPT.value)
+    model, variables, info, _ = models.load_pretrained(_CKPT.value)
+    predictor = evaluation.Predictor(model, variables, info, inference=inference)
     palette = pictures.full_palette(info.palette)
-    found = inference.predict(model, variables, ImageFiles(paths), mean=info.mean, std=info.std)
-    for index, sample, prediction in found:
+    for index, sample, prediction in predictor.predict(ImageFiles(paths)):
         picture = pictures.overlay_with_legend(
             sample["image"], prediction, palette, info.class_names
         )
@@ -38,6 +39,7 @@ def main(argv: Sequence[str]) -> None:
         atomic.write(label_file, pictures.encode(pictures.indexed(prediction, palette)))
         atomic.write(overlay_file, pictures.encode(Image.fromarray(picture)))
         print(f"{paths[index]} -> {label_file}, {overlay_file}", flush=True)
+    print(f"{len(paths)} images, compiled shapes: {len(predictor.compiled_shapes)}")
 
 
 def _check_outputs(paths: list[Path], outputs: list[tuple[Path, Path]]) -> None:

@@ -2,7 +2,9 @@
 
 import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from gcn_jax.errors import UserError
 
@@ -17,17 +19,45 @@ def write(path: str | Path, content: str | bytes) -> None:
     Raises:
         UserError: The file cannot be written there.
     """
+    with replacing(path) as file, _named(path):
+        file.write(content.encode() if isinstance(content, str) else content)
+
+
+@contextlib.contextmanager
+def replacing(path: str | Path) -> Iterator[BinaryIO]:
+    """Open a file that gets its name only when the block ends without an error.
+
+    Args:
+        path: The file; folders that are missing are made.
+
+    Yields:
+        A temporary file beside it, empty, to write and to read back.
+
+    Raises:
+        UserError: The file cannot be written there, which mostly shows before the block begins.
+    """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
-            file.flush()
-            os.fsync(file.fileno())  # else a power cut could leave the new name without the bytes
-        temporary.replace(path)
-    except OSError as error:
-        raise UserError(f"{path} cannot be written: {error.strerror}") from error
+        with _named(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = temporary.open("w+b")
+        with file:
+            yield file
+            with _named(path):
+                file.flush()
+                # Else a power cut could leave the new name without the bytes.
+                os.fsync(file.fileno())
+        with _named(path):
+            temporary.replace(path)
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
+
+
+@contextlib.contextmanager
+def _named(path: str | Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror}") from error

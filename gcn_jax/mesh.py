@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 
@@ -53,3 +54,10 @@ def shard_batch(
         return jax.make_array_from_process_local_data(sharding, array, global_shape)
 
     return {name: shard(array) for name, array in batch.items()}
+
+
+def to_host(array: jax.Array) -> np.ndarray:
+    """Return the whole array on every host that has a part of it."""
+    if array.is_fully_addressable:
+        return np.asarray(array)
+    return multihost_utils.process_allgather(array, tiled=True)

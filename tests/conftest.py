@@ -9,15 +9,16 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 import tempfile
 from pathlib import Path
 
+# Compilation dominates the tests: what one run compiled, the next one reads; the verbs, too.
+os.environ["JAX_COMPILATION_CACHE_DIR"] = str(Path(tempfile.gettempdir()) / "gcn_jax_cache")
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"
+
 import jax
 import numpy as np
 import pytest
 from PIL import Image
 from small_data import CLASS_NAMES, draw_example, save_mask
 
-# Compilation dominates the tests: what one run compiled, the next one reads.
-jax.config.update("jax_compilation_cache_dir", str(Path(tempfile.gettempdir()) / "gcn_jax_cache"))
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
 # A silent broadcast between ranks is a bug in a segmentation library more often than a wish.
 jax.config.update("jax_numpy_rank_promotion", "raise")
 

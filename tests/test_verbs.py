@@ -5,13 +5,24 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 from pathlib import Path
 
+import jax
 import numpy as np
+import optax
 import pytest
 from PIL import Image
+from published_data import VOC_TEST, VOC_VAL, box_label, make_voc
 from sklearn.metrics import confusion_matrix
+
+from gcn_jax import models
+from gcn_jax.data.voc_segmentation import VOC_CLASSES
+from gcn_jax.models.pretrained import ModelInfo, write_info
+from gcn_jax.training import default_config
+from gcn_jax.training.checkpoints import Checkpoints
+from gcn_jax.training.state import create_state
 
 ROOT = Path(__file__).parent.parent
 SETTINGS = [
@@ -78,6 +89,17 @@ def test_training_resumes_by_itself_and_says_so(trained):
     assert "step 8: loss" not in out
 
 
+def count_predictions(voc_folder, folder):
+    """Count the pixels of the validation images that `predict.py` wrote class maps of."""
+    total = np.zeros((3, 3), int)
+    for path in sorted((voc_folder / "SegmentationClass").glob("val_*.png")):
+        truth = np.asarray(Image.open(path))
+        prediction = np.asarray(Image.open(folder / path.name))
+        valid = truth != 255
+        total += confusion_matrix(truth[valid], prediction[valid], labels=range(3))
+    return total
+
+
 def test_evaluate_agrees_with_an_independent_count(trained, voc_folder):
     cwd, _, _ = trained
     out, _ = run(
@@ -88,16 +110,117 @@ def test_evaluate_agrees_with_an_independent_count(trained, voc_folder):
     assert (cwd / "page.html").stat().st_size > 10_000
 
     run("predict.py", "--ckpt=runs/folder", voc_folder / "JPEGImages", cwd=cwd)
-    total = np.zeros((3, 3), int)
-    for path in sorted((voc_folder / "SegmentationClass").glob("val_*.png")):
-        truth = np.asarray(Image.open(path))
-        prediction = np.asarray(Image.open(cwd / "predictions" / path.name))
-        valid = truth != 255
-        total += confusion_matrix(truth[valid], prediction[valid], labels=range(3))
+    total = count_predictions(voc_folder, cwd / "predictions")
     assert scores["confusion_matrix"] == total.tolist()
     union = total.sum(0) + total.sum(1) - total.diagonal()
     np.testing.assert_allclose(scores["miou"], np.mean((total.diagonal() / union)[union > 0]))
     np.testing.assert_allclose(scores["pixel_accuracy"], total.trace() / total.sum())
+
+
+def test_evaluate_and_predict_take_the_same_inference(trained, voc_folder):
+    cwd, _, _ = trained
+    flags = ["--scales=0.5,1.5", "--flip", "--window=32,48", "--overlap=0.25"]
+    out, _ = run(
+        "evaluate.py", "--ckpt=runs/folder", "--json=modes.json", "--batch_size=3", *flags, cwd=cwd
+    )
+    scores = json.loads((cwd / "modes.json").read_text())
+    step = scores["settings"].pop("step")
+    assert step in (4, 8)
+    assert scores["settings"] == {
+        "checkpoint": "runs/folder",
+        "split": "folder:val",
+        "batch_size": 8,  # the devices are eight
+        "scales": [0.5, 1.5],
+        "flip": True,
+        "window": [32, 48],
+        "overlap": 0.25,
+    }
+    assert f"5 images of folder:val, {scores['images_per_second']} images/s" in out
+    assert f"compiled shapes: 1; runs/folder, step {step}" in out  # every input is a window
+
+    images = sorted((voc_folder / "JPEGImages").glob("val_*.jpg"))
+    out, _ = run("predict.py", "--ckpt=runs/folder", *images, "--output=modes", *flags, cwd=cwd)
+    assert "5 images, compiled shapes: 1" in out
+    total = count_predictions(voc_folder, cwd / "modes")
+    # Batches of one and of eight may round differently where two classes are as likely.
+    assert np.abs(total - scores["confusion_matrix"]).sum() <= 4
+
+
+@pytest.fixture(scope="module")
+def voc_run(tmp_path_factory):
+    """A workdir of a network for VOC's classes, not trained, and a miniature of VOC beside it."""
+    cwd = tmp_path_factory.mktemp("voc_user")
+    make_voc(cwd)
+    model, workdir = models.create_model("_tiny", num_classes=21), cwd / "runs/voc"
+    workdir.mkdir(parents=True)
+    fields, color = {"num_classes": 21}, (1.0, 1.0, 1.0)
+    names, palette = VOC_CLASSES.names, VOC_CLASSES.palette[:21].tolist()
+    write_info(workdir, ModelInfo("_tiny", fields, names, palette, color, color))
+    config = default_config()
+    config.data.val = "voc_segmentation:val"
+    config.data.manual_dir, config.data.data_dir = str(cwd), str(cwd / "data")
+    (workdir / "config.json").write_text(config.to_json())
+    state = create_state(model, optax.identity(), jax.random.key(0), ema=False)
+    checkpoints = Checkpoints(workdir)
+    checkpoints.save(3, state, {}, {"val/miou": 0.5})
+    checkpoints.close()
+    return cwd
+
+
+def read_submission(path):
+    """Return the class maps of a submission by id."""
+    folder = "results/VOC2012/Segmentation/comp6_test_cls/"
+    with tarfile.open(path) as archive:
+        return {
+            member.name.removeprefix(folder).removesuffix(".png"): np.asarray(
+                Image.open(archive.extractfile(member))
+            )
+            for member in archive
+        }
+
+
+def test_submission_of_an_unlabelled_split_holds_what_predict_writes(voc_run):
+    flags = ["--ckpt=runs/voc", "--flip"]
+    out, _ = run("evaluate.py", *flags, "--split=test", "--submission=test.tar.gz", cwd=voc_run)
+    assert "wrote test.tar.gz: 1 images, compiled shapes: 1" in out
+    assert "mIoU" not in out
+    photo = voc_run / f"VOCdevkit/VOC2012/JPEGImages/{VOC_TEST[0]}.jpg"
+    run("predict.py", *flags, photo, cwd=voc_run)
+    submitted = read_submission(voc_run / "test.tar.gz")
+    assert submitted.keys() == {*VOC_TEST}
+    alone = np.asarray(Image.open(voc_run / f"predictions/{VOC_TEST[0]}.png"))
+    assert submitted[VOC_TEST[0]].shape == alone.shape == (24, 32)
+    # Batches of one and of eight may round differently where two classes are as likely.
+    assert (submitted[VOC_TEST[0]] == alone).mean() > 0.99
+
+
+def test_submission_of_a_labelled_split_has_the_scores_that_are_written(voc_run):
+    flags = ["--ckpt=runs/voc", "--submission=val.tar.gz", "--json=val.json"]
+    out, _ = run("evaluate.py", *flags, cwd=voc_run)
+    assert "mIoU" in out
+    submitted = read_submission(voc_run / "val.tar.gz")
+    assert submitted.keys() == {*VOC_VAL}
+    total = np.zeros((21, 21), int)
+    for number, key in enumerate(VOC_VAL):
+        truth = box_label(number + 1)
+        pair = truth[truth != 255], submitted[key][truth != 255]
+        total += confusion_matrix(*pair, labels=range(21))
+    assert json.loads((voc_run / "val.json").read_text())["confusion_matrix"] == total.tolist()
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--split=test", "--submission=a.tar.gz", "--json=a.json"], "has no labels: no scores"),
+        (["--submission=VOCdevkit/VOC2012/ImageSets"], "VOC2012/ImageSets cannot be written"),
+    ],
+)
+def test_what_a_submission_cannot_be_gets_one_line(voc_run, flags, message):
+    _, err = run("evaluate.py", "--ckpt=runs/voc", *flags, cwd=voc_run, code=2)
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert message in err
+    assert not (voc_run / "a.tar.gz").exists()
 
 
 def test_predictions_are_indexed_and_of_the_size_of_their_images(trained, tmp_path):
@@ -138,6 +261,12 @@ def test_interrupted_training_says_how_to_go_on(trained):
         ("train.py", [f"--config={ROOT}/configs/folder.py", "--config.lr=1"], "'lr'"),
         ("evaluate.py", ["--ckpt=nowhere"], "nowhere is not the workdir of a training run"),
         ("evaluate.py", ["--ckpt=runs/folder", "--split=test"], "folder has no split 'test'"),
+        (
+            "evaluate.py",
+            ["--ckpt=runs/folder", "--submission=a.tar.gz"],
+            "21 classes of PASCAL VOC; the model has background, square, disc",
+        ),
+        ("evaluate.py", ["--ckpt=runs/folder", "--scales=1,x"], "--scales=1,x: give numbers"),
         ("predict.py", ["--ckpt=runs/folder"], "no image; give files or folders"),
         ("predict.py", ["--ckpt=runs/folder", f"{ROOT}/LICENSE"], "LICENSE: not a readable image"),
     ],

@@ -12,16 +12,20 @@ from gcn_jax.data.sources import (
     open_training_source,
     prepare,
 )
+from gcn_jax.data.statistics import CLASS_WEIGHTS, LabelStatistics, class_weights
 from gcn_jax.data.transforms import Augment
 
 __all__ = [
     "BUILDERS",
+    "CLASS_WEIGHTS",
     "IGNORE_LABEL",
     "Augment",
     "ClassTable",
+    "LabelStatistics",
     "Mixture",
     "Source",
     "class_colors",
+    "class_weights",
     "make_builder",
     "open_split",
     "open_training_source",

@@ -13,6 +13,7 @@ from gcn_jax import IGNORE_LABEL
 from gcn_jax.data import files
 from gcn_jax.data.classes import ClassTable
 from gcn_jax.data.progress import preparation_bar
+from gcn_jax.data.statistics import LabelStatistics
 from gcn_jax.errors import UserError
 
 #: One example before it is read: its id, its image file, and what `_read_label` reads its label
@@ -26,12 +27,12 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
     A subclass has a class table (`classes`), its splits (`_split_generators`), and builds itself
     from the `data` section of a config (`from_options`). Examples are `{"id": text, "image":
     encoded bytes, "label": PNG of class indices}`, in the order in which the subclass lists them;
-    an example without a label has no bytes there. The ids of each split are kept beside it, in
-    `metadata.json`. Preparation checks every pair; an error leaves nothing on disk that looks
-    complete.
+    an example without a label has no bytes there. What is known of a split as a whole, its ids and
+    the statistics of its labels, is kept beside it. Preparation checks every pair; an error leaves
+    nothing on disk that looks complete.
     """
 
-    VERSION = tfds.core.Version("1.1.0")
+    VERSION = tfds.core.Version("1.2.0")
 
     def __init__(self, data_dir: str | None = None, **kwargs):
         super().__init__(data_dir=data_dir, file_format="array_record", **kwargs)
@@ -109,6 +110,18 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
             ),
         )
 
+    def ids(self, split: str) -> tuple[str, ...]:
+        """List the ids of a split of the prepared data set, in its order."""
+        return tuple(self.info.metadata[split]["ids"])
+
+    def label_statistics(self, split: str) -> LabelStatistics:
+        """Return the statistics of a split's labels; of none where they are not public."""
+        return LabelStatistics.from_json(self.info.metadata[split]["labels"])
+
+    def _keep(self, split: str, ids: Sequence[str], statistics: LabelStatistics) -> None:
+        """Keep what is known of a split as a whole, once all of it was seen."""
+        self.info.metadata[split] = {"ids": list(ids), "labels": statistics.to_json()}
+
     def _read_label(self, path: Any) -> np.ndarray:
         """Read one mask as labels of the class table, uint8 `[H, W]`."""
         return files.read_mask(path)
@@ -118,15 +131,14 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
         if not pairs:
             raise UserError(f"{self.name}: the split {split!r} is empty")
         num_classes = len(self.classes.names)
-        seen = np.zeros(256, bool)
-        ids = self.info.metadata[split] = []
+        ids, statistics = [], LabelStatistics.empty(num_classes)
         for key, image_path, mask in self._track(pairs, split):
             image = files.read_image(image_path)
             encoded_label = io.BytesIO()
             if mask is not None:
                 label = self._read_label(mask)
                 files.check_pair(image, label, num_classes, str(mask))
-                seen[np.unique(label)] = True
+                statistics += LabelStatistics.of(label, num_classes)
                 encoded_label = files.encode_png(label)
             ids.append(key)
             yield (
@@ -138,14 +150,17 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
                 },
             )
         if split.startswith("train"):
-            _check_seen(np.flatnonzero(seen), f"{self.name}:{split} ({image_path.parent})")
+            _check_seen(statistics, f"{self.name}:{split} ({image_path.parent})")
+        self._keep(split, ids, statistics)
 
 
-def _check_seen(values: np.ndarray, where: str) -> None:
+def _check_seen(statistics: LabelStatistics, where: str) -> None:
     """Refuse a training split whose masks teach nothing."""
-    if (values != IGNORE_LABEL).sum() < 2:
+    classes = np.flatnonzero(statistics.pixels).tolist()
+    if len(classes) < 2:
+        values = classes + [IGNORE_LABEL] * (statistics.void > 0)
         raise UserError(
-            f"{where}: all masks together hold only the values {values.tolist()}, where "
+            f"{where}: all masks together hold only the values {values}, where "
             f"{IGNORE_LABEL} is void; a mask needs two classes or more, foreground saved as the "
             "number of its class (1, 2, ...)"
         )

@@ -40,7 +40,9 @@ def read_image(file: str | Path | io.BytesIO, name: str | None = None) -> np.nda
             )
         if image.mode.startswith("I;16"):  # 16-bit grey: convert() would clip it at 255
             image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-        return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+        ImageOps.exif_transpose(image, in_place=True)
+        # A copy of an RGB image would take as long as half of its decoding.
+        return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 def read_mask(path: str | Path) -> np.ndarray:

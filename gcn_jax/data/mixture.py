@@ -6,11 +6,19 @@ import operator
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
+from gcn_jax.data.statistics import LabelStatistics
 from gcn_jax.errors import UserError
 
 
 class Mixture:
-    """The examples of several sources one after another; an image of two of them counts twice.
+    """The examples of several sources, pass after pass; an image of two of them counts twice.
+
+    In one pass, a source of n images has `round(weight * n)` places. They go through its images
+    again and again, on from where the pass before ended: with the weight 3 every pass shows each
+    image three times; with 1/2 a pass shows one half of them, and the next pass the other. The
+    halves are random samples, not the beginning and the end of the source.
 
     Attributes:
         name: The names of the sources, joined by " + ".
@@ -18,8 +26,13 @@ class Mixture:
         palette: uint8 `[256, 3]`, the colours of the first.
     """
 
-    def __init__(self, sources: Sequence[Any]):
-        self.name = " + ".join(source.name for source in sources)
+    def __init__(self, sources: Sequence[Any], weights: Sequence[float]):
+        """Mix sources, each with its weight above 0.
+
+        Raises:
+            UserError: Their classes differ, or a weight leaves no image.
+        """
+        self.name = " + ".join(map(_weighted_name, sources, weights))
         self.class_names = sources[0].class_names
         self.palette = sources[0].palette
         for other in sources[1:]:
@@ -29,25 +42,56 @@ class Mixture:
                     "needs the same classes in the same order"
                 )
         self._sources = tuple(sources)
-        self._ends = tuple(itertools.accumulate(map(len, sources)))
+        self._counts = [round(len(s) * w) for s, w in zip(sources, weights, strict=True)]
+        for source, count, weight in zip(sources, self._counts, weights, strict=True):
+            if not count:
+                raise UserError(
+                    f"{source.name}: the weight {weight} leaves none of its {len(source)} images "
+                    "in a pass; choose a larger one"
+                )
+        self._ends = tuple(itertools.accumulate(self._counts))
+        self._orders = tuple(map(_order, sources, self._counts))
 
     @property
     def identities(self) -> frozenset[tuple[str, str]]:
         """See `Source.identities`."""
         return frozenset().union(*(source.identities for source in self._sources))
 
+    @property
+    def label_statistics(self) -> LabelStatistics:
+        """See `Source.label_statistics`; a source counts as often as a pass shows it."""
+        total = LabelStatistics.empty(len(self.class_names))
+        for source, count in zip(self._sources, self._counts, strict=True):
+            total += source.label_statistics.times(count / len(source))
+        return total
+
     def __len__(self) -> int:
-        """The number of examples of all sources."""
+        """The number of examples in one pass."""
         return self._ends[-1]
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        """Read one example; see `Source`."""
+        """Read one example of the first pass; see `Source`."""
+        return self.in_pass(0, index)
+
+    def in_pass(self, passes: int, index: int) -> dict[str, Any]:
+        """Read example `index` of the pass that comes after `passes` others."""
         index = operator.index(index)
         if not 0 <= index < len(self):
             raise IndexError(f"{self.name} has {len(self)} examples; there is no number {index}")
         which = bisect.bisect_right(self._ends, index)
-        start = self._ends[which - 1] if which else 0
-        return self._sources[which][index - start]
+        place = index - self._ends[which] + (passes + 1) * self._counts[which]
+        order = self._orders[which]
+        return self._sources[which][order[place % len(order)]]
+
+
+def _weighted_name(source: Any, weight: float) -> str:
+    return source.name if weight == 1 else f"{source.name}*{weight:g}"
+
+
+def _order(source: Any, count: int) -> Sequence[int]:
+    """The order in which the passes go through a source: its own, if they end where it does."""
+    size = len(source)
+    return np.random.default_rng(0).permutation(size) if count % size else range(size)
 
 
 def refuse_leak(train: Any, val: Any) -> None:

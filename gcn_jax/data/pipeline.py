@@ -1,24 +1,34 @@
 """The stream of training batches: shuffled, augmented, sharded by process, resumable."""
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+import cv2
 import grain
 import numpy as np
 
+from gcn_jax.data.mixture import Mixture
 from gcn_jax.data.transforms import Augment
 from gcn_jax.errors import UserError
 
 
-class _DropId(grain.transforms.Map):
-    """Keep what goes to the device."""
+@dataclasses.dataclass(frozen=True)
+class _Read(grain.transforms.MapWithIndex):
+    """Read the example of a number, and keep what goes to the device."""
 
-    def map(self, element: dict[str, Any]) -> dict[str, np.ndarray]:
-        return {"image": element["image"], "label": element["label"]}
+    source: Sequence[dict[str, Any]] | Mixture
+
+    def map_with_index(self, position: int, number: int) -> dict[str, np.ndarray]:
+        if isinstance(self.source, Mixture):  # what it holds may differ from pass to pass
+            example = self.source.in_pass(position // len(self.source), number)
+        else:
+            example = self.source[number]
+        return {"image": example["image"], "label": example["label"]}
 
 
 def training_batches(
-    source: Sequence[dict[str, Any]],
+    source: Sequence[dict[str, Any]] | Mixture,
     augment: Augment,
     *,
     batch_size: int,
@@ -33,6 +43,8 @@ def training_batches(
     and how it is augmented, depends on the seed and the position alone: not on the number of
     threads or processes, nor on where the iterator was stopped and resumed. `get_state()` and
     `set_state()` read and set the position.
+
+    The threads are the parallelism: OpenCV's own are switched off for this process.
 
     Args:
         source: Examples `{"image": uint8 [H, W, 3], "label": uint8 [H, W]}` of any sizes.
@@ -52,14 +64,18 @@ def training_batches(
     """
     if batch_size % process_count:
         raise UserError(f"batch_size {batch_size} does not divide among {process_count} processes")
+    cv2.setNumThreads(0)
     examples = (
-        grain.MapDataset.source(source)
+        grain.MapDataset.range(len(source))
         .seed(seed)
         .shuffle()
         .repeat()
-        .map(_DropId())
+        .map_with_index(_Read(source))
         .random_map(augment)
     )
-    local = examples[process_index::process_count].batch(batch_size // process_count)
+    # The stream has no end; without drop_remainder Grain rounds its length up, and overflows.
+    local = examples[process_index::process_count].batch(
+        batch_size // process_count, drop_remainder=True
+    )
     options = grain.ReadOptions(num_threads=num_threads, prefetch_buffer_size=2 * num_threads)
     return iter(local.to_iter_dataset(options))

@@ -7,6 +7,7 @@ import tensorflow_datasets as tfds
 from gcn_jax.data import files, shapes
 from gcn_jax.data.builder import SegmentationBuilder
 from gcn_jax.data.classes import ClassTable
+from gcn_jax.data.statistics import LabelStatistics
 
 #: Number of images and seed of each split.
 _SPLITS = {"train": (3000, 1), "val": (300, 2)}
@@ -46,9 +47,11 @@ class Shapes(SegmentationBuilder, skip_registration=True):
 
     def _generate_examples(self, split: str):
         count, seed = _SPLITS[split]
-        ids = self.info.metadata[split] = []
+        ids, statistics = [], LabelStatistics.empty(len(shapes.CLASS_NAMES))
         for index in self._track(range(count), split):
             example = shapes.render(seed, index)
             key = f"{index:05d}"
             ids.append(key)
+            statistics += LabelStatistics.of(example["label"], len(shapes.CLASS_NAMES))
             yield key, {"id": key, **{name: files.encode_png(example[name]) for name in example}}
+        self._keep(split, ids, statistics)

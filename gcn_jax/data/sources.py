@@ -3,10 +3,12 @@
 import io
 import itertools
 import operator
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import psutil
 import tensorflow_datasets as tfds
 from PIL import Image
 
@@ -19,6 +21,7 @@ from gcn_jax.data.folder import Folder
 from gcn_jax.data.mixture import Mixture, refuse_leak
 from gcn_jax.data.sbd import Sbd
 from gcn_jax.data.shapes_builder import Shapes
+from gcn_jax.data.statistics import LabelStatistics
 from gcn_jax.data.voc_segmentation import VocSegmentation
 from gcn_jax.errors import UserError, check_choice
 
@@ -53,6 +56,7 @@ class Source:
         self._split = builder.combined_splits.get(split, split)  # such as "train+val"
         encoded = dict.fromkeys(("image", "label", *extra), _ENCODED)
         self._records = builder.as_data_source(self._split, decoders=encoded)
+        self._cache: dict[int, dict[str, Any]] | None = None
 
     @property
     def identities(self) -> frozenset[tuple[str, str]]:
@@ -61,13 +65,32 @@ class Source:
         return frozenset(
             (builder.collection or f"{builder.name}:{part}", key)
             for part in self._split.split("+")
-            for key in builder.info.metadata[part]
+            for key in builder.ids(part)
         )
+
+    @property
+    def label_statistics(self) -> LabelStatistics:
+        """How often each class occurs; no image is read for it."""
+        none = LabelStatistics.empty(len(self.class_names))
+        return sum(map(self._builder.label_statistics, self._split.split("+")), start=none)
 
     @property
     def is_labelled(self) -> bool:
         """Whether the examples have labels; those of a test split may be secret."""
         return bool(self._records[0]["label"])
+
+    @property
+    def decoded_size(self) -> float:
+        """About how many bytes all images and labels take in memory: judged by 64 of them."""
+        every = max(1, len(self) // 64)
+        records = [self._records[i] for i in range(0, len(self), every)]
+        sizes = [Image.open(io.BytesIO(record["image"])).size for record in records]
+        pixels = sum(width * height for width, height in sizes) / len(sizes)
+        return len(self) * pixels * (4 + len(self._extra))
+
+    def cache_in_memory(self) -> None:
+        """Keep each example, decoded, from its first reading on: for a set that fits."""
+        self._cache = {}
 
     def __len__(self) -> int:
         """The number of examples."""
@@ -79,10 +102,18 @@ class Source:
         Returns:
             `{"image": uint8 [H, W, 3] RGB, "label": uint8 [H, W], "id": str}` and the extra
             features that were asked for, uint8 `[H, W]`; no "label" in a split without labels.
+            The arrays are read-only.
         """
         index = operator.index(index)
         if not 0 <= index < len(self):
             raise IndexError(f"{self.name} has {len(self)} examples; there is no number {index}")
+        if self._cache is None:
+            return self._read(index)
+        if index not in self._cache:
+            self._cache[index] = self._read(index)  # two threads at once: the same twice
+        return dict(self._cache[index])
+
+    def _read(self, index: int) -> dict[str, Any]:
         record = self._records[index]
         example = {"image": files.read_image(io.BytesIO(record["image"]), self.name)}
         for key in ("label", *self._extra):
@@ -112,14 +143,16 @@ def open_training_source(specs: Sequence[str], options: Mapping[str, Any]) -> So
     """Open what a config trains on: `config.data.train`.
 
     Args:
-        specs: `"name:split"`, once or more; several are joined as `Mixture` does. In a pass over
-            the mixture, `"name:split*3"` shows every image of that split three times.
+        specs: `"name:split"`, once or more; several are joined as `Mixture` does. A weight says
+            how often the images of a split come in a pass: `"name:split*3"` shows each of them
+            three times, `"name:split*0.5"` one half of them, and the other in the next pass.
         options: The `data` section of a config; see `make_builder`. Its `val`, where there is
-            one, names the split that training must not see.
+            one, names the split that training must not see. With `cache_in_memory`, examples stay
+            in memory once they were read; see `Source.cache_in_memory`.
 
     Raises:
-        UserError: See `open_split`; a split has no labels, two have different classes, or one
-            holds images of the validation split.
+        UserError: See `open_split`; a split has no labels, two have different classes, one holds
+            images of the validation split, or what is to be cached does not fit into memory.
     """
     if not specs:
         raise UserError('data.train is empty; it names what to train on, such as ("shapes:train",)')
@@ -131,17 +164,31 @@ def open_training_source(specs: Sequence[str], options: Mapping[str, Any]) -> So
             raise UserError(f"{source.name}: its images have no labels to train or validate with")
     for source, val_source in itertools.product(sources, val_sources):
         refuse_leak(source, val_source)
-    repeated = [s for s, (_, times) in zip(sources, weighted, strict=True) for _ in range(times)]
-    return repeated[0] if len(repeated) == 1 else Mixture(repeated)
+    weights = [weight for _, weight in weighted]
+    mixture = sources[0] if weights == [1] else Mixture(sources, weights)
+    if options.get("cache_in_memory"):
+        _check_memory(mixture.name, sum(source.decoded_size for source in sources))
+        for source in sources:
+            source.cache_in_memory()
+    return mixture
 
 
-def _parse_weight(spec: str) -> tuple[str, int]:
+def _parse_weight(spec: str) -> tuple[str, float]:
     """Take `"name:split*3"` apart: the split, and how often its images come in one pass."""
-    split, star, times = spec.partition("*")
+    split, star, weight = spec.partition("*")
     check_choice("data set", split.partition(":")[0], BUILDERS)
-    if star and not (times.isdecimal() and int(times) > 0):
-        raise UserError(f"data.train: the weight in {spec!r} is a whole number, 1 or more")
-    return split, int(times or 1)
+    if star and not (re.fullmatch(r"\d+(\.\d+)?", weight) and float(weight) > 0):
+        raise UserError(f"data.train: the weight in {spec!r} is a number above 0, such as 3 or 0.5")
+    return split, float(weight or 1)
+
+
+def _check_memory(name: str, needed: float) -> None:
+    free = psutil.virtual_memory().available
+    if needed > free:
+        raise UserError(
+            f"data.cache_in_memory: the images of {name} need about {needed / 2**30:.1f} GiB "
+            f"decoded, and {free / 2**30:.1f} GiB are free; set it to False"
+        )
 
 
 def open_split(spec: str, options: Mapping[str, Any], extra: Sequence[str] = ()) -> Source:

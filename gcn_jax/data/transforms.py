@@ -8,9 +8,9 @@ what an image does not cover is void.
 import dataclasses
 from typing import Any
 
+import cv2
 import grain
 import numpy as np
-from PIL import Image, ImageEnhance
 
 from gcn_jax import IGNORE_LABEL
 from gcn_jax.errors import UserError
@@ -64,7 +64,7 @@ class Augment(grain.transforms.RandomMap):
             image = jitter_colors(image, self.jitter, rng)
         image, label = pad(image, label, self.crop_size, self.fill)
         if self.flip and rng.random() < 0.5:
-            image, label = image[:, ::-1], label[:, ::-1]
+            image, label = cv2.flip(image, 1), cv2.flip(label, 1)
         return {"image": np.ascontiguousarray(image), "label": np.ascontiguousarray(label)}
 
 
@@ -80,33 +80,45 @@ def scale_and_crop(
     crop_size: tuple[int, int],
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Resize by a factor, then crop at a random place what is larger than `crop_size`.
+    """Resize by a factor, and crop at a random place what is then larger than `crop_size`.
 
-    Only the pixels that the crop keeps are resized. The image is filtered (antialiased bilinear),
-    the label takes its nearest neighbour.
+    The crop comes first, so that only pixels that are kept are resized: a window of whole pixels,
+    drawn uniformly, that has the crop's size once resized (hence its factor is that of `crop_size`
+    to a whole number of pixels). The image is resized bilinearly, below a factor of 1/2, where
+    that would skip pixels, by averaging areas; the label takes its nearest neighbour. All of them
+    take the middle of a pixel for its place, so image and label stay aligned.
     """
-    height, width = (max(1, round(size * scale)) for size in label.shape)
-    top, left = (
-        int(rng.integers(max(0, size - crop) + 1))
-        for size, crop in zip((height, width), crop_size, strict=True)
-    )
-    bottom, right = min(height, top + crop_size[0]), min(width, left + crop_size[1])
-    if (height, width) == label.shape:
-        return image[top:bottom, left:right], label[top:bottom, left:right]
-    y, x = label.shape[0] / height, label.shape[1] / width
-    box = (left * x, top * y, right * x, bottom * y)
-    size = (right - left, bottom - top)
-    image = Image.fromarray(image).resize(size, Image.Resampling.BILINEAR, box)
-    label = Image.fromarray(label).resize(size, Image.Resampling.NEAREST, box)
-    return np.asarray(image), np.asarray(label)
+    window, new_size = [], []
+    for size, crop in zip(label.shape, crop_size, strict=True):
+        scaled = max(1, round(size * scale))
+        kept = size if scaled <= crop else min(size, max(1, round(crop / scale)))
+        start = int(rng.integers(size - kept + 1))
+        window.append(slice(start, start + kept))
+        new_size.append(min(scaled, crop))
+    image, label = image[*window], label[*window]
+    if label.shape == tuple(new_size):
+        return image, label
+    width_height = new_size[::-1]
+    smooth = cv2.INTER_AREA if scale < 0.5 else cv2.INTER_LINEAR
+    image = cv2.resize(image, width_height, interpolation=smooth)
+    # INTER_NEAREST would take the corner of a pixel for its place.
+    label = cv2.resize(label, width_height, interpolation=cv2.INTER_NEAREST_EXACT)
+    return image, label
 
 
 def jitter_colors(image: np.ndarray, amount: float, rng: np.random.Generator) -> np.ndarray:
-    """Multiply brightness, contrast and saturation by factors in [1 - amount, 1 + amount]."""
-    picture = Image.fromarray(np.ascontiguousarray(image))
-    for enhance in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
-        picture = enhance(picture).enhance(rng.uniform(1 - amount, 1 + amount))
-    return np.asarray(picture)
+    """Multiply brightness, contrast and saturation by factors in [1 - amount, 1 + amount].
+
+    Contrast is the distance from the image's mean grey, saturation the distance of a pixel from its
+    own grey (luma of ITU-R BT.601). Each is a linear map of colours, so one map does all three,
+    and what leaves 0..255 is clipped once, at the end.
+    """
+    brightness, contrast, saturation = rng.uniform(1 - amount, 1 + amount, 3)
+    grey = np.array([0.299, 0.587, 0.114])
+    mean_grey = brightness * grey @ cv2.mean(image)[:3]
+    matrix = brightness * contrast * (saturation * np.eye(3) + (1 - saturation) * grey)
+    offset = np.full((3, 1), (1 - contrast) * mean_grey)
+    return cv2.transform(image, np.hstack([matrix, offset]))
 
 
 def pad(
@@ -116,9 +128,7 @@ def pad(
     height, width = label.shape
     if (height, width) == tuple(size):
         return image, label
-    padded = np.empty((*size, 3), np.uint8)
-    padded[:] = np.round(fill)
-    padded[:height, :width] = image
-    void = np.full(size, IGNORE_LABEL, np.uint8)
-    void[:height, :width] = label
-    return padded, void
+    borders = (0, size[0] - height, 0, size[1] - width, cv2.BORDER_CONSTANT)
+    color = tuple(round(value) for value in fill)
+    image = cv2.copyMakeBorder(image, *borders, value=color)
+    return image, cv2.copyMakeBorder(label, *borders, value=IGNORE_LABEL)

@@ -3,39 +3,46 @@
 import dataclasses
 import functools
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 import jax
 import numpy as np
-from flax import linen as nn
-from jax.experimental import multihost_utils
-from jax.sharding import Mesh
 
 from gcn_jax import IGNORE_LABEL
 from gcn_jax import mesh as mesh_lib
 from gcn_jax.errors import UserError
-from gcn_jax.evaluation import inference
+from gcn_jax.evaluation.batches import Batch, Sample, Source
+from gcn_jax.evaluation.inference import Predictor
 from gcn_jax.evaluation.metrics import Scores, check_labels, confusion_matrix
-from gcn_jax.models.preprocessing import mean_color, stack_padded
-from gcn_jax.models.pretrained import class_maps
+from gcn_jax.models.preprocessing import stack_padded
+
+_In, _Out = TypeVar("_In"), TypeVar("_Out")
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class ImageScore:
     """Scores of one image on its own.
 
     Attributes:
         index: Where the source has it.
         id: Its name in the source.
-        miou: Mean IoU of the classes in its truth or prediction; nan if all of it is void.
-        pixel_accuracy: Share of its labelled pixels that are right; nan if all of it is void.
+        confusion_matrix: int32 [C, C]; rows are the truth, columns the prediction.
     """
 
     index: int
     id: str
-    miou: float
-    pixel_accuracy: float
+    confusion_matrix: np.ndarray
+
+    @property
+    def miou(self) -> float:
+        """Mean IoU of the classes in its truth or prediction; nan if all of it is void."""
+        return Scores(self.confusion_matrix).miou
+
+    @property
+    def pixel_accuracy(self) -> float:
+        """Share of its labelled pixels that are right; nan if all of it is void."""
+        return Scores(self.confusion_matrix).pixel_accuracy
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +52,8 @@ class EvaluationResult:
     Attributes:
         scores: Of all pixels of the source together.
         images: Of each image on its own, in the order of the source.
-        num_compiled_shapes: Distinct shapes of batches; each was compiled for at most once.
+        num_compiled_shapes: Distinct shapes of the inputs that the predictor's network has been run
+            on; each was compiled for at most once.
         seconds: Time that the evaluation took, compilation included.
     """
 
@@ -59,34 +67,33 @@ class EvaluationResult:
         """Number of images evaluated."""
         return len(self.images)
 
+    @property
+    def facts(self) -> dict[str, int | float]:
+        """What the evaluation took, by name, as JSON values."""
+        return {
+            "num_images": self.num_images,
+            "num_compiled_shapes": self.num_compiled_shapes,
+            "images_per_second": round(self.num_images / self.seconds, 1),
+        }
+
 
 def evaluate(
-    model: nn.Module,
-    variables: Any,
-    source: inference.Source,
+    predictor: Predictor,
+    source: Source,
     *,
-    num_classes: int,
-    mean: Sequence[float],
-    std: Sequence[float],
-    batch_size: int,
-    mesh: Mesh | None = None,
+    visit: Callable[[Sample, np.ndarray], None] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> EvaluationResult:
     """Score a model on every image of a source, each exactly once and at its own size.
 
-    A second call with an equal model and the same bucket shapes compiles nothing, whatever the
-    variables. Memory does not grow with the number of images: predictions never leave the
-    devices, only each image's confusion matrix does.
+    With an equal model and the same bucket shapes a second call compiles nothing, whatever the
+    variables. Of an image only its confusion matrix is kept; its prediction leaves the devices only
+    for `visit`.
 
     Args:
-        model: A module of `gcn_jax.models`.
-        variables: Its variables, on the host or on devices.
+        predictor: The model and how it predicts.
         source: Labelled images of any sizes. With several hosts, every host reads all of them.
-        num_classes: C.
-        mean: Of the training images, 3 values in 0..255.
-        std: Of the training images, 3 values in 0..255.
-        batch_size: Images a step over all devices, rounded up to a multiple of their number.
-        mesh: Over whose axis "data" a batch is split; all devices if None.
+        visit: Called for each image, by bucket, with its sample and its class map int32 [H, W].
         progress: Called after each batch with the number of images done and of all images.
 
     Raises:
@@ -96,54 +103,46 @@ def evaluate(
     if not len(source):
         raise UserError("nothing to evaluate: the source has no images")
     start = time.monotonic()
-    mesh = mesh if mesh is not None else mesh_lib.data_mesh()
-    count = functools.partial(
-        _image_matrices,
-        model,
-        jax.device_put(variables, mesh_lib.replicated(mesh)),
-        mean=np.asarray(mean, np.float32),
-        std=np.asarray(std, np.float32),
-        num_classes=num_classes,
-    )
-    batch_size = inference.full_batch_size(batch_size, mesh)
-    batches = _batches(source, batch_size, mean_color(mean), num_classes)
+    num_classes = len(predictor.info.class_names)
+
+    def count(batch: Batch) -> tuple[jax.Array, jax.Array]:
+        labels = _stack_labels(batch, num_classes)
+        labels = mesh_lib.shard_batch({"labels": labels}, predictor.mesh, same_on_every_host=True)
+        predictions = predictor.class_maps(batch)
+        return predictions, _image_matrices(
+            **labels, predictions=predictions, num_classes=num_classes
+        )
+
     total = np.zeros((num_classes, num_classes), np.int64)
     images: list[ImageScore] = []
-    shapes = set()
-    for batch, matrices in _one_ahead(count, batches, mesh):
-        shapes.add(batch.images.shape)
+    for batch, (predictions, matrices) in _one_ahead(count, predictor.batches(source)):
+        matrices = mesh_lib.to_host(matrices)
         total += matrices.sum(axis=0, dtype=np.int64)
-        images += _image_scores(batch, matrices)
+        for index, sample, matrix in zip(batch.indices, batch.samples, matrices, strict=False):
+            images.append(ImageScore(index, sample["id"], matrix))
+        if visit is not None:
+            for _, sample, prediction in batch.cut(mesh_lib.to_host(predictions)):
+                visit(sample, prediction)
         if progress is not None:
             progress(len(images), len(source))
     images.sort(key=lambda image: image.index)
-    return EvaluationResult(Scores(total), tuple(images), len(shapes), time.monotonic() - start)
+    return EvaluationResult(
+        scores=Scores(total),
+        images=tuple(images),
+        num_compiled_shapes=len(predictor.compiled_shapes),
+        seconds=time.monotonic() - start,
+    )
 
 
-class _Batch(NamedTuple):
-    """Samples of one bucket, padded with the mean colour and void to a full batch."""
-
-    indices: list[int]  # in the source, at most N
-    ids: list[str]
-    images: np.ndarray  # uint8 [N, H, W, 3]
-    labels: np.ndarray  # uint8 [N, H, W]
-
-
-def _batches(
-    source: inference.Source, batch_size: int, fill: np.ndarray, num_classes: int
-) -> Iterator[_Batch]:
-    for group in inference.bucket_batches(source, batch_size):
-        for _, sample in group:
-            _check(sample, num_classes)
-        yield _Batch(
-            indices=[index for index, _ in group],
-            ids=[sample["id"] for _, sample in group],
-            images=stack_padded([s["image"] for _, s in group], batch_size, fill),
-            labels=stack_padded([s["label"] for _, s in group], batch_size, IGNORE_LABEL),
-        )
+def _stack_labels(batch: Batch, num_classes: int) -> np.ndarray:
+    """Return the labels of a batch, padded with void: uint8 [N, H, W]."""
+    for sample in batch.samples:
+        _check(sample, num_classes)
+    labels = [sample["label"] for sample in batch.samples]
+    return stack_padded(labels, len(batch.images), IGNORE_LABEL)
 
 
-def _check(sample: inference.Sample, num_classes: int) -> None:
+def _check(sample: Sample, num_classes: int) -> None:
     if "label" not in sample:
         raise UserError(f"image {sample['id']!r} has no label: evaluation needs a labelled split")
     image, label = sample["image"], sample["label"]
@@ -155,39 +154,20 @@ def _check(sample: inference.Sample, num_classes: int) -> None:
     check_labels(label, num_classes, where=f"label of image {sample['id']!r}")
 
 
-def _one_ahead(
-    count: Callable[..., jax.Array], batches: Iterator[_Batch], mesh: Mesh
-) -> Iterator[tuple[_Batch, np.ndarray]]:
-    """Yield the matrices of each batch; the next batch is read while the devices work on it."""
+def _one_ahead(run: Callable[[_In], _Out], batches: Iterable[_In]) -> Iterator[tuple[_In, _Out]]:
+    """Yield (batch, run(batch)); the next batch is read while the devices work on it."""
     running = None
     for batch in batches:
-        arrays = {"images": batch.images, "labels": batch.labels}
-        matrices = count(**mesh_lib.shard_batch(arrays, mesh, same_on_every_host=True))
+        started = batch, run(batch)
         if running is not None:
-            yield running[0], _to_host(running[1])
-        running = batch, matrices
+            yield running
+        running = started
     if running is not None:
-        yield running[0], _to_host(running[1])
+        yield running
 
 
-def _to_host(array: jax.Array) -> np.ndarray:
-    """Return the whole array on every host that has a part of it."""
-    if array.is_fully_addressable:
-        return np.asarray(array)
-    return multihost_utils.process_allgather(array, tiled=True)
-
-
-@functools.partial(jax.jit, static_argnames=("model", "num_classes"))
-def _image_matrices(model, variables, images, labels, mean, std, *, num_classes):
+@functools.partial(jax.jit, static_argnames="num_classes")
+def _image_matrices(labels, predictions, num_classes):
     """Count each image's pixels: int32 [N, C, C]."""
-    predictions = class_maps(model, variables, images, mean, std)
     count = functools.partial(confusion_matrix, num_classes=num_classes)
     return jax.vmap(count)(labels, predictions)
-
-
-def _image_scores(batch: _Batch, matrices: np.ndarray) -> list[ImageScore]:
-    scores = [Scores(matrix) for matrix in matrices]
-    return [
-        ImageScore(index, sample_id, score.miou, score.pixel_accuracy)
-        for index, sample_id, score in zip(batch.indices, batch.ids, scores, strict=False)
-    ]

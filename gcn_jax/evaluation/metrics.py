@@ -57,6 +57,51 @@ def check_labels(label: np.ndarray, num_classes: int, where: str) -> None:
         )
 
 
+def class_sums(matrices: np.ndarray) -> np.ndarray:
+    """Reduce confusion matrices to what IoU needs, which is small enough to keep for every image.
+
+    Args:
+        matrices: Integers [..., C, C]; rows are the truth, columns the prediction.
+
+    Returns:
+        int64 [..., 3, C]: pixels of each class that are right (the intersection), that the truth
+        has, and that the prediction has.
+    """
+    right = np.diagonal(matrices, axis1=-2, axis2=-1)
+    return np.stack([right, np.sum(matrices, -1), np.sum(matrices, -2)], axis=-2).astype(np.int64)
+
+
+def iou(sums: np.ndarray) -> np.ndarray:
+    """Intersection over union of each class: float64 [..., C], nan where the union is empty.
+
+    Args:
+        sums: [..., 3, C], as of `class_sums`.
+    """
+    intersection, truth, prediction = np.moveaxis(sums, -2, 0)
+    return ratio(intersection, truth + prediction - intersection)
+
+
+def ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    """Divide counts; nothing of nothing is nan."""
+    return np.where(denominator > 0, numerator / np.maximum(denominator, 1), np.nan)
+
+
+def mean_of_defined(values: np.ndarray) -> np.ndarray:
+    """Mean over the last axis of the values that are not nan; nan if all are."""
+    defined = ~np.isnan(values)
+    return ratio(np.where(defined, values, 0.0).sum(axis=-1), defined.sum(axis=-1))
+
+
+def json_value(value: float) -> float | None:
+    """Return a score as JSON has it: nan becomes None."""
+    return None if np.isnan(value) else float(value)
+
+
+def json_by_class(class_names: Sequence[str], values: np.ndarray) -> dict[str, float | None]:
+    """Return the scores of the classes as JSON has them, by name."""
+    return {name: json_value(value) for name, value in zip(class_names, values, strict=True)}
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Scores:
     """Scores of a set of pixels, from its summed confusion matrix.
@@ -80,55 +125,56 @@ class Scores:
     @property
     def per_class_iou(self) -> np.ndarray:
         """Intersection over union of truth and prediction, float64 [C], nan where undefined."""
-        matrix = self.confusion_matrix
-        union = matrix.sum(axis=0) + matrix.sum(axis=1) - matrix.diagonal()
-        return _ratio(matrix.diagonal(), union)
+        return iou(class_sums(self.confusion_matrix))
+
+    @property
+    def precision(self) -> np.ndarray:
+        """Share of the pixels predicted as a class that are right, float64 [C]; nan if none are."""
+        right, _, prediction = class_sums(self.confusion_matrix)
+        return ratio(right, prediction)
+
+    @property
+    def recall(self) -> np.ndarray:
+        """Share of the true pixels of a class that are right, float64 [C]; nan if it has none."""
+        right, truth, _ = class_sums(self.confusion_matrix)
+        return ratio(right, truth)
 
     @property
     def miou(self) -> float:
         """Mean of the classes' IoU."""
-        return _mean(self.per_class_iou)
+        return float(mean_of_defined(self.per_class_iou))
+
+    @property
+    def frequency_weighted_iou(self) -> float:
+        """Mean of the IoU of the classes in the truth, each weighted with its true pixels."""
+        truth = self.confusion_matrix.sum(axis=1)
+        weighted = np.where(truth > 0, truth * self.per_class_iou, 0.0)
+        return float(ratio(weighted.sum(), truth.sum()))
 
     @property
     def pixel_accuracy(self) -> float:
         """Share of the labelled pixels that are right."""
         matrix = self.confusion_matrix
-        return float(_ratio(matrix.trace(), matrix.sum()))
+        return float(ratio(matrix.trace(), matrix.sum()))
 
     @property
     def mean_accuracy(self) -> float:
         """Mean over the classes in the truth of the share of their pixels that are right."""
-        matrix = self.confusion_matrix
-        return _mean(_ratio(matrix.diagonal(), matrix.sum(axis=1)))
+        return float(mean_of_defined(self.recall))
 
     def to_json(self, class_names: Sequence[str]) -> dict[str, Any]:
         """Return the scores as JSON values; nan becomes None.
 
         Args:
-            class_names: C names, the keys of `per_class_iou`.
+            class_names: C names, the keys of what is given per class.
         """
         return {
-            "miou": _none_if_nan(self.miou),
-            "pixel_accuracy": _none_if_nan(self.pixel_accuracy),
-            "mean_accuracy": _none_if_nan(self.mean_accuracy),
-            "per_class_iou": {
-                name: _none_if_nan(iou)
-                for name, iou in zip(class_names, self.per_class_iou, strict=True)
-            },
+            "miou": json_value(self.miou),
+            "pixel_accuracy": json_value(self.pixel_accuracy),
+            "mean_accuracy": json_value(self.mean_accuracy),
+            "frequency_weighted_iou": json_value(self.frequency_weighted_iou),
+            "per_class_iou": json_by_class(class_names, self.per_class_iou),
+            "per_class_precision": json_by_class(class_names, self.precision),
+            "per_class_recall": json_by_class(class_names, self.recall),
             "confusion_matrix": self.confusion_matrix.tolist(),
         }
-
-
-def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
-    """Divide counts; nothing of nothing is nan."""
-    return np.where(denominator > 0, numerator / np.maximum(denominator, 1), np.nan)
-
-
-def _mean(values: np.ndarray) -> float:
-    """Mean of the values that are not nan; nan if all are."""
-    defined = values[~np.isnan(values)]
-    return float(defined.mean()) if defined.size else float("nan")
-
-
-def _none_if_nan(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)

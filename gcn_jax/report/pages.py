@@ -8,12 +8,11 @@ from typing import Any
 import jax
 import jinja2
 import numpy as np
-from flax import linen as nn
 
 from gcn_jax import atomic, data, models
 from gcn_jax import mesh as mesh_lib
 from gcn_jax.errors import UserError
-from gcn_jax.evaluation import EvaluationResult, evaluate, inference
+from gcn_jax.evaluation import EvaluationResult, Predictor, evaluate
 from gcn_jax.models.pretrained import BEST_METRIC
 from gcn_jax.report import cases, pictures, plots
 from gcn_jax.training.config import flatten
@@ -44,18 +43,11 @@ def training_report(workdir: str | Path, path: str | Path | None = None) -> Path
     config = read_config(workdir)
     source = open_split(workdir)
     model, variables, info, step = models.load_pretrained(workdir)
-    result = evaluate(
-        model,
-        variables,
-        source,
-        num_classes=len(info.class_names),
-        mean=info.mean,
-        std=info.std,
-        batch_size=config["eval_batch_size"],
-        mesh=mesh_lib.data_mesh(jax.local_devices()),
-    )
+    mesh = mesh_lib.data_mesh(jax.local_devices())
+    predictor = Predictor(model, variables, info, batch_size=config["eval_batch_size"], mesh=mesh)
+    result = evaluate(predictor, source)
     records = read_metrics(workdir / "metrics.jsonl")
-    page = _page(result, info, model, variables, source)
+    page = _page(result, predictor, source)
     page |= {
         "title": workdir.resolve().name,
         "subtitle": "Training run; the scores are those of its best checkpoint",
@@ -69,29 +61,24 @@ def training_report(workdir: str | Path, path: str | Path | None = None) -> Path
 def evaluation_report(
     result: EvaluationResult,
     path: str | Path,
-    *,
-    info: models.ModelInfo,
-    model: nn.Module,
-    variables: Any,
+    predictor: Predictor,
     source: data.Source,
-    facts: Mapping[str, str | int | float],
+    facts: Mapping[str, Any],
 ) -> Path:
     """Write a page about an evaluation: scores, classes, confusions, good and bad images.
 
     Args:
         result: What `evaluate` found on the source.
         path: Of the page.
-        info: Of the model.
-        model: The model that was evaluated; it predicts the images of the page once more.
-        variables: Its variables.
+        predictor: What was evaluated; it predicts the images of the page once more.
         source: What it was evaluated on.
         facts: What else the reader has to know, such as the checkpoint, by name.
 
     Returns:
         The path of the page.
     """
-    page = _page(result, info, model, variables, source)
-    title = f"{info.name} on {source.name}"
+    page = _page(result, predictor, source)
+    title = f"{predictor.info.name} on {source.name}"
     return _write(path, page | {"title": title, "subtitle": "Evaluation", "facts": facts})
 
 
@@ -143,18 +130,17 @@ def open_split(
     return source
 
 
-def _page(result: EvaluationResult, info, model, variables, source) -> dict[str, Any]:
+def _page(result: EvaluationResult, predictor: Predictor, source) -> dict[str, Any]:
     """Return what both pages show of an evaluation."""
-    scores, class_names, palette = result.scores, info.class_names, source.palette
+    scores, class_names, palette = result.scores, predictor.info.class_names, source.palette
     groups = cases.choose(result.images)
     chosen = [score for group in groups.values() for score in group]
     samples = [source[score.index] for score in chosen]
-    predictions = inference.predict(model, variables, samples, mean=info.mean, std=info.std)
     shown = {
         chosen[i]: cases.show(
             chosen[i], sample["image"], sample["label"], prediction, class_names, palette
         )
-        for i, sample, prediction in predictions
+        for i, sample, prediction in predictor.predict(samples)
     }
     classes = cases.legend(range(len(class_names)), class_names, palette)
     errors = cases.legend(range(3), pictures.ERROR_NAMES, pictures.ERROR_PALETTE)

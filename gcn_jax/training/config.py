@@ -31,6 +31,7 @@ _MAY_CHANGE = (
     "data.data_dir",
     "data.manual_dir",
     "data.num_threads",
+    "data.cache_in_memory",
 )
 
 #: What a continuation may leave open (None): the workdir knows it.
@@ -65,7 +66,10 @@ def default_config() -> ConfigDict:
     config.backbone_weights = config_dict.placeholder(str)
 
     config.data = ConfigDict()
-    config.data.train = ("shapes:train",)  # data set and split
+    # Data set and split; several are mixed, and weighted as in ("coco_voc:train*0.5",
+    # "sbd:train_noval*3"): a pass shows half of the images of one, and three times those of the
+    # other.
+    config.data.train = ("shapes:train",)
     config.data.val = "shapes:val"
     config.data.data_dir = config_dict.placeholder(str)  # prepared data; None: TFDS's own folder
     config.data.manual_dir = config_dict.placeholder(str)  # a folder of yours that has the data
@@ -75,12 +79,29 @@ def default_config() -> ConfigDict:
     config.data.coco_year = 2014  # 2014 (the paper's) or 2017
     config.data.coco_min_area = 0  # leave out COCO images with fewer px of VOC's classes
     config.data.num_threads = 4  # that read and augment
+    # Decode each training image once and keep it in memory (in every process), for a small set.
+    config.data.cache_in_memory = False
 
     config.augment = ConfigDict()
     config.augment.crop_size = (128, 128)  # height, width, in px
     config.augment.flip = True
     config.augment.scale = config_dict.placeholder(tuple)  # (lowest, highest) factor; None: off
     config.augment.jitter = 0.0  # of brightness, contrast, saturation; 0: off
+
+    # The weight of each loss in the sum that is minimised.
+    config.loss = ConfigDict()
+    config.loss.cross_entropy = 1.0
+    config.loss.focal = 0.0
+    config.loss.ohem = 0.0  # cross-entropy of the hard pixels of each image
+    config.loss.dice = 0.0
+    config.loss.lovasz_softmax = 0.0
+    # Of cross_entropy, focal and ohem: "median_frequency" or "inverse_log", from the training
+    # labels, or one number for each class, such as "1,2.5,0.5"; None for ones.
+    config.loss.class_weights = config_dict.placeholder(str)
+    config.loss.label_smoothing = 0.0  # of cross_entropy, in [0, 1]
+    config.loss.focal_gamma = 2.0
+    config.loss.ohem_threshold = 0.7  # a pixel with a lower probability is hard
+    config.loss.ohem_min_kept = 1 / 16  # share of an image's labelled pixels that is kept at least
 
     config.batch_size = 16  # images in a step, over all devices
     config.num_steps = 1000

@@ -19,6 +19,7 @@ from gcn_jax.training.checkpoints import Checkpoints
 from gcn_jax.training.config import check_config, check_same_run
 from gcn_jax.training.interruption import Interruption
 from gcn_jax.training.logs import MetricWriter, ProgressBar
+from gcn_jax.training.objective import make_objective
 from gcn_jax.training.optimizer import make_optimizer, make_schedule
 from gcn_jax.training.start import start_variables, with_preprocessing
 from gcn_jax.training.state import TrainState, create_state
@@ -54,6 +55,7 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
     val_source = data.open_split(config.data.val, config.data)
     if train_source.class_names != val_source.class_names:
         raise UserError(f"{train_source.name} and {val_source.name} have different classes")
+    objective = make_objective(config.loss, train_source)
     config = with_preprocessing(config, workdir)
     batches = data.training_batches(
         train_source,
@@ -68,6 +70,7 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
     # ----------------------------------------------------------------- model and optimizer
     num_classes = len(train_source.class_names)
     model = models.create_model(**config.model, num_classes=num_classes)
+    info = _model_info(config, num_classes, train_source)
     schedule = make_schedule(config.optimizer, config.num_steps)
     tx = make_optimizer(
         config.optimizer, schedule, frozen_batch_norm=config.model.frozen_batch_norm
@@ -99,7 +102,7 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
     first_step = int(state.step)
     if is_main:
         atomic.write(workdir / "config.json", config.to_json(indent=2))
-        write_info(workdir, _model_info(config, num_classes, train_source))
+        write_info(workdir, info)
     writer = MetricWriter(workdir, first_step) if is_main else None
 
     # ----------------------------------------------------------------------------- compile
@@ -110,6 +113,7 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
             mean=config.data.mean,
             std=config.data.std,
             seed=config.seed,
+            objective=objective,
             accumulate=config.optimizer.accumulate,
             ema_decay=config.optimizer.ema_decay,
         ),
@@ -152,7 +156,7 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
             # evaluate
             scores = {}
             if validate:
-                scores = _evaluate(model, state, val_source, config, mesh)
+                scores = _evaluate(model, state, info, val_source, config, mesh)
                 bar.say(f"step {step}: val mIoU {scores[BEST_METRIC]:.4f}")
             if writer is not None:
                 writer.write(step, scalars | scores)
@@ -281,16 +285,9 @@ def _mean_of_finite(losses: list[jax.Array], step: int, checkpoints: Checkpoints
     return math.fsum(values) / len(values)
 
 
-def _evaluate(model, state: TrainState, source, config, mesh) -> dict[str, float]:
-    result = evaluation.evaluate(
-        model,
-        state.variables,
-        source,
-        num_classes=len(source.class_names),
-        mean=config.data.mean,
-        std=config.data.std,
-        batch_size=config.eval_batch_size,
-        mesh=mesh,
+def _evaluate(model, state: TrainState, info, source, config, mesh) -> dict[str, float]:
+    predictor = evaluation.Predictor(
+        model, state.variables, info, batch_size=config.eval_batch_size, mesh=mesh
     )
-    scores = result.scores
+    scores = evaluation.evaluate(predictor, source).scores
     return {BEST_METRIC: scores.miou, "val/pixel_accuracy": scores.pixel_accuracy}

@@ -9,7 +9,7 @@ import optax
 from flax import linen as nn
 
 from gcn_jax.models.preprocessing import normalize
-from gcn_jax.training.losses import cross_entropy_sum, valid_pixels
+from gcn_jax.training.objective import MEAN_CROSS_ENTROPY, Objective
 from gcn_jax.training.state import TrainState
 
 Batch = dict[str, jax.Array]
@@ -22,6 +22,7 @@ def make_train_step(
     mean: tuple[float, float, float],
     std: tuple[float, float, float],
     seed: int,
+    objective: Objective = MEAN_CROSS_ENTROPY,
     accumulate: int = 1,
     ema_decay: float = 0.0,
 ) -> Callable[[TrainState, Batch], tuple[TrainState, dict[str, jax.Array]]]:
@@ -36,6 +37,7 @@ def make_train_step(
         mean: What is subtracted from images, RGB in 0..255.
         std: By what they are divided then.
         seed: Of dropout and the like; the key of a step depends on the seed and the step.
+        objective: What is minimised.
         accumulate: In how many parts a batch is computed, one after the other, to save memory.
             The gradient is that of the whole batch; batch-norm sees each part by itself.
         ema_decay: Of the moving averages of parameters and statistics, where the state keeps them;
@@ -44,11 +46,10 @@ def make_train_step(
     Returns:
         `train_step(state, batch) -> (state, metrics)`, where the batch is `{"image": uint8
         [N, H, W, 3], "label": uint8 [N, H, W]}`, for `accumulate > 1` each with another axis of
-        that length in front; metrics are `{"loss": float32 []}`, the mean over pixels that are
-        not void.
+        that length in front; metrics are `{"loss": float32 []}`, the objective.
     """
 
-    def part_loss(params, batch_stats, part: Batch, rng: jax.Array, num_valid: jax.Array):
+    def part_loss(params, batch_stats, part: Batch, rng: jax.Array, counts):
         logits, updates = model.apply(
             {"params": params, "batch_stats": batch_stats},
             normalize(part["image"], jnp.asarray(mean), jnp.asarray(std)),
@@ -56,20 +57,20 @@ def make_train_step(
             rngs={"dropout": rng},
             mutable=["batch_stats"],
         )
-        loss = cross_entropy_sum(logits=logits, labels=part["label"])
-        return loss / jnp.maximum(num_valid, 1), updates.get("batch_stats", batch_stats)
+        loss = objective(logits=logits, labels=part["label"], counts=counts)
+        return loss, updates.get("batch_stats", batch_stats)
 
     gradient = jax.value_and_grad(part_loss, has_aux=True)
 
     def batch_gradient(state: TrainState, batch: Batch, rng: jax.Array):
-        num_valid = valid_pixels(batch["label"])
+        counts = objective.counts(batch["label"])
         if accumulate == 1:
-            (loss, stats), grads = gradient(state.params, state.batch_stats, batch, rng, num_valid)
+            (loss, stats), grads = gradient(state.params, state.batch_stats, batch, rng, counts)
             return loss, stats, grads
 
         def add_part(carry, part_and_rng):
             loss, stats, grads = carry
-            (part_loss, stats), part_grads = gradient(state.params, stats, *part_and_rng, num_valid)
+            (part_loss, stats), part_grads = gradient(state.params, stats, *part_and_rng, counts)
             return (loss + part_loss, stats, jax.tree.map(jnp.add, grads, part_grads)), None
 
         start = (jnp.zeros(()), state.batch_stats, jax.tree.map(jnp.zeros_like, state.params))

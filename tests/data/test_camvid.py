@@ -143,7 +143,7 @@ def test_command_prepares_and_counts(tmp_path):
     good = subprocess.run([*command, *verb, *places], capture_output=True, text=True, check=True)
     assert "camvid:train: 3 images\ncamvid:val: 2 images\n" in good.stdout
     assert "coco_voc:train2017: 1 images\ncoco_voc:val2017: 1 images\n" in good.stdout
-    (info,) = tmp_path.glob("camvid/CamVid-*/1.1.0/dataset_info.json")
+    (info,) = tmp_path.glob("camvid/CamVid-*/1.2.0/dataset_info.json")
     assert json.loads(info.read_text())["fileFormat"] == "array_record"
     bad = subprocess.run([*command, "prepair"], capture_output=True, text=True)
     assert bad.returncode == 2

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from gcn_jax.data import Augment, training_batches
+from gcn_jax.data import Augment, open_training_source, sources, training_batches
 from gcn_jax.errors import UserError
 
 
@@ -84,3 +84,58 @@ def test_processes_share_the_stream_of_one():
 def test_batch_that_does_not_divide_is_refused():
     with pytest.raises(UserError, match="batch_size 4 does not divide among 3 processes"):
         batches(process_count=3)
+
+
+def test_batches_of_one_are_those_of_more_taken_apart():
+    ones, fours = take(batches(batch_size=1), 8), take(batches(), 2)
+    for key in ("image", "label"):
+        joined = np.concatenate([one[key] for one in ones])
+        np.testing.assert_array_equal(joined, np.concatenate([four[key] for four in fours]))
+
+
+def test_cache_in_memory_reads_once_and_leaves_the_stream(voc_folder, tmp_path, monkeypatch):
+    decoded = []
+    read_image = sources.files.read_image
+    monkeypatch.setattr(
+        sources.files, "read_image", lambda *args: decoded.append(args) or read_image(*args)
+    )
+    options = {"manual_dir": str(voc_folder), "data_dir": str(tmp_path)}
+    specs = ("folder:train*2", "folder:val*0.6")  # 12 images and 5: a pass is 24 and 3
+
+    def open_stream(**more):
+        source = open_training_source(specs, options | more)
+        decoded.clear()
+        return training_batches(source, AUGMENT, batch_size=9, seed=0, num_threads=0)
+
+    plain = take(open_stream(), 9)
+    assert len(decoded) == 3 * 27
+    cached = take(open_stream(cache_in_memory=True), 9)
+    assert len(decoded) == 12 + 5  # one copy of what comes twice
+    assert_equal(cached, plain)
+
+
+def test_cached_examples_are_read_only_and_have_all_keys(voc_folder, tmp_path):
+    options = {"manual_dir": str(voc_folder), "data_dir": str(tmp_path), "cache_in_memory": True}
+    source = open_training_source(("folder:train",), options)
+    source[3].pop("label")
+    example = source[3]
+    assert example.keys() == {"image", "label", "id"}
+    assert not example["image"].flags.writeable
+    assert not example["label"].flags.writeable
+
+
+def test_cache_that_does_not_fit_is_refused(voc_folder, tmp_path, monkeypatch):
+    options = {"manual_dir": str(voc_folder), "data_dir": str(tmp_path), "cache_in_memory": True}
+    # Twelve images of 32, 35 or 38 x 40 or 45 pixels, 4 bytes each.
+    exact = 2 * (32 + 35 + 38) * (40 + 45) * 4
+    assert open_training_source(("folder:train",), options).decoded_size == exact
+    memory = sources.psutil.virtual_memory()
+    for available, fits in ((exact, True), (exact - 1, False)):
+        monkeypatch.setattr(
+            sources.psutil, "virtual_memory", lambda n=available: memory._replace(available=n)
+        )
+        if fits:
+            open_training_source(("folder:train",), options)
+        else:
+            with pytest.raises(UserError, match=r"cache_in_memory: the images of folder:train"):
+                open_training_source(("folder:train",), options)

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageEnhance
 
 from gcn_jax.data.transforms import Augment, jitter_colors, pad, scale_and_crop
 from gcn_jax.errors import UserError
@@ -98,6 +98,46 @@ def test_scale_is_log_uniform_within_its_range():
     assert 32 <= min(sizes) < 36
     assert 120 < max(sizes) <= 128
     assert abs(np.mean(np.log2(np.array(sizes) / 64))) < 0.1
+
+
+def test_jitter_equals_pillows_three_steps_where_nothing_is_clipped():
+    image = np.random.default_rng(0).integers(80, 150, (9, 7, 3)).astype(np.uint8)
+    for seed in range(20):
+        factors = np.random.default_rng(seed).uniform(0.7, 1.3, 3)
+        expected = Image.fromarray(image)
+        for step, factor in zip(("Brightness", "Contrast", "Color"), factors, strict=True):
+            expected = getattr(ImageEnhance, step)(expected).enhance(factor)
+        actual = jitter_colors(image, 0.3, np.random.default_rng(seed))
+        # Pillow rounds three times, and the mean and the grey too.
+        np.testing.assert_allclose(actual.astype(int), np.asarray(expected).astype(int), atol=3)
+
+
+@pytest.mark.parametrize("scale", [0.3, 0.51, 0.77, 1.3, 2.0])  # at 1/2, two are nearest
+def test_image_and_label_stay_aligned_at_any_scale(scale):
+    """A disc's centre of mass is at the same place in both, to a tenth of a pixel."""
+    rows, columns = np.ogrid[:90, :120]
+    label = ((rows - 40) ** 2 + (columns - 70) ** 2 < 30**2).astype(np.uint8)
+    image = np.repeat(255 * label[..., None], 3, axis=-1)
+    for crop_size in ((500, 500), (24, 30)):
+        rng = np.random.default_rng(0)
+        image_out, label_out = scale_and_crop(image, label, scale, crop_size, rng)
+        assert image_out.shape[:2] == label_out.shape
+        if crop_size[0] == 500:
+            centers = [
+                np.average(np.indices(weights.shape), axis=(1, 2), weights=weights)
+                for weights in (image_out[..., 0], label_out)
+            ]
+            np.testing.assert_allclose(*[np.array(c) for c in centers], atol=0.1)
+        # Pixels of the image that are surely inside or outside agree with the label.
+        assert (label_out[image_out[..., 0] > 200] == 1).mean() > 0.99
+        assert (label_out[image_out[..., 0] < 55] == 0).mean() > 0.99
+
+
+def test_jitter_clips_at_white_and_black():
+    image = np.array([[[0, 0, 0], [255, 255, 255]]], np.uint8)
+    for seed in range(20):
+        out = jitter_colors(image, 1.0, np.random.default_rng(seed))
+        assert out[0, 0].max() <= out[0, 1].min()  # never wraps around
 
 
 def test_jitter_keeps_within_its_bounds_and_leaves_the_input():

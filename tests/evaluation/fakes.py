@@ -5,8 +5,18 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
+from gcn_jax.models import ModelInfo
+
 NUM_CLASSES = 5
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
+INFO = ModelInfo(
+    name="tiny",
+    fields={"num_classes": NUM_CLASSES},
+    class_names=("road", "sky", "tree", "car", "person"),
+    palette=((0, 0, 0), (128, 0, 0), (0, 128, 0), (128, 128, 0), (0, 0, 128)),
+    mean=MEAN,
+    std=STD,
+)
 
 #: Each trace of TinyModel adds the shape of its images: what was compiled.
 traced_shapes: list[tuple[int, ...]] = []

@@ -2,6 +2,7 @@ import jax
 import numpy as np
 import pytest
 from evaluation.fakes import (
+    INFO,
     MEAN,
     NUM_CLASSES,
     STD,
@@ -13,13 +14,17 @@ from evaluation.fakes import (
 from sklearn.metrics import confusion_matrix as sklearn_confusion_matrix
 
 from gcn_jax.errors import UserError
-from gcn_jax.evaluation import evaluate
+from gcn_jax.evaluation import Predictor, evaluate
 from gcn_jax.mesh import data_mesh
 
 #: Eleven images of odd sizes in three buckets, so that the last batches are short.
 SIZES = [(17, 31), (40, 60), (33, 64), (65, 33), (31, 1), (64, 64), (20, 30), (50, 40)]
 SIZES += [(1, 1), (96, 64), (32, 32)]
-SETTINGS = {"num_classes": NUM_CLASSES, "mean": MEAN, "std": STD}
+
+
+def make_predictor(seed=0, batch_size=8, num_devices=8):
+    mesh = data_mesh(jax.devices()[:num_devices])
+    return Predictor(TinyModel(), tiny_variables(seed), INFO, batch_size=batch_size, mesh=mesh)
 
 
 def matrices_one_at_a_time(model, variables, source):
@@ -44,35 +49,34 @@ def matrices_one_at_a_time(model, variables, source):
 
 @pytest.mark.parametrize(("num_devices", "batch_size"), [(1, 4), (8, 8)])
 def test_equals_an_independent_computation_for_each_image(num_devices, batch_size):
-    model, variables = TinyModel(), tiny_variables()
     source = random_source(SIZES)
-    mesh = data_mesh(jax.devices()[:num_devices])
 
-    result = evaluate(model, variables, source, batch_size=batch_size, mesh=mesh, **SETTINGS)
+    result = evaluate(make_predictor(0, batch_size, num_devices), source)
 
-    matrices = matrices_one_at_a_time(model, variables, source)
+    matrices = matrices_one_at_a_time(TinyModel(), tiny_variables(), source)
     np.testing.assert_array_equal(result.scores.confusion_matrix, sum(matrices))
     assert result.scores.confusion_matrix.dtype == np.int64
     assert result.num_images == len(SIZES)
     assert [image.id for image in result.images] == [sample["id"] for sample in source]
     assert result.num_compiled_shapes == 3
     for image, matrix in zip(result.images, matrices, strict=True):
+        np.testing.assert_array_equal(image.confusion_matrix, matrix)
         accuracy = np.trace(matrix) / matrix.sum() if matrix.sum() else np.nan
         np.testing.assert_allclose(image.pixel_accuracy, accuracy, rtol=1e-12)
 
 
 def test_images_own_miou_leaves_absent_classes_out():
     source = random_source([(16, 16)], num_classes=2, void=0)
-    result = evaluate(TinyModel(), tiny_variables(), source, batch_size=8, **SETTINGS)
+    result = evaluate(make_predictor(), source)
     iou = result.scores.per_class_iou
     assert result.images[0].miou == pytest.approx(np.nanmean(iou))
 
 
 def test_new_variables_and_an_equal_model_compile_nothing():
     source = random_source([(20, 20), (40, 40)])
-    first = evaluate(TinyModel(), tiny_variables(0), source, batch_size=8, **SETTINGS)
+    first = evaluate(make_predictor(seed=0), source)
     traced = len(traced_shapes)
-    second = evaluate(TinyModel(), tiny_variables(1), source, batch_size=8, **SETTINGS)
+    second = evaluate(make_predictor(seed=1), source)
     # init of the second variables traces once, outside of evaluate, with a batch of one.
     assert [shape for shape in traced_shapes[traced:] if shape[0] == 8] == []
     assert (first.scores.confusion_matrix != second.scores.confusion_matrix).any()
@@ -80,28 +84,38 @@ def test_new_variables_and_an_equal_model_compile_nothing():
 
 def test_batch_size_is_rounded_up_to_the_devices():
     source = random_source([(20, 20)] * 3)
-    result = evaluate(TinyModel(), tiny_variables(), source, batch_size=3, **SETTINGS)
-    assert result.num_images == 3
+    predictor = make_predictor(batch_size=3)
+    assert predictor.batch_size == 8
+    assert evaluate(predictor, source).num_images == 3
 
 
 def test_progress_counts_images():
     calls = []
     source = random_source([(20, 20)] * 10)
-    evaluate(
-        TinyModel(),
-        tiny_variables(),
-        source,
-        batch_size=8,
-        progress=lambda done, total: calls.append((done, total)),
-        **SETTINGS,
-    )
+    evaluate(make_predictor(), source, progress=lambda done, total: calls.append((done, total)))
     assert calls == [(8, 10), (10, 10)]
+
+
+def test_predictions_are_handed_out_at_the_images_size_and_agree_with_the_matrices():
+    source = random_source(SIZES)
+    found = {}
+    result = evaluate(
+        make_predictor(),
+        source,
+        visit=lambda sample, prediction: found.update({sample["id"]: prediction}),
+    )
+    assert len(found) == len(source)
+    for sample, image in zip(source, result.images, strict=True):
+        prediction, valid = found[sample["id"]], sample["label"] != 255
+        expected = np.zeros((NUM_CLASSES, NUM_CLASSES), int)
+        np.add.at(expected, (sample["label"][valid], prediction[valid]), 1)
+        np.testing.assert_array_equal(image.confusion_matrix, expected)
 
 
 def test_void_image_counts_nowhere():
     source = random_source([(20, 20)] * 2)
     source[1]["label"][:] = 255
-    result = evaluate(TinyModel(), tiny_variables(), source, batch_size=8, **SETTINGS)
+    result = evaluate(make_predictor(), source)
     assert result.scores.confusion_matrix.sum() == (source[0]["label"] != 255).sum()
     assert np.isnan([result.images[1].miou, result.images[1].pixel_accuracy]).all()
 
@@ -122,4 +136,4 @@ def broken(**changes):
 )
 def test_mistakes_of_the_user_are_named(source, message):
     with pytest.raises(UserError, match=message):
-        evaluate(TinyModel(), tiny_variables(), source, batch_size=8, **SETTINGS)
+        evaluate(make_predictor(), source)

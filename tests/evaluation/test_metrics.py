@@ -7,7 +7,7 @@ from sklearn.metrics import confusion_matrix as sklearn_confusion_matrix
 
 from gcn_jax import IGNORE_LABEL
 from gcn_jax.errors import UserError
-from gcn_jax.evaluation.metrics import Scores, check_labels, confusion_matrix
+from gcn_jax.evaluation.metrics import Scores, check_labels, class_sums, confusion_matrix, iou
 
 count = jax.jit(confusion_matrix, static_argnums=2)
 
@@ -59,6 +59,11 @@ def test_scores_of_a_two_by_two_matrix_by_hand():
     assert scores.miou == pytest.approx((1 / 2 + 4 / 7) / 2)
     assert scores.pixel_accuracy == pytest.approx(7 / 10)
     assert scores.mean_accuracy == pytest.approx((3 / 4 + 4 / 6) / 2)
+    # Precision: of 5 pixels called class 0 and 5 called class 1; recall: of 4 and 6 true ones.
+    np.testing.assert_allclose(scores.precision, [3 / 5, 4 / 5])
+    np.testing.assert_allclose(scores.recall, [3 / 4, 4 / 6])
+    # 4 of 10 pixels are class 0, 6 are class 1.
+    assert scores.frequency_weighted_iou == pytest.approx(0.4 * (1 / 2) + 0.6 * (4 / 7))
 
 
 def test_class_absent_from_truth_and_prediction_is_left_out():
@@ -67,6 +72,24 @@ def test_class_absent_from_truth_and_prediction_is_left_out():
     np.testing.assert_array_equal(scores.per_class_iou, [1.0, np.nan, 0.5, 0.0])
     assert scores.miou == pytest.approx((1.0 + 0.5 + 0.0) / 3)
     assert scores.mean_accuracy == pytest.approx((1.0 + 0.5) / 2)
+    np.testing.assert_array_equal(scores.precision, [1.0, np.nan, 1.0, 0.0])
+    np.testing.assert_array_equal(scores.recall, [1.0, np.nan, 0.5, np.nan])
+    # A class that the truth lacks has weight 0: 4 pixels of IoU 1 and 2 of IoU 0.5.
+    assert scores.frequency_weighted_iou == pytest.approx((4 * 1.0 + 2 * 0.5) / 6)
+
+
+def test_class_sums_of_many_matrices_give_the_iou_of_each():
+    matrices = np.random.default_rng(0).integers(0, 9, (6, 4, 4)).astype(np.int32)
+    matrices[0, 2], matrices[0, :, 2] = 0, 0  # no class 2 in the first
+    sums = class_sums(matrices)
+    assert sums.dtype == np.int64
+    assert sums.shape == (6, 3, 4)
+    for matrix, image_sums in zip(matrices, sums, strict=True):
+        np.testing.assert_array_equal(image_sums[0], matrix.diagonal())
+        np.testing.assert_array_equal(image_sums[1], matrix.sum(axis=1))
+        np.testing.assert_array_equal(image_sums[2], matrix.sum(axis=0))
+        np.testing.assert_array_equal(iou(image_sums), Scores(matrix).per_class_iou)
+    assert np.isnan(iou(sums)[0, 2])
 
 
 def test_scores_of_nothing_are_nan_and_null_in_json():
@@ -76,7 +99,10 @@ def test_scores_of_nothing_are_nan_and_null_in_json():
         "miou": None,
         "pixel_accuracy": None,
         "mean_accuracy": None,
+        "frequency_weighted_iou": None,
         "per_class_iou": {"a": None, "b": None},
+        "per_class_precision": {"a": None, "b": None},
+        "per_class_recall": {"a": None, "b": None},
         "confusion_matrix": [[0, 0], [0, 0]],
     }
 
@@ -87,7 +113,10 @@ def test_json_round_trip_holds_the_scores():
         "miou": 0.375,
         "pixel_accuracy": 0.75,
         "mean_accuracy": 0.75,
+        "frequency_weighted_iou": 0.75,
         "per_class_iou": {"road": 0.75, "car": 0.0},
+        "per_class_precision": {"road": 1.0, "car": 0.0},
+        "per_class_recall": {"road": 0.75, "car": None},
         "confusion_matrix": [[3, 1], [0, 0]],
     }
 

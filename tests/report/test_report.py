@@ -10,7 +10,7 @@ from evaluation.fakes import MEAN, NUM_CLASSES, STD, TinyModel, random_source, t
 from gcn_jax import models, report
 from gcn_jax.data import voc_palette
 from gcn_jax.errors import UserError
-from gcn_jax.evaluation import ImageScore, evaluate
+from gcn_jax.evaluation import Inference, Predictor, evaluate
 from gcn_jax.models import ModelInfo
 from gcn_jax.report import cases, pages, plots
 
@@ -61,9 +61,11 @@ class Page(HTMLParser):
 def evaluated():
     source = FakeSource(random_source([(20, 30)] * 10 + [(40, 25)], num_classes=3))
     model, variables = TinyModel(), tiny_variables()
-    settings = {"num_classes": NUM_CLASSES, "mean": MEAN, "std": STD, "batch_size": 8}
-    result = evaluate(model, variables, source, **settings)
-    return SimpleNamespace(result=result, model=model, variables=variables, source=source)
+    predictor = Predictor(model, variables, INFO, batch_size=4)
+    result = evaluate(predictor, source)
+    return SimpleNamespace(
+        result=result, predictor=predictor, model=model, variables=variables, source=source
+    )
 
 
 @pytest.fixture(scope="module")
@@ -72,10 +74,8 @@ def page(evaluated, tmp_path_factory):
     written = report.evaluation_report(
         evaluated.result,
         path,
-        info=INFO,
-        model=evaluated.model,
-        variables=evaluated.variables,
-        source=evaluated.source,
+        evaluated.predictor,
+        evaluated.source,
         facts={"images_per_second": 12.5},
     )
     assert written == path
@@ -116,8 +116,29 @@ def test_page_shows_nine_images_four_pictures_each(page):
     ]
 
 
+def test_page_shows_what_the_same_inference_predicts(evaluated, tmp_path, monkeypatch):
+    shown = []
+    show = cases.show
+
+    def spy(score, image, label, prediction, *rest):
+        shown.append((score, label, prediction))
+        return show(score, image, label, prediction, *rest)
+
+    monkeypatch.setattr(cases, "show", spy)
+    inference = Inference(scales=(2.0,), flip=True)
+    predictor = Predictor(evaluated.model, evaluated.variables, INFO, inference=inference)
+    result = evaluate(predictor, evaluated.source)
+    report.evaluation_report(result, tmp_path / "page.html", predictor, evaluated.source, {})
+    assert len(shown) == 9
+    for score, label, prediction in shown:
+        right = (prediction == label).sum()
+        assert score.confusion_matrix.trace() == right
+    plain = evaluated.result.scores.confusion_matrix
+    assert (result.scores.confusion_matrix != plain).any()
+
+
 def images_with(mious):
-    return [ImageScore(index, str(index), miou, miou) for index, miou in enumerate(mious)]
+    return [SimpleNamespace(index=index, miou=miou) for index, miou in enumerate(mious)]
 
 
 def chosen(mious):

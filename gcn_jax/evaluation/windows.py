@@ -1,0 +1,80 @@
+"""Windows of one size that cover images of different sizes, as in sliding-window inference.
+
+The images lie in the top left corners of an array `[N, H, W, K]`; `sizes`, int32 `[N, 2]`, has the
+(height, width) of each. The windows of a grid, `(rows, columns)`, are spread evenly over each image
+by itself: the first starts at its top left, the last ends at its bottom right.
+"""
+
+import math
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+
+def make_grid(shape: tuple[int, int], window: tuple[int, int], overlap: float) -> tuple[int, int]:
+    """Return how many (rows, columns) of windows an array of images needs.
+
+    Args:
+        shape: (H, W) of the array, no smaller than the window.
+        window: (height, width).
+        overlap: The least share of a window that its neighbour covers too, in [0, 1).
+
+    >>> make_grid((1024, 2048), window=(1024, 1024), overlap=0.66)
+    (1, 4)
+    """
+    return tuple(
+        1 + math.ceil((length - size) / max(1, size - math.floor(size * overlap)))
+        for length, size in zip(shape, window, strict=True)
+    )
+
+
+def origins(
+    index: jax.Array, sizes: jax.Array, window: tuple[int, int], grid: tuple[int, int]
+) -> jax.Array:
+    """Return where the window of an index, in reading order, starts in each image: int32 [N, 2].
+
+    In an image that is smaller than the window it starts at 0, and reaches into the padding.
+    """
+    places = jnp.stack([index // grid[1], index % grid[1]])
+    room = jnp.maximum(sizes - jnp.asarray(window)[None], 0)
+    gaps = jnp.maximum(jnp.asarray(grid) - 1, 1)
+    return (2 * places[None] * room + gaps[None]) // (2 * gaps[None])  # rounded in integers
+
+
+def crop(arrays: jax.Array, starts: jax.Array, window: tuple[int, int]) -> jax.Array:
+    """Cut one window from each image: [N, H, W, K] and origins [N, 2] to [N, h, w, K]."""
+
+    def crop_one(array, start):
+        return lax.dynamic_slice(array, (start[0], start[1], 0), (*window, array.shape[2]))
+
+    return jax.vmap(crop_one)(arrays, starts)
+
+
+def add(arrays: jax.Array, parts: jax.Array, starts: jax.Array) -> jax.Array:
+    """Add one window [N, h, w, K] to each image of [N, H, W, K] at its origins [N, 2]."""
+
+    def add_one(array, part, start):
+        before = lax.dynamic_slice(array, (start[0], start[1], 0), part.shape)
+        return lax.dynamic_update_slice(array, before + part, (start[0], start[1], 0))
+
+    return jax.vmap(add_one)(arrays, parts, starts)
+
+
+def coverage(
+    sizes: jax.Array, shape: tuple[int, int], window: tuple[int, int], grid: tuple[int, int]
+) -> jax.Array:
+    """Return how many windows cover each pixel, float32 [N, H, W]; 1 where none does."""
+    indices = jnp.arange(grid[0] * grid[1])
+    starts = jax.vmap(lambda index: origins(index, sizes, window, grid))(indices)  # [G, N, 2]
+    rows, columns = (
+        _inside(jnp.arange(length), starts[..., axis, None], window[axis])
+        for axis, length in enumerate(shape)
+    )
+    covered = jnp.einsum("gnh,gnw->nhw", rows, columns, precision="highest")
+    return jnp.maximum(covered, 1.0)
+
+
+def _inside(places: jax.Array, starts: jax.Array, size: int) -> jax.Array:
+    places = places[None, None]
+    return ((places >= starts) & (places < starts + size)).astype(jnp.float32)
