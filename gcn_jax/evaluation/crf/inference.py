@@ -49,7 +49,7 @@ def dense_crf(
             f"probabilities have the shape {np.shape(probabilities)}, not [H, W, C]; "
             "dense_crf_batch takes a batch"
         )
-    return dense_crf_batch(probabilities[None], [image], parameters)[0]
+    return dense_crf_batch([np.asarray(probabilities)], [image], parameters)[0]
 
 
 def dense_crf_batch(
@@ -79,17 +79,17 @@ def dense_crf_batch(
     """
     if isinstance(probabilities, jax.Array):
         probabilities = np.asarray(probabilities)  # one transfer, not one a row
-    if sizes is None:
-        sizes = [np.shape(image)[:2] for image in images]
-    images = [np.asarray(image)[:h, :w] for image, (h, w) in zip(images, sizes, strict=False)]
-    inputs = [np.asarray(p)[:h, :w] for p, (h, w) in zip(probabilities, sizes, strict=False)]
-    for pair in zip(inputs, images, strict=True):
+    for pair in zip(probabilities, images, strict=True):
         _check(*pair)
+    if sizes is None:
+        sizes = [image.shape[:2] for image in images]
+    images = [image[:h, :w] for image, (h, w) in zip(images, sizes, strict=False)]
+    inputs = [p[:h, :w] for p, (h, w) in zip(probabilities, sizes, strict=False)]
     ends = np.cumsum([0] + [image.shape[0] * image.shape[1] for image in images])
     num_points = _padded_size(int(ends[-1]) + 1, _SIZES_PER_OCTAVE)
     points = np.zeros((num_points, inputs[0].shape[-1]), np.float32)
     np.concatenate([p.reshape(-1, p.shape[-1]) for p in inputs], out=points[: ends[-1]])
-    gaussian = [_gaussian_lattice(*size, parameters.gaussian_sxy) for size in sizes]
+    gaussian = [_gaussian_lattice(*image.shape[:2], parameters.gaussian_sxy) for image in images]
     bilateral = [_bilateral_lattice(image, parameters) for image in images]
     marginals = mean_field(
         points,
