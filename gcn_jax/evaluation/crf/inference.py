@@ -1,0 +1,142 @@
+"""Dense CRF on images of any sizes, with few compilations.
+
+All pixels of a batch are one set of points, and so are the vertices of its lattices. Their numbers
+are padded to a few sizes; XLA compiles for those, not for the sizes of images.
+"""
+
+import functools
+from collections.abc import Sequence
+
+import jax
+import numpy as np
+
+from gcn_jax.errors import UserError
+from gcn_jax.evaluation.crf.lattice import Lattice, build_lattice, join_lattices
+from gcn_jax.evaluation.crf.mean_field import mean_field
+from gcn_jax.evaluation.crf.parameters import CRFParameters
+
+#: Numbers of points that are compiled for, between one power of two and the next.
+_SIZES_PER_OCTAVE = 4
+#: The smallest number of points or vertices that is compiled for.
+_MIN_SIZE = 1024
+
+
+def dense_crf(
+    probabilities: np.ndarray | jax.Array, image: np.ndarray, parameters: CRFParameters
+) -> np.ndarray:
+    """Refine the class probabilities of one image with a dense CRF.
+
+    Krähenbühl and Koltun, "Efficient Inference in Fully Connected CRFs with Gaussian Edge
+    Potentials" (2011).
+
+    Args:
+        probabilities: float [H, W, C], at least 0 and at most 1.
+        image: uint8 [H, W, 3] RGB.
+        parameters: Of the CRF.
+
+    Returns:
+        float32 [H, W, C]: the marginals, which sum to one.
+
+    Raises:
+        UserError: As `dense_crf_batch` does.
+
+    Example:
+        >>> marginals = dense_crf(probabilities, image, crf_parameters("deeplab_v2_resnet101"))
+        >>> prediction = marginals.argmax(axis=-1)
+    """
+    if np.ndim(probabilities) != 3:
+        raise UserError(
+            f"probabilities have the shape {np.shape(probabilities)}, not [H, W, C]; "
+            "dense_crf_batch takes a batch"
+        )
+    return dense_crf_batch([np.asarray(probabilities)], [image], parameters)[0]
+
+
+def dense_crf_batch(
+    probabilities: Sequence[np.ndarray] | np.ndarray | jax.Array,
+    images: Sequence[np.ndarray] | np.ndarray,
+    parameters: CRFParameters,
+    sizes: Sequence[tuple[int, int]] | None = None,
+) -> list[np.ndarray]:
+    """Refine the class probabilities of a batch in one call of a compiled function.
+
+    The lattices are built on the host, the mean field runs on JAX's default device. The lattice of
+    the Gaussian kernel depends on an image's size alone and is kept for the next such image.
+
+    Args:
+        probabilities: float [N, H, W, C], or N arrays [H, W, C] of any sizes.
+        images: uint8 [N, H, W, 3] RGB, or N arrays [H, W, 3].
+        parameters: Of the CRF.
+        sizes: (height, width) of each image without padding at the bottom and the right, which has
+            no influence; at most N, the rest is padding. If None, nothing is.
+
+    Returns:
+        float32 [height, width, C] for each of the sizes: the marginals.
+
+    Raises:
+        UserError: An image is not uint8 [H, W, 3], or not of its probabilities' size; or the
+            standard deviations are far too small for it.
+    """
+    if isinstance(probabilities, jax.Array):
+        probabilities = np.asarray(probabilities)  # one transfer, not one a row
+    for pair in zip(probabilities, images, strict=True):
+        _check(*pair)
+    if sizes is None:
+        sizes = [image.shape[:2] for image in images]
+    images = [image[:h, :w] for image, (h, w) in zip(images, sizes, strict=False)]
+    inputs = [p[:h, :w] for p, (h, w) in zip(probabilities, sizes, strict=False)]
+    ends = np.cumsum([0] + [image.shape[0] * image.shape[1] for image in images])
+    num_points = _padded_size(int(ends[-1]) + 1, _SIZES_PER_OCTAVE)
+    points = np.zeros((num_points, inputs[0].shape[-1]), np.float32)
+    np.concatenate([p.reshape(-1, p.shape[-1]) for p in inputs], out=points[: ends[-1]])
+    gaussian = [_gaussian_lattice(*image.shape[:2], parameters.gaussian_sxy) for image in images]
+    bilateral = [_bilateral_lattice(image, parameters) for image in images]
+    marginals = mean_field(
+        points,
+        [_join(lattices, num_points) for lattices in (gaussian, bilateral)],
+        np.array([parameters.gaussian_weight, parameters.bilateral_weight], np.float32),
+        parameters.iterations,
+    )
+    parts = np.split(np.asarray(marginals)[: ends[-1]], ends[1:-1])
+    return [part.reshape(p.shape) for part, p in zip(parts, inputs, strict=True)]
+
+
+def _check(probabilities: np.ndarray, image: np.ndarray) -> None:
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise UserError(
+            f"the image of a CRF must be uint8 [H, W, 3], not {image.dtype} {list(image.shape)}"
+        )
+    if probabilities.ndim != 3 or probabilities.shape[:2] != image.shape[:2]:
+        raise UserError(
+            f"probabilities {list(probabilities.shape)} are not [H, W, C] of the size of their "
+            f"image, {list(image.shape[:2])}"
+        )
+
+
+def _join(lattices: Sequence[Lattice], num_points: int):
+    num_vertices = sum(len(lattice.degrees) for lattice in lattices)
+    return join_lattices(lattices, num_points, _padded_size(num_vertices + 1, 1))
+
+
+def _padded_size(count: int, sizes_per_octave: int) -> int:
+    """Round a number up to one of the sizes that are compiled for."""
+    octave = 2 ** (count - 1).bit_length() // 2
+    step = max(octave // sizes_per_octave, _MIN_SIZE)
+    return -(-count // step) * step
+
+
+def _bilateral_lattice(image: np.ndarray, parameters: CRFParameters) -> Lattice:
+    positions = _positions(*image.shape[:2]) / np.float32(parameters.bilateral_sxy)
+    colors = image.reshape(-1, 3).astype(np.float32) / np.float32(parameters.bilateral_srgb)
+    return build_lattice(np.concatenate([positions, colors], axis=1))
+
+
+@functools.lru_cache(maxsize=16)
+def _gaussian_lattice(height: int, width: int, sxy: float) -> Lattice:
+    return build_lattice(_positions(height, width) / np.float32(sxy))
+
+
+def _positions(height: int, width: int) -> np.ndarray:
+    """Return (x, y) of the pixels, row by row: float32 [height * width, 2]."""
+    y, x = np.mgrid[:height, :width]
+    return np.stack([x.ravel(), y.ravel()], axis=1).astype(np.float32)

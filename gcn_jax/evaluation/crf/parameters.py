@@ -1,0 +1,70 @@
+"""Parameters of the dense CRF: widths and weights of its two kernels, and published settings."""
+
+import dataclasses
+
+from gcn_jax.errors import UserError, check_choice
+
+
+@dataclasses.dataclass(frozen=True)
+class CRFParameters:
+    """Kernels of a dense CRF with Potts compatibility.
+
+    Two pixels at distance |p|, with colours that differ by |I|, attract each other's labels with
+
+        bilateral_weight * exp(-|p|^2 / (2 bilateral_sxy^2) - |I|^2 / (2 bilateral_srgb^2))
+        + gaussian_weight * exp(-|p|^2 / (2 gaussian_sxy^2)),
+
+    each kernel normalised (see `mean_field`).
+
+    Attributes:
+        gaussian_sxy: Standard deviation of the Gaussian (smoothness) kernel, in pixels.
+        gaussian_weight: Its weight.
+        bilateral_sxy: Standard deviation of the bilateral (appearance) kernel, in pixels.
+        bilateral_srgb: The same in colour, in levels of 0..255.
+        bilateral_weight: Its weight.
+        iterations: Mean-field iterations.
+
+    Raises:
+        UserError: A standard deviation is not positive, or a weight or the iterations negative.
+    """
+
+    gaussian_sxy: float
+    gaussian_weight: float
+    bilateral_sxy: float
+    bilateral_srgb: float
+    bilateral_weight: float
+    iterations: int = 10
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.name.endswith(("sxy", "srgb")) and not value > 0:
+                raise UserError(f"CRF parameter {field.name} is {value}; it must be positive")
+            if not value >= 0:
+                raise UserError(f"CRF parameter {field.name} is {value}; it must not be negative")
+
+
+#: Published settings: DeepLab v1 (Chen et al., ICLR 2015) and v2 (TPAMI 2018), as the authors'
+#: code has them (v1: the table in the comments of matlab/my_script/SetupEnv.m of deeplab-public;
+#: v2: the released ResNet-101 and VGG-16 models), found by grid search on 100 images of PASCAL
+#: VOC's validation set. `pydensecrf` is the example in that package's README. DeepLab's C++ divides
+#: by each pixel's norm after filtering, where this library, like pydensecrf, takes the square root
+#: on both sides: the same parameters do not give the same marginals.
+PRESETS: dict[str, CRFParameters] = {
+    "deeplab_v1": CRFParameters(3, 3, 50, 10, 5),
+    "deeplab_v1_msc": CRFParameters(3, 3, 95, 3, 3),
+    "deeplab_v1_coco": CRFParameters(3, 3, 67, 3, 5),
+    "deeplab_v2_vgg16": CRFParameters(2, 2, 65, 3, 4),
+    "deeplab_v2_resnet101": CRFParameters(1, 3, 67, 3, 4),
+    "pydensecrf": CRFParameters(3, 3, 80, 13, 10, iterations=5),
+}
+
+
+def crf_parameters(name: str) -> CRFParameters:
+    """Return published parameters by name, a key of `PRESETS`.
+
+    Raises:
+        UserError: There are none of that name.
+    """
+    check_choice("CRF preset", name, PRESETS)
+    return PRESETS[name]
