@@ -6,13 +6,14 @@ from typing import TypeVar
 from absl import flags
 
 from gcn_jax.errors import UserError
+from gcn_jax.evaluation.crf import PRESETS, crf_parameters
 from gcn_jax.evaluation.inference import ONE_RUN, Inference
 
 _Number = TypeVar("_Number", int, float)
 
 
 def define_inference_flags() -> Callable[[], Inference]:
-    """Define `--scales`, `--flip`, `--window` and `--overlap`.
+    """Define `--scales`, `--flip`, `--window`, `--overlap` and `--crf`.
 
     Returns:
         A function that reads them, once they are parsed; it raises `UserError` where a value makes
@@ -29,6 +30,13 @@ def define_inference_flags() -> Callable[[], Inference]:
         "overlap", ONE_RUN.overlap, "Least share of a window that its neighbour covers too."
     )
 
+    crf = flags.DEFINE_string(
+        "crf",
+        None,
+        f"Refine by a dense CRF: {', '.join(PRESETS)}, or GAUSSIAN_SXY,GAUSSIAN_WEIGHT,"
+        "BILATERAL_SXY,BILATERAL_SRGB,BILATERAL_WEIGHT[,ITERATIONS].",
+    )
+
     def read() -> Inference:
         size = _numbers("window", window.value, int)
         return Inference(
@@ -36,6 +44,7 @@ def define_inference_flags() -> Callable[[], Inference]:
             flip=flip.value,
             window=size[0] if len(size) == 1 else size or None,
             overlap=overlap.value,
+            crf=None if crf.value is None else crf_parameters(crf.value),
         )
 
     return read

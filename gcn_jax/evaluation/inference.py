@@ -4,6 +4,7 @@
 settings give the same class maps everywhere.
 """
 
+import copy
 import dataclasses
 import functools
 import math
@@ -20,6 +21,7 @@ from gcn_jax import mesh as mesh_lib
 from gcn_jax.errors import UserError
 from gcn_jax.evaluation import resizing, windows
 from gcn_jax.evaluation.batches import Batch, Sample, Source, padded_batches
+from gcn_jax.evaluation.crf import CRFParameters, dense_crf_batch
 from gcn_jax.models.preprocessing import BUCKET_MULTIPLE, mean_color
 from gcn_jax.models.pretrained import ModelInfo, class_maps, logits
 
@@ -31,7 +33,7 @@ class Inference:
     """How a class map is made of an image; by default from one run of the network.
 
     Probabilities are averaged: over the windows of a scale at that scale, over the scales and
-    flips at the size of the image.
+    flips at the size of the image. A dense CRF refines the average.
 
     Attributes:
         scales: Factors of the image's size (bilinear, no antialiasing), such as (0.5, 1.0, 1.5).
@@ -43,12 +45,14 @@ class Inference:
         overlap: The least share of a window that its neighbour covers too, in [0, 1). The windows
             are spread evenly, so it may be more. Window 1024 and overlap 0.66 make four windows of
             a 2048 x 1024 image, the number in the paper.
+        crf: Parameters of the dense CRF; None: without one.
     """
 
     scales: tuple[float, ...] = (1.0,)
     flip: bool = False
     window: Shape | int | None = None
     overlap: float = 1 / 3
+    crf: CRFParameters | None = None
 
     def __post_init__(self):
         window = (self.window, self.window) if isinstance(self.window, int) else self.window
@@ -64,7 +68,7 @@ class Inference:
     @property
     def is_plain(self) -> bool:
         """Whether one run of the network is all."""
-        return self.scales == (1.0,) and not self.flip and self.window is None
+        return self.scales == (1.0,) and not (self.flip or self.window or self.crf)
 
     def canvas(self, shape: Shape, scale: float) -> Shape:
         """Return the (height, width) that the images of a bucket are padded to at a scale."""
@@ -132,6 +136,12 @@ class Predictor:
         self._variables = jax.device_put(variables, mesh_lib.replicated(self.mesh))
         self._mean, self._std = (np.asarray(rgb, np.float32) for rgb in (info.mean, info.std))
 
+    def without_crf(self) -> "Predictor":
+        """Return what predicts the same before the CRF."""
+        before = copy.copy(self)
+        before.inference = dataclasses.replace(self.inference, crf=None)
+        return before
+
     def predict(self, source: Source) -> Iterator[tuple[int, Sample, np.ndarray]]:
         """Predict every image of a source, once, at its own size; labels are not looked at.
 
@@ -155,7 +165,19 @@ class Predictor:
         self.compiled_shapes |= {(number, *input_shape) for input_shape in seen}
         if self.inference.is_plain:  # no softmax and no copies
             return class_maps(self._model, self._variables, arrays["images"], self._mean, self._std)
-        return _most_likely(self.probabilities(**arrays))
+        probabilities = self.probabilities(**arrays)
+        if self.inference.crf is not None:
+            return self._refined(batch, mesh_lib.to_host(probabilities))
+        return _most_likely(probabilities)
+
+    def _refined(self, batch: Batch, probabilities: np.ndarray) -> jax.Array:
+        """Return the class maps after the CRF, whose lattices are built on the host."""
+        maps = np.zeros(batch.images.shape[:3], np.int32)
+        sizes = batch.sizes[: len(batch.samples)]
+        marginals = dense_crf_batch(probabilities, batch.images, self.inference.crf, sizes)
+        for own, (height, width), refined in zip(maps, sizes, marginals, strict=False):
+            own[:height, :width] = refined.argmax(axis=-1)
+        return mesh_lib.shard_batch({"maps": maps}, self.mesh, same_on_every_host=True)["maps"]
 
     def probabilities(self, images: jax.Array, sizes: jax.Array) -> jax.Array:
         """Return the probability of each class, averaged over scales, flips and windows.

@@ -41,6 +41,7 @@ def show(
     prediction: np.ndarray,
     class_names: Sequence[str],
     palette: np.ndarray,
+    before: np.ndarray | None = None,
 ) -> dict[str, Any]:
     """Draw one image beside its truth, its prediction and where they differ.
 
@@ -51,6 +52,7 @@ def show(
         prediction: Integers [H, W].
         class_names: C names.
         palette: uint8 [256, 3].
+        before: Integers [H, W], the prediction before the CRF; None where there is none.
 
     Returns:
         `score`, `classes` (the legend of what is in truth or prediction) and `panels`, each with
@@ -62,10 +64,13 @@ def show(
     errors = pictures.error_map(label, prediction, IGNORE_LABEL)
     grey = np.asarray(photo.convert("L").convert("RGB"))
     error_picture = pictures.overlay(grey, errors, pictures.ERROR_PALETTE, alpha=0.7)
+    maps = {"truth": label, "prediction": prediction}
+    if before is not None:
+        before = pictures.shrink(before, photo.size)
+        maps = {"truth": label, "before the CRF": before, "after the CRF": prediction}
     panels = (
         ("image", photo, "JPEG"),
-        ("truth", pictures.indexed(label, palette), "PNG"),
-        ("prediction", pictures.indexed(prediction, palette), "PNG"),
+        *((name, pictures.indexed(one, palette), "PNG") for name, one in maps.items()),
         ("errors", Image.fromarray(error_picture), "JPEG"),
     )
     present = np.setdiff1d(np.union1d(label, prediction), [IGNORE_LABEL])

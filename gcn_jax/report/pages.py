@@ -138,12 +138,13 @@ def _page(result: EvaluationResult, predictor: Predictor, source) -> dict[str, A
     groups = cases.choose(result.images)
     chosen = [score for group in groups.values() for score in group]
     samples = [source[score.index] for score in chosen]
-    shown = {
-        chosen[i]: cases.show(
-            chosen[i], sample["image"], sample["label"], prediction, class_names, palette
-        )
-        for i, sample, prediction in predictor.predict(samples)
-    }
+    before = {}
+    if predictor.inference.crf is not None:
+        before = {i: prediction for i, _, prediction in predictor.without_crf().predict(samples)}
+    shown = {}
+    for i, sample, prediction in predictor.predict(samples):
+        maps = sample["image"], sample["label"], prediction
+        shown[chosen[i]] = cases.show(chosen[i], *maps, class_names, palette, before.get(i))
     classes = cases.legend(range(len(class_names)), class_names, palette)
     errors = cases.legend(range(3), pictures.ERROR_NAMES, pictures.ERROR_PALETTE)
     return {

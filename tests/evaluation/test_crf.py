@@ -168,11 +168,18 @@ def test_device_arrays_are_taken():
     )
 
 
+def test_parameters_by_name_and_by_numbers():
+    assert crf_parameters("deeplab_v1") == crf_parameters("3,3,50,10,5")
+    assert crf_parameters("3,3,80,13,10,5") == crf_parameters("pydensecrf")
+
+
 def test_mistakes_are_named():
     probabilities, image = random_problem(0)
     parameters = crf_parameters("deeplab_v1")
-    with pytest.raises(UserError, match="unknown CRF preset 'deeplab'.*deeplab_v2_resnet101"):
+    with pytest.raises(UserError, match="unknown CRF 'deeplab'.*deeplab_v2_resnet101"):
         crf_parameters("deeplab")
+    with pytest.raises(UserError, match="CRF '3,3,50' has 3 numbers; give gaussian_sxy, gau"):
+        crf_parameters("3,3,50")
     with pytest.raises(UserError, match="bilateral_srgb is 0; it must be positive"):
         CRFParameters(3, 3, 50, 0, 5)
     with pytest.raises(UserError, match="gaussian_weight is -1; it must not be negative"):

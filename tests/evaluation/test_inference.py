@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 import math
 
@@ -19,6 +20,7 @@ from scipy.special import softmax
 from gcn_jax import models
 from gcn_jax.errors import UserError
 from gcn_jax.evaluation import Inference, Predictor, batches
+from gcn_jax.evaluation.crf import CRFParameters, dense_crf
 from gcn_jax.mesh import data_mesh, shard_batch
 from gcn_jax.models.preprocessing import bucket, mean_color, stack_padded
 
@@ -246,3 +248,21 @@ def test_settings_are_equal_and_hashable_however_they_are_written():
 def test_settings_that_make_no_sense_are_refused(settings, message):
     with pytest.raises(UserError, match=message):
         Inference(**settings)
+
+
+def test_crf_refines_the_averaged_probabilities_of_each_image():
+    source = random_source([(20, 30), (24, 17), (40, 33)])
+    crf = CRFParameters(3, 3, 30, 20, 5, iterations=3)
+    inference = Inference(scales=(0.5, 1.0), flip=True)
+    args = TinyModel(), tiny_variables(), INFO
+    refined = Predictor(*args, inference=dataclasses.replace(inference, crf=crf), batch_size=2)
+    plain = Predictor(*args, inference=inference, batch_size=2)
+    predictions = {i: prediction for i, _, prediction in refined.predict(source)}
+    before = {i: prediction for i, _, prediction in refined.without_crf().predict(source)}
+    assert len(predictions) == 3
+    for batch in plain.batches(source):
+        for i, sample, p in batch.cut(np.asarray(plain.probabilities(batch.images, batch.sizes))):
+            expected = dense_crf(p, sample["image"], crf).argmax(axis=-1)
+            np.testing.assert_array_equal(predictions[i], expected)
+            np.testing.assert_array_equal(before[i], p.argmax(axis=-1))
+            assert (before[i] != expected).any()

@@ -266,3 +266,13 @@ def test_matrix_of_many_classes_is_drawn_without_text():
     names = [f"class {number}" for number in range(150)]
     svg = plots.confusion(np.eye(150, dtype=np.int64), names)
     assert "class 0" not in svg
+
+
+def test_case_shows_the_prediction_before_the_crf_where_there_is_one(evaluated):
+    sample, score = evaluated.source[0], evaluated.result.images[0]
+    prediction = np.zeros(sample["label"].shape, int)
+    arguments = score, sample["image"], sample["label"], prediction, NAMES, voc_palette()
+    names = [panel["name"] for panel in cases.show(*arguments)["panels"]]
+    assert names == ["image", "truth", "prediction", "errors"]
+    names = [panel["name"] for panel in cases.show(*arguments, before=prediction + 1)["panels"]]
+    assert names == ["image", "truth", "before the CRF", "after the CRF", "errors"]

@@ -10,6 +10,7 @@ Like `evaluate.py` this is a verb, on top of all rooms: it opens data sets, whic
 it lies in does not.
 """
 
+import dataclasses
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 
@@ -71,7 +72,8 @@ def main(argv: Sequence[str]) -> None:
     without = next(result for result in results if result.parameters is None)
     print(f"without a CRF: mIoU {100 * without.scores.miou:.2f}")
     if results[0].parameters is not None:
-        print(f"best: {results[0].parameters}")
+        best = dataclasses.astuple(results[0].parameters)
+        print(f"best: --crf={','.join(f'{value:g}' for value in best)}")
 
 
 def _values() -> dict[str, list[float]]:

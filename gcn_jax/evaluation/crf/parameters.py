@@ -60,11 +60,22 @@ PRESETS: dict[str, CRFParameters] = {
 }
 
 
-def crf_parameters(name: str) -> CRFParameters:
-    """Return published parameters by name, a key of `PRESETS`.
+def crf_parameters(text: str) -> CRFParameters:
+    """Return published parameters by name, or those that are given as numbers.
+
+    Args:
+        text: A key of `PRESETS`, or the fields of `CRFParameters` in their order with commas
+            between, such as `"3,3,50,10,5"`; the iterations may be left out.
 
     Raises:
-        UserError: There are none of that name.
+        UserError: There are none of that name, or the numbers make no sense.
     """
-    check_choice("CRF preset", name, PRESETS)
-    return PRESETS[name]
+    try:
+        numbers = [float(word) for word in text.split(",")]
+    except ValueError:
+        check_choice("CRF", text, PRESETS)
+        return PRESETS[text]
+    names = [field.name for field in dataclasses.fields(CRFParameters)]
+    if len(numbers) not in (len(names) - 1, len(names)):
+        raise UserError(f"CRF {text!r} has {len(numbers)} numbers; give {', '.join(names)}")
+    return CRFParameters(*numbers[:5], *map(int, numbers[5:]))
