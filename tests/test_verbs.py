@@ -1,6 +1,7 @@
 """The commands as a user types them, one after the other, on a folder of small images."""
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -125,6 +126,24 @@ def test_evaluate_agrees_with_an_independent_count(trained, voc_folder):
     np.testing.assert_allclose(scores["pixel_accuracy"], total.trace() / total.sum())
 
 
+def test_crf_parameters_that_the_search_prints_are_taken(trained):
+    cwd, _, _ = trained
+    values = ["--bilateral_weight=2,4", "--bilateral_sxy=20", "--bilateral_srgb=10"]
+    command = ["-m", "gcn_jax.evaluation.crf", "search", "--ckpt=runs/folder", "--num_images=2"]
+    done = subprocess.run(
+        [sys.executable, *command, *values], cwd=cwd, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    for name in ("no CRF", "without a CRF: mIoU"):
+        assert name in done.stdout
+    found = re.search(r"best: (--crf=\S+)", done.stdout)
+    flag = found[1] if found else "--crf=3,3,20,10,4,10"  # none may be best
+    out, _ = run("evaluate.py", "--ckpt=runs/folder", flag, "--json=crf.json", cwd=cwd)
+    settings = json.loads((cwd / "crf.json").read_text())["settings"]
+    assert settings["crf"]["bilateral_sxy"] == 20
+    assert settings["crf"]["iterations"] == 10
+
+
 def test_evaluate_and_predict_take_the_same_inference(trained, voc_folder):
     cwd, _, _ = trained
     flags = ["--scales=0.5,1.5", "--flip", "--window=32,48", "--overlap=0.25"]
@@ -140,6 +159,7 @@ def test_evaluate_and_predict_take_the_same_inference(trained, voc_folder):
         "batch_size": 8,  # the devices are eight
         "scales": [0.5, 1.5],
         "flip": True,
+        "crf": None,
         "window": [32, 48],
         "overlap": 0.25,
     }
