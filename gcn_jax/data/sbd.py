@@ -75,7 +75,8 @@ def read_mat(path: Path) -> np.ndarray:
         UserError: The file is damaged or holds something else.
     """
     try:
-        label = scipy.io.loadmat(path, simplify_cells=True)["GTcls"]["Segmentation"]
+        content = scipy.io.loadmat(path, simplify_cells=True)
+        label = np.asarray(content["GTcls"]["Segmentation"])
     except Exception as error:  # SciPy raises whatever the damage leads to
         raise UserError(f"{path}: no readable GTcls.Segmentation ({error!r})") from None
     if label.ndim != 2 or label.dtype != np.uint8:
