@@ -89,7 +89,7 @@ def decode(segmentation: Any, height: int, width: int) -> np.ndarray:
         bool `[H, W]`. A polygon of fewer than three points covers nothing.
 
     Raises:
-        ValueError: The run-length code is of another size.
+        ValueError: The run-length code is of another size, or too short or long for it.
     """
     if isinstance(segmentation, list):
         polygons = [points for points in segmentation if len(points) >= 6]
@@ -104,7 +104,10 @@ def decode(segmentation: Any, height: int, width: int) -> np.ndarray:
             if sum(code["counts"]) != height * width:
                 raise ValueError(f"its runs are {sum(code['counts'])} pixels long")
             code = coco_mask.frPyObjects(code, height, width)
-    return coco_mask.decode(code).astype(bool)
+    mask = coco_mask.decode(code)
+    if mask.sum() != coco_mask.area(code):  # pycocotools leaves the rest as the memory was
+        raise ValueError("its runs end before the image does")
+    return mask.astype(bool)
 
 
 def read_instances(path: Path, min_area: float = 0) -> list[Instances]:

@@ -1,10 +1,14 @@
 """Downloads: with a progress bar, resumed, and never half of one under a whole one's name."""
 
+import contextlib
+import fcntl
 import gzip
+import os
 import tarfile
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,7 +42,8 @@ def download_archive(archive: Archive, directory: str) -> Path:
     """Download an archive, unpack it, and find its folder.
 
     What is there already is not fetched again. A download that broke off goes on where it ended,
-    if there is a checksum to prove that both parts are of one archive.
+    if there is a checksum to prove that both parts are of one archive. Of several runs at once, one
+    downloads, and the others wait for what it gets.
 
     Args:
         archive: What to fetch.
@@ -48,27 +53,44 @@ def download_archive(archive: Archive, directory: str) -> Path:
         The path of the folder.
 
     Raises:
-        UserError: The archive cannot be fetched, is damaged or another one than was published, or
-            holds no such folder.
+        UserError: The archive cannot be fetched or unpacked, is damaged or another one than was
+            published, or holds no such folder.
     """
     url, folder, checksum = archive
     downloads = Path(directory) / "downloads"
     try:
-        path = pooch.retrieve(
-            url,
-            known_hash=checksum,
-            path=downloads,
-            downloader=_Resuming(downloads) if checksum else _download_to,
-        )
+        with _alone_in(downloads):
+            path = pooch.retrieve(
+                url,
+                known_hash=checksum,
+                path=downloads,
+                downloader=_Resuming(downloads) if checksum else _download_to,
+            )
+            unpacked = _unpack(Path(path), url)
+    except UserError:
+        raise
     except (requests.RequestException, OSError, ValueError) as error:
         raise UserError(
             f"{url}: the download failed ({error}); try again, or fetch it by hand and name the "
             "unpacked folder with --config.data.manual_dir"
         ) from None
-    found = next(_unpack(Path(path), url).rglob(f"{folder}/"), None)
+    found = next(unpacked.rglob(f"{folder}/"), None)
     if found is None:
         raise UserError(f"{url}: the archive holds no folder {folder!r}")
     return found
+
+
+@contextlib.contextmanager
+def _alone_in(directory: Path) -> Iterator[None]:
+    """Make a folder, and wait until no other run downloads to it."""
+    directory.mkdir(parents=True, exist_ok=True)
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # some network file systems have no locks
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)  # which unlocks it
 
 
 class _Resuming:
@@ -121,11 +143,7 @@ def _unpack(archive: Path, url: str) -> Path:
                 "deleted: try again, or fetch it by hand and name the unpacked folder with "
                 "--config.data.manual_dir"
             ) from None
-        try:
-            (Path(temporary) / "all").rename(target)
-        except OSError:
-            if not target.exists():  # otherwise another run was faster
-                raise
+        (Path(temporary) / "all").rename(target)
     return target
 
 

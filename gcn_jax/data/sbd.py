@@ -74,7 +74,8 @@ def read_mat(path: Path) -> np.ndarray:
         Fault: The file is damaged or holds something else.
     """
     try:
-        label = scipy.io.loadmat(path, simplify_cells=True)["GTcls"]["Segmentation"]
+        content = scipy.io.loadmat(path, simplify_cells=True)
+        label = np.asarray(content["GTcls"]["Segmentation"])
     except Exception as error:  # SciPy raises whatever the damage leads to
         message = f"{path}: no readable GTcls.Segmentation ({error!r})"
         raise Fault("unreadable file", message) from None

@@ -36,13 +36,17 @@ def load_backbone_weights(source: str, backbone: nn.Module) -> dict:
 
     Raises:
         UserError: The backbone is not a ResNet; the weights cannot be had, or are not its; the
-            message names the source and the differences.
+            message names the source and the differences. A model on the hub is asked for its name,
+            too: timm's resnetblur50 has the tensors of ResNet-50, and is another network.
     """
     if not isinstance(backbone, ResNet):
         raise UserError(
             f"{source}: weights from elsewhere are for ResNets, not for {type(backbone).__name__}"
         )
-    path = hub_file(source, "model.safetensors") if is_on_hub(source) else source
+    path = source
+    if is_on_hub(source):
+        _check_architecture(source, f"resnet{backbone.depth}")
+        path = hub_file(source, "model.safetensors")
     state_dict = read_weights(path)
     try:
         return import_resnet(state_dict, backbone)
@@ -65,16 +69,34 @@ def read_backbone_preprocessing(source: str) -> tuple[Color, Color]:
     """
     if not is_on_hub(source):
         return IMAGENET_MEAN, IMAGENET_STD
-    path = hub_file(source, "config.json")
+    config = _read_config(source)
     try:
-        prepared = json.loads(path.read_text())["pretrained_cfg"]
+        prepared = config["pretrained_cfg"]
         mean, std = (
             tuple(round(255 * float(value), 6) for value in prepared[key])
             for key in ("mean", "std")
         )
     except (ValueError, KeyError, TypeError):
         raise UserError(
-            f"{source}: its config.json is not that of a timm model: it has no pretrained_cfg with "
-            "mean and std"
+            f"{_not_timm(source)}: it has no pretrained_cfg with mean and std"
         ) from None
     return mean, std
+
+
+def _check_architecture(source: str, expected: str) -> None:
+    found = _read_config(source).get("architecture")
+    if found != expected:
+        raise UserError(f"{source} is timm's {found}; this backbone needs weights of {expected}")
+
+
+def _read_config(source: str) -> dict:
+    """Read the `config.json` of a repository."""
+    config = hub_file(source, "config.json").read_text()
+    try:
+        return dict(json.loads(config))
+    except (ValueError, TypeError):
+        raise UserError(f"{_not_timm(source)}: it holds no JSON object") from None
+
+
+def _not_timm(source: str) -> str:
+    return f"{source}: its config.json is not that of a timm model"

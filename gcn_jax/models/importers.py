@@ -77,7 +77,7 @@ def import_variables(
         UserError: if a leaf has no tensor, a tensor has no leaf, or shapes differ.
     """
     arrays = {
-        name: _flax_layout(np.asarray(array, np.float32))
+        name: _flax_layout(np.asarray(array))
         for name, array in state_dict.items()
         if not name.endswith(".num_batches_tracked")
     }
@@ -99,7 +99,7 @@ def import_variables(
             f"{_listing('unequal shapes (in Flax layout)', unequal)}"
         )
     return traverse_util.unflatten_dict(
-        {path: jnp.asarray(arrays[name]) for path, name in names.items()}
+        {path: jnp.asarray(arrays[name], jnp.float32) for path, name in names.items()}
     )
 
 

@@ -77,12 +77,12 @@ def read_info(workdir: str | Path) -> ModelInfo:
             mean=tuple(values["mean"]),
             std=tuple(values["std"]),
         )
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise UserError(
             f"{workdir} is not the workdir of a training run: it has no model.json (a workdir is "
             "what train.py writes, by default runs/<config name>)"
         ) from None
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} is damaged ({error!r})") from None
 
 

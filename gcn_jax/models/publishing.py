@@ -92,7 +92,7 @@ def push_to_hub(
                 folder_path=folder,
                 commit_message=f"Step {pretrained.step} of a run of gcn_jax",
             )
-        except (OSError, ValueError) as error:  # the hub's errors are kinds of these
+        except Exception as error:  # the hub's own, or those of the HTTP client it is made with
             raise UserError(f"{repo_id} cannot be pushed: {first_line(error)}") from error
     return f"{HUB}{repo_id}"
 

@@ -1,11 +1,13 @@
 """Files of PyTorch weights as numpy arrays: without PyTorch, and without running what they hold.
 
 A `.pth` file is a pickle, and a pickle is a program. This one may build dicts, lists and tensors;
-whatever else it names is refused before it is imported.
+whatever else it names is refused before it is imported. What is read is no larger than the file,
+but a pickle that is made to do so can still use up memory, and so end the process.
 """
 
 import functools
 import math
+import os
 import pickle
 import zipfile
 from collections.abc import Callable, Mapping
@@ -61,11 +63,12 @@ def read_weights(path: str | Path) -> dict[str, np.ndarray]:
             or a dict that holds one as "state_dict" or "model".
 
     Returns:
-        Tensor name to array, in the dtype and the layout of the file.
+        Tensor name to array, in the dtype and the layout of the file. The arrays are read-only;
+        tensors that share values in the file share them here.
 
     Raises:
-        UserError: There is no such file, it is damaged, or it holds more than tensors; the message
-            says what.
+        UserError: There is no such file, it cannot be read, it is damaged, or it holds more than
+            tensors; the message says what.
     """
     path = Path(path)
     readers = {".safetensors": _read_safetensors, ".pth": _read_torch, ".pt": _read_torch}
@@ -75,10 +78,9 @@ def read_weights(path: str | Path) -> dict[str, np.ndarray]:
         raise UserError(f"{path}: no such file of weights")
     try:
         return readers[path.suffix](path)
-    except (MemoryError, PermissionError):
-        raise  # the file is not at fault
     except Exception as error:  # a damaged pickle can raise anything
-        raise UserError(f"{path} cannot be read as weights: {error}") from error
+        reason = str(error) or repr(error)
+        raise UserError(f"{path} cannot be read as weights: {reason}") from error
 
 
 def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
@@ -132,8 +134,13 @@ class _Function:
         raise pickle.UnpicklingError("it changes a function")
 
 
-def _rebuild_tensor(storage, offset, size, stride, *unused) -> _Tensor:
-    """Stand for `_rebuild_tensor_v2`, whose other arguments are about gradients."""
+def _rebuild_tensor(
+    storage, offset, size, stride, requires_grad=False, hooks=None, metadata=None
+) -> _Tensor:
+    """Stand for `_rebuild_tensor_v2`; what concerns gradients is left out."""
+    del requires_grad, hooks
+    if metadata:  # such as "neg": the values are to be negated
+        raise pickle.UnpicklingError(f"it holds a tensor with {[*metadata]}")
     return _Tensor(storage, offset, tuple(size), tuple(stride))
 
 
@@ -187,6 +194,8 @@ def _read_zip(file: BinaryIO) -> dict[str, np.ndarray]:
         pickles = [name for name in names if name.count("/") == 1 and name.endswith("/data.pkl")]
         if len(pickles) != 1:
             raise ValueError("this zip file is not one of torch.save")
+        if any(info.compress_type != zipfile.ZIP_STORED for info in archive.infolist()):
+            raise ValueError("it is compressed, which torch.save does not do")
         folder = pickles[0].removesuffix("data.pkl")
         if f"{folder}byteorder" in names and archive.read(f"{folder}byteorder") != b"little":
             raise ValueError("it was written by a big-endian machine")
@@ -210,10 +219,12 @@ def _read_legacy(file: BinaryIO) -> dict[str, np.ndarray]:
         raise ValueError("it was written by a big-endian machine")
     unpickler = _Unpickler(file)
     tensors = _state_dict(unpickler.load())
-    storages = {}
+    file_size, storages = os.fstat(file.fileno()).st_size, {}
     for key in _Unpickler(file).load():
         length = int.from_bytes(file.read(8), "little")
         dtype = jnp.dtype(unpickler.dtypes[key])
+        if length * dtype.itemsize > file_size - file.tell():
+            raise ValueError(f"it ends within the storage {key!r}")
         storages[key] = np.frombuffer(file.read(length * dtype.itemsize), dtype)
     return {
         name: _array(name, tensor, lambda storage: storages[storage.key])
@@ -247,5 +258,4 @@ def _array(name: str, tensor: _Tensor, values: Callable[[_Storage], np.ndarray])
     if tensor.offset + last >= len(storage) or math.prod(tensor.size) > len(storage):
         raise ValueError(f"{name} is larger than what the file holds for it")
     strides = [stride * storage.itemsize for stride in tensor.stride]
-    view = np.lib.stride_tricks.as_strided(storage[tensor.offset :], tensor.size, strides)
-    return view.copy()
+    return np.lib.stride_tricks.as_strided(storage[tensor.offset :], tensor.size, strides)

@@ -30,7 +30,7 @@ def weighted_pixels(labels: jax.Array, class_weights: jax.Array | None = None) -
     """Sum the class weights of the pixels that are not void: what pixel losses are divided by."""
     if class_weights is None:
         return valid_pixels(labels)
-    return jnp.sum(class_weights[_targets(labels)], where=labels != IGNORE_LABEL)
+    return jnp.sum(_at_labels(class_weights, labels), where=labels != IGNORE_LABEL)
 
 
 def labelled_images(labels: jax.Array) -> jax.Array:
@@ -53,7 +53,7 @@ def cross_entropy_sum(
     log_p = jax.nn.log_softmax(logits.astype(jnp.float32))
     losses = -_at_target(log_p, labels)
     if class_weights is not None:
-        losses *= class_weights[_targets(labels)]
+        losses *= _at_labels(class_weights, labels)
         log_p *= _as_last_axis(class_weights, log_p)
     if label_smoothing:
         losses = (1 - label_smoothing) * losses - label_smoothing * jnp.mean(log_p, axis=-1)
@@ -75,7 +75,7 @@ def focal_sum(
     log_p = _at_target(jax.nn.log_softmax(logits.astype(jnp.float32)), labels)
     losses = -(jnp.maximum(-jnp.expm1(log_p), _MIN_ERROR) ** gamma) * log_p
     if class_weights is not None:
-        losses *= class_weights[_targets(labels)]
+        losses *= _at_labels(class_weights, labels)
     return jnp.sum(losses, where=labels != IGNORE_LABEL)
 
 
@@ -101,7 +101,7 @@ def ohem_sum(
     )
     weights = jnp.where(hard, 1.0, 0.0)
     if class_weights is not None:
-        weights *= class_weights[_targets(labels)]
+        weights *= _at_labels(class_weights, labels)
     total = jnp.sum(weights, axis=(1, 2))
     means = jnp.sum(weights * losses, axis=(1, 2)) / jnp.where(total > 0, total, 1)
     return jnp.sum(means)
@@ -140,6 +140,11 @@ def lovasz_softmax_sum(*, logits: jax.Array, labels: jax.Array) -> jax.Array:
 def _targets(labels: jax.Array) -> jax.Array:
     """Class indices, with some class or other in place of void."""
     return jnp.where(labels == IGNORE_LABEL, 0, labels).astype(jnp.int32)
+
+
+def _at_labels(class_weights: jax.Array, labels: jax.Array) -> jax.Array:
+    """The weight of each pixel; numpy's arrays cannot be indexed by what is traced."""
+    return jnp.asarray(class_weights)[_targets(labels)]
 
 
 def _at_target(log_p: jax.Array, labels: jax.Array) -> jax.Array:
@@ -185,5 +190,7 @@ def _lovasz_extension(errors: jax.Array, truth: jax.Array) -> jax.Array:
     errors, truth = jnp.maximum(errors[order], 0), truth[order]
     size = jnp.sum(truth)
     left, union = size - jnp.cumsum(truth), size + jnp.cumsum(1 - truth)
-    jaccard = 1 - left / union
-    return jnp.dot(errors, jnp.diff(jaccard, prepend=0.0))
+    # The steps of 1 - left / union, without the cancellation of neighbours that are almost equal.
+    union_before = jnp.maximum(union - 1, 1)  # 1: of a class that the image does not hold
+    steps = jnp.where(truth > 0, 1 / union, left / (union * union_before))
+    return jnp.sum(errors * steps)

@@ -1,5 +1,6 @@
 """What a run minimises: a weighted sum of losses, made from `config.loss`."""
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
@@ -31,6 +32,8 @@ class Term(NamedTuple):
 class Objective(NamedTuple):
     """A sum of losses, each a mean over the pixels or the images of the whole batch.
 
+    A loss that nothing counts for (all is void, or of classes with weight 0) is 0.
+
     Attributes:
         terms: The losses.
     """
@@ -54,7 +57,7 @@ class Objective(NamedTuple):
         total = jnp.zeros(())
         for term, count in zip(self.terms, counts, strict=True):
             mean = term.total(logits=logits, labels=labels) / jnp.where(count > 0, count, 1)
-            total += term.weight * mean
+            total += term.weight * jnp.where(count > 0, mean, 0)
         return total
 
 
@@ -101,14 +104,16 @@ def make_objective(settings: ConfigDict, source: data.Source | data.Mixture) -> 
 def _check(settings: ConfigDict) -> None:
     names = ("cross_entropy", "focal", "ohem", "dice", "lovasz_softmax")
     for name in names:
-        if settings[name] < 0:
-            raise UserError(f"loss.{name} is {settings[name]}; it is the weight of a loss, above 0")
+        if not 0 <= settings[name] < math.inf:
+            raise UserError(
+                f"loss.{name} is {settings[name]}; it is the weight of a loss, 0 or more"
+            )
     if not any(settings[name] for name in names):
         raise UserError(f"no loss has a weight; set one of {', '.join('loss.' + n for n in names)}")
     for name in ("label_smoothing", "ohem_threshold", "ohem_min_kept"):
         if not 0 <= settings[name] <= 1:
             raise UserError(f"loss.{name} is {settings[name]}; it lies in [0, 1]")
-    if settings.focal_gamma < 0:
+    if not 0 <= settings.focal_gamma < math.inf:
         raise UserError(f"loss.focal_gamma is {settings.focal_gamma}; it is 0 or more")
 
 
@@ -119,9 +124,13 @@ def _class_weights(text: str, source: data.Source | data.Mixture) -> np.ndarray:
     except ValueError:
         check_choice("loss.class_weights", text, data.CLASS_WEIGHTS)
         return data.class_weights(text, source.label_statistics)
-    if len(weights) != len(source.class_names) or not (weights >= 0).all() or not weights.any():
+    if len(weights) != len(source.class_names) or not _are_weights(weights):
         raise UserError(
             f"loss.class_weights is {text!r}; it is a method ({', '.join(data.CLASS_WEIGHTS)}) or "
             f"{len(source.class_names)} numbers, 0 or more, one for each class of {source.name}"
         )
     return weights
+
+
+def _are_weights(values: np.ndarray) -> bool:
+    return bool(np.isfinite(values).all() and (values >= 0).all() and values.any())

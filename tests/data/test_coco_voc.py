@@ -141,11 +141,22 @@ def test_every_form_of_a_segmentation():
     assert not decode([], 10, 12).any()
 
 
+def test_a_compressed_code_that_ends_early_is_refused(monkeypatch):
+    """pycocotools leaves the rest of its mask as the memory was: here 7 in one column."""
+    mask = np.zeros((10, 12), np.uint8)
+    mask[BODY] = 1
+    mask[:, 11] = 7
+    monkeypatch.setattr(coco_mask, "decode", lambda code: mask)
+    with pytest.raises(ValueError, match="its runs end before the image does"):
+        decode({"size": [10, 12], "counts": "g03"}, 10, 12)
+
+
 @pytest.mark.parametrize(
     ("segmentation", "message"),
     [
         ({"size": [12, 10], "counts": [120]}, r"its size is \[12, 10\], its image's \[10, 12\]"),
         ({"size": [10, 12], "counts": [100]}, r"its runs are 100 pixels long"),
+        ({"size": [10, 12], "counts": "g03n3"}, r"Invalid RLE"),
         ({"counts": [120]}, r"KeyError\('size'\)"),
     ],
 )

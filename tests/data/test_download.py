@@ -1,5 +1,8 @@
+import errno
 import hashlib
 import tarfile
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -52,6 +55,51 @@ def test_part_of_another_archive_is_thrown_away(tmp_path, unreliable):
             with pytest.raises(UserError, match="the download failed .*hash"):
                 download_archive(archive, str(tmp_path))
         assert not part.exists()
+
+
+class Slow(Unreliable):
+    """Serves all of its content, after a while."""
+
+    def do_GET(self):
+        self.asked.append(self.headers["Range"])
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(self.content)))
+        self.end_headers()
+        for start in range(0, len(self.content), 40_000):
+            time.sleep(0.2)
+            self.wfile.write(self.content[start : start + 40_000])
+
+
+@pytest.mark.parametrize("with_checksum", [True, False])
+def test_of_two_runs_at_once_one_downloads(tmp_path, unreliable, with_checksum):
+    class Handler(Slow):
+        asked = []
+        content = unreliable.content
+
+    checksum = f"sha256:{hashlib.sha256(Handler.content).hexdigest()}" if with_checksum else None
+    with serve(tmp_path, Handler) as url, ThreadPoolExecutor(2) as pool:
+        archive = Archive(f"{url}/packed.tgz", "inside", checksum)
+        runs = [pool.submit(download_archive, archive, str(tmp_path)) for _ in range(2)]
+        first, second = (run.result() for run in runs)
+    assert first == second
+    assert (first / "noise").read_bytes() == (tmp_path / "noise").read_bytes()
+    assert Handler.asked == [None]
+
+
+def test_a_full_disk_is_said(tmp_path, monkeypatch):
+    with tarfile.open(tmp_path / "packed.tar", "w") as archive:
+        archive.add(__file__, "inside/file")
+
+    def fill_disk(*args, **kwargs):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tarfile.TarFile, "extractall", fill_disk)
+    with serve(tmp_path) as url:
+        archive = Archive(f"{url}/packed.tar", "inside")
+        with pytest.raises(UserError, match="packed.tar: .*No space left on device"):
+            download_archive(archive, str(tmp_path / "data"))
+        monkeypatch.undo()
+        assert (download_archive(archive, str(tmp_path / "data")) / "file").exists()
 
 
 def test_without_a_checksum_a_download_starts_again(tmp_path, unreliable):

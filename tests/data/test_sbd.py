@@ -63,3 +63,6 @@ def test_damaged_mat_files_are_named(tmp_path):
     scipy.io.savemat(path, {"GTcls": {"Segmentation": np.ones((2, 3))}})
     with pytest.raises(UserError, match=r"GTcls.Segmentation is float64 \(2, 3\)"):
         sbd.read_mat(path)
+    scipy.io.savemat(path, {"GTcls": {"Segmentation": {"a": 1}}})
+    with pytest.raises(UserError, match=r"GTcls.Segmentation is object \(\)"):
+        sbd.read_mat(path)

@@ -64,7 +64,7 @@ def test_the_hub_gives_weights_and_their_preprocessing(hub, file):
 def test_what_is_not_in_the_cache_cannot_be_had_offline(hub):
     with pytest.raises(UserError, match="hf://timm/absent: config.json cannot be had"):
         read_backbone_preprocessing("hf://timm/absent")
-    hub("timm/half", {"pretrained_cfg": INCEPTION})
+    hub("timm/half", {"architecture": "resnet18", "pretrained_cfg": INCEPTION})
     with pytest.raises(UserError, match="hf://timm/half: model.safetensors cannot be had"):
         load_backbone_weights("hf://timm/half", ResNet(depth=18))
     with pytest.raises(UserError, match="hf://no name: config.json cannot be had"):
@@ -76,6 +76,13 @@ def test_a_repository_that_is_not_timm_s_is_named(hub, config):
     hub("somebody/model", config)
     with pytest.raises(UserError, match="hf://somebody/model: its config.json is not that of"):
         read_backbone_preprocessing("hf://somebody/model")
+
+
+def test_another_network_with_the_same_tensors_is_refused(hub, file):
+    """The blur of timm's resnetblur50 has no weights; without it the others are of little use."""
+    hub("timm/resnetblur18", {"architecture": "resnetblur18", "pretrained_cfg": INCEPTION}, file)
+    with pytest.raises(UserError, match="is timm's resnetblur18; .* weights of resnet18"):
+        load_backbone_weights("hf://timm/resnetblur18", ResNet(depth=18))
 
 
 def test_weights_that_do_not_fit_are_named(file):

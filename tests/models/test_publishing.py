@@ -114,10 +114,24 @@ def test_what_is_not_there_or_not_whole_is_named(hub, workdir):
         models.from_pretrained("hf://me/tiny")
 
 
-def test_a_hub_that_refuses_is_named(hub, workdir, monkeypatch):
+class ConnectError(Exception):
+    """As of huggingface_hub's HTTP client: no kind of OSError."""
+
+
+@pytest.mark.parametrize("error", [OSError, ConnectError])
+def test_a_hub_that_refuses_is_named(hub, workdir, monkeypatch, error):
     def refuse(*args, **kwargs):
-        raise OSError("401 Client Error\nInvalid username or password.")
+        raise error("401 Client Error\nInvalid username or password.")
 
     monkeypatch.setattr("huggingface_hub.HfApi.create_repo", refuse)
     with pytest.raises(UserError, match=r"me/tiny cannot be pushed: 401 Client Error$"):
         models.push_to_hub(workdir, "me/tiny")
+
+
+def test_what_is_no_workdir_is_named(tmp_path):
+    file = tmp_path / "model.json"
+    file.write_bytes(b"\xff\xfe")
+    with pytest.raises(UserError, match=r"model.json is not the workdir of a training run"):
+        models.from_pretrained(file)
+    with pytest.raises(UserError, match=r"model.json is damaged \(UnicodeDecodeError"):
+        models.from_pretrained(tmp_path)

@@ -170,6 +170,49 @@ def test_a_pickle_without_a_state_dict_is_refused(tmp_path, content, message):
         read_weights(write_zip(tmp_path / "w.pth", pickle.dumps(content)))
 
 
+def test_tensors_that_share_a_storage_take_its_memory_once(tmp_path):
+    """Otherwise a small file could name the same megabytes a thousand times."""
+    again = tensor_pickle(0, (2, 4), (4, 1))[:-2] + b"p0\nsVv\ng0\ns."
+    arrays = read_weights(write_zip(tmp_path / "w.pth", again, bytes(4 * 8)))
+    assert set(arrays) == {"w", "v"}
+    assert np.shares_memory(arrays["w"], arrays["v"])
+
+
+def test_a_compressed_file_is_refused(tmp_path):
+    """A file of kilobytes may hold gigabytes of zeros."""
+    with zipfile.ZipFile(tmp_path / "w.pth", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data.pkl", tensor_pickle(0, (2,), (1,)))
+        archive.writestr("archive/data/0", bytes(4 * 8))
+    with pytest.raises(UserError, match="it is compressed"):
+        read_weights(tmp_path / "w.pth")
+
+
+@pytest.mark.parametrize("length", [9, 2**40, -1])
+def test_a_legacy_file_that_ends_early_is_refused(tmp_path, length):
+    head = (0x1950A86A20F9469CFC6C, 1001, {"little_endian": True})
+    parts = [*(pickle.dumps(one, 2) for one in head), tensor_pickle(0, (2,), (1,))]
+    content = b"".join([*parts, pickle.dumps(["0"], 2), struct.pack("<q", length), bytes(4 * 8)])
+    (tmp_path / "w.pth").write_bytes(content)
+    with pytest.raises(UserError, match="it ends within the storage '0'"):
+        read_weights(tmp_path / "w.pth")
+
+
+def test_a_tensor_whose_values_are_to_be_negated_is_refused(tmp_path):
+    """PyTorch writes such views of complex tensors; their storage holds other numbers."""
+    negated = tensor_pickle(0, (2,), (1,)).replace(b"NtRs.", b"N}Vneg\nI01\nstRs.")
+    with pytest.raises(UserError, match=r"it holds a tensor with \['neg'\]"):
+        read_weights(write_zip(tmp_path / "w.pth", negated, bytes(4 * 8)))
+
+
+def test_memory_that_does_not_suffice_is_said(monkeypatch):
+    def exhaust(*args):
+        raise MemoryError
+
+    monkeypatch.setattr(np, "frombuffer", exhaust)
+    with pytest.raises(UserError, match=r"cannot be read as weights: MemoryError\(\)"):
+        read_weights(DATA / "weights.pth")
+
+
 def test_another_zip_file_is_refused(tmp_path):
     with zipfile.ZipFile(tmp_path / "photos.pth", "w") as archive:
         archive.writestr("a.jpg", b"")

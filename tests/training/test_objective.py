@@ -2,6 +2,7 @@
 
 import types
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -64,6 +65,32 @@ def test_class_weights_by_name_follow_from_the_training_labels():
     assert abs(float(by_number - value())) > 1e-3
 
 
+@pytest.mark.parametrize("weights", ["inverse_log", "1,2,0.5"])
+@pytest.mark.parametrize("name", ["cross_entropy", "focal", "ohem"])
+def test_class_weights_under_jit(name, weights):
+    """A step of training is compiled: labels are traced there."""
+    changes = {"cross_entropy": 0.0, name: 1.0, "class_weights": weights}
+    settings = default_config().loss
+    settings.update(changes)
+    objective = make_objective(settings, SOURCE)
+    compiled = jax.jit(lambda x, y: objective(logits=x, labels=y, counts=objective.counts(y)))
+    np.testing.assert_allclose(compiled(LOGITS, LABELS), value(**changes), rtol=1e-6)
+
+
+def test_a_batch_of_classes_without_weight_teaches_nothing():
+    """Smoothing gives such pixels a loss, and there is nothing to divide it by."""
+    labels = jnp.zeros_like(LABELS)
+    settings = default_config().loss
+    settings.update({"class_weights": "0,1,1", "label_smoothing": 0.1})
+    objective = make_objective(settings, SOURCE)
+    counts = objective.counts(labels)
+    loss, slope = jax.value_and_grad(lambda x: objective(logits=x, labels=labels, counts=counts))(
+        LOGITS
+    )
+    assert loss == 0
+    np.testing.assert_array_equal(slope, 0)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -74,6 +101,8 @@ def test_class_weights_by_name_follow_from_the_training_labels():
         ({"class_weights": "median"}, "unknown loss.class_weights 'median'.*median_frequency"),
         ({"class_weights": "1,2"}, "3 numbers, 0 or more, one for each class of fake:train"),
         ({"class_weights": "1,2,-1"}, "3 numbers, 0 or more"),
+        ({"class_weights": "1,2,inf"}, "3 numbers, 0 or more"),
+        ({"focal": float("nan")}, "loss.focal is nan"),
     ],
 )
 def test_settings_that_mean_nothing(changes, message):
