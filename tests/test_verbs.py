@@ -266,6 +266,18 @@ def test_predictions_are_indexed_and_of_the_size_of_their_images(trained, tmp_pa
         assert overlay.mode == "RGB"
 
 
+def test_crf_search_ranks_the_grid(trained):
+    cwd, _, _ = trained
+    verb = "gcn_jax/evaluation/crf/__main__.py"
+    grid = ["--bilateral_weight=2,4", "--bilateral_sxy=10", "--bilateral_srgb=20"]
+    out, _ = run(verb, "search", "--ckpt=runs/folder", "--num_images=3", *grid, cwd=cwd)
+    assert "3 images of folder:val" in out
+    assert "no CRF" in out
+    assert "without a CRF: mIoU" in out
+    _, err = run(verb, "search", "--ckpt=runs/folder", "--bilateral_sxy=0", cwd=cwd, code=2)
+    assert err == "error: CRF parameter bilateral_sxy is 0.0; it must be positive\n"
+
+
 def test_interrupted_training_says_how_to_go_on(trained):
     cwd, command, _ = trained
     arguments = [*command, "--config.num_steps=100000", "--workdir=runs/stopped"]

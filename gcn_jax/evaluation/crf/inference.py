@@ -131,7 +131,7 @@ def _bilateral_lattice(image: np.ndarray, parameters: CRFParameters) -> Lattice:
     return build_lattice(np.concatenate([positions, colors], axis=1))
 
 
-@functools.lru_cache(maxsize=16)
+@functools.lru_cache(maxsize=32)  # 10 MB each at 500 x 375
 def _gaussian_lattice(height: int, width: int, sxy: float) -> Lattice:
     return build_lattice(_positions(height, width) / np.float32(sxy))
 

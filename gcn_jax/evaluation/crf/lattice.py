@@ -3,8 +3,7 @@
 Adams, Baek and Davis, "Fast High-Dimensional Filtering Using the Permutohedral Lattice" (2010). A
 point of d features lies in a simplex with d + 1 vertices of the lattice, its corners; its
 barycentric weights say how near it is to each. A vertex has d + 1 integer coordinates that sum to
-zero and are equal modulo d + 1. That common remainder is the vertex's class: a point has one corner
-of each class.
+zero and are equal modulo d + 1; of each remainder, a point has one corner.
 """
 
 import os
@@ -24,9 +23,9 @@ class Lattice(NamedTuple):
     """The lattice of one image's n points, with M vertices in d dimensions; NumPy arrays.
 
     Attributes:
-        corners: int32 [d + 1, n], the vertices of each point's simplex, by class.
+        corners: int32 [d + 1, n], the vertices of each point's simplex, by remainder.
         weights: float32 [d + 1, n], their barycentric weights.
-        points: int32 [(d + 1) * n], the points of all (class, point) pairs sorted by vertex.
+        points: int32 [(d + 1) * n], the points of all (corner, point) pairs sorted by vertex.
         degrees: int64 [M], the number of such pairs of each vertex, at least 1.
         neighbors: int32 [d + 1, 2, M], the vertices before and after along each axis; -1 if absent.
     """
@@ -44,7 +43,7 @@ class Tables(NamedTuple):
     Attributes:
         corners: int32 [d + 1, P]; of padding, the last vertex.
         weights: float32 [d + 1, P]; of padding, zero.
-        chunks: int32 [CHUNK, R], pairs class * P + point of one vertex each; padded with the last.
+        chunks: int32 [CHUNK, R], pairs corner * P + point of one vertex each; padded with the last.
         owners: int32 [R], the vertex of each chunk, ascending.
         neighbors: int32 [d + 1, 2, M]; of padding and where absent, the last vertex.
     """
@@ -158,12 +157,12 @@ def _strides(coordinates: np.ndarray, num_points: int) -> np.ndarray:
 
 
 def _neighbors(vertices: Sequence[np.ndarray], strides: np.ndarray) -> np.ndarray:
-    """Find neighbours among the sorted keys of each class: int32 [d + 1, 2, M], -1 if absent."""
-    num_classes = len(vertices)
+    """Find neighbours among the sorted keys of each remainder: int32 [d + 1, 2, M], -1: absent."""
+    num_corners = len(vertices)
     ends = np.cumsum([len(keys) for keys in vertices])
-    neighbors = np.full((num_classes, 2, ends[-1]), -1, np.int32)
+    neighbors = np.full((num_corners, 2, ends[-1]), -1, np.int32)
     for source, keys in enumerate(vertices):
-        # One step along an axis: its coordinate grows by d, the others and so the class fall by 1.
+        # One step along an axis: its coordinate grows by d, the others and the remainder fall by 1.
         others = vertices[source - 1]
         start, other_start = ends[source] - len(keys), ends[source - 1] - len(others)
         for axis, stride in enumerate(strides):
@@ -186,8 +185,8 @@ def _chunks(lattice: Lattice, num_points: int) -> tuple[np.ndarray, np.ndarray]:
     shifts = np.cumsum(gaps) - gaps
     places = np.arange(lattice.points.size) + np.repeat(shifts, lattice.degrees)
     chunks = np.full(len(owners) * CHUNK, -1, np.int32)
-    classes = np.arange(num_corners, dtype=np.int32)[:, None] * np.int32(num_points)
-    chunks[places] = (lattice.points.reshape(num_corners, num_own_points) + classes).ravel()
+    rows = np.arange(num_corners, dtype=np.int32)[:, None] * np.int32(num_points)
+    chunks[places] = (lattice.points.reshape(num_corners, num_own_points) + rows).ravel()
     return chunks.reshape(-1, CHUNK).T, owners
 
 
@@ -195,20 +194,20 @@ def _simplices(features: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray
     """Locate points, float32 [d, n], as the paper's section 3.1 does.
 
     Returns:
-        int32 [d, n]: the coordinates of the corner of class 0, divided by d + 1; the last is left
-        out, all sum to zero. intp [d + 1, n]: row k is which coordinate falls by d + 1 from the
-        corner of class k to that of class k + 1, while all others grow by one. float32 [d + 1, n]:
-        the barycentric weights, by class.
+        int32 [d, n]: the coordinates of the corner of remainder 0, divided by d + 1; the last is
+        left out, as all sum to zero. intp [d + 1, n]: row k is which coordinate falls from the
+        corner of remainder k to the next, where all others grow by one. float32 [d + 1, n]: the
+        barycentric weights, by remainder.
     """
     d, num_points = features.shape
     elevated = _elevate(features)
     rounded = np.rint(elevated * np.float32(1 / (d + 1)))  # half to even
-    remainders = elevated - rounded * (d + 1)
-    # How many remainders are larger; it differs from a permutation by how far off the plane we are.
+    rests = elevated - rounded * (d + 1)
+    # How many of them are larger; it differs from a permutation by how far off the plane we are.
     rank = np.broadcast_to(rounded.sum(axis=0).astype(np.int8), (d + 1, num_points)).copy()
     for i in range(d + 1):
         for j in range(i + 1, d + 1):
-            less = remainders[i] < remainders[j]
+            less = rests[i] < rests[j]
             rank[i] += less
             rank[j] += ~less
     wrap = (rank < 0).astype(np.int8) - (rank > d)
