@@ -38,7 +38,7 @@ _NUM_CLASSES = 21
 _SIZE = (375, 500)
 _NUM_SINGLE_IMAGES = 3
 _PRESETS = ("deeplab_v1", "deeplab_v2_resnet101")
-_NUM_SET_IMAGES = 20
+_NUM_SET_IMAGES = 60
 _BATCH_SIZE = 4
 
 Problem = tuple[np.ndarray, np.ndarray]  # probabilities and image

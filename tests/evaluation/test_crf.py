@@ -9,7 +9,13 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from gcn_jax.errors import UserError
-from gcn_jax.evaluation.crf import CRFParameters, crf_parameters, dense_crf, dense_crf_batch
+from gcn_jax.evaluation.crf import (
+    CRFParameters,
+    crf_parameters,
+    dense_crf,
+    dense_crf_batch,
+    inference,
+)
 from gcn_jax.evaluation.crf.lattice import build_lattice
 from gcn_jax.evaluation.crf.mean_field import mean_field
 from gcn_jax.evaluation.crf.search import make_grid, search
@@ -37,7 +43,9 @@ def test_marginals_are_those_of_the_cpp(number, iterations):
     assert (marginals.argmax(-1) == expected.argmax(-1)).all()
 
 
-def test_images_of_a_batch_do_not_see_each_other_nor_the_padding():
+@pytest.mark.parametrize("together", [1, 2])
+def test_images_of_a_batch_do_not_see_each_other_nor_the_padding(together, monkeypatch):
+    monkeypatch.setattr(inference, "_images_together", lambda count: together)
     rng = np.random.default_rng(0)
     (first, parameters), (second, _) = reference(0), reference(1)
     sizes = [(96, 128), (70, 90)]

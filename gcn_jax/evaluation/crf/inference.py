@@ -15,8 +15,8 @@ from gcn_jax.evaluation.crf.lattice import Lattice, build_lattice, join_lattices
 from gcn_jax.evaluation.crf.mean_field import mean_field
 from gcn_jax.evaluation.crf.parameters import CRFParameters
 
-#: Numbers of points that are compiled for, between one power of two and the next.
-_SIZES_PER_OCTAVE = 4
+#: Numbers of points, and of vertices, that are compiled for, from a power of two to the next.
+_POINT_SIZES, _VERTEX_SIZES = 4, 2
 #: The smallest number of points or vertices that is compiled for.
 _MIN_SIZE = 1024
 
@@ -58,7 +58,7 @@ def dense_crf_batch(
     parameters: CRFParameters,
     sizes: Sequence[tuple[int, int]] | None = None,
 ) -> list[np.ndarray]:
-    """Refine the class probabilities of a batch in one call of a compiled function.
+    """Refine the class probabilities of a batch: in one call of a compiled function, but on a CPU.
 
     The lattices are built on the host, the mean field runs on JAX's default device. The lattice of
     the Gaussian kernel depends on an image's size alone and is kept for the next such image.
@@ -83,22 +83,52 @@ def dense_crf_batch(
         _check(*pair)
     if sizes is None:
         sizes = [image.shape[:2] for image in images]
-    images = [image[:h, :w] for image, (h, w) in zip(images, sizes, strict=False)]
-    inputs = [p[:h, :w] for p, (h, w) in zip(probabilities, sizes, strict=False)]
-    ends = np.cumsum([0] + [image.shape[0] * image.shape[1] for image in images])
-    num_points = _padded_size(int(ends[-1]) + 1, _SIZES_PER_OCTAVE)
-    points = np.zeros((num_points, inputs[0].shape[-1]), np.float32)
-    np.concatenate([p.reshape(-1, p.shape[-1]) for p in inputs], out=points[: ends[-1]])
-    gaussian = [_gaussian_lattice(*image.shape[:2], parameters.gaussian_sxy) for image in images]
-    bilateral = [_bilateral_lattice(image, parameters) for image in images]
-    marginals = mean_field(
+    inputs = [
+        (p[:h, :w], image[:h, :w])
+        for p, image, (h, w) in zip(probabilities, images, sizes, strict=False)
+    ]
+    together = _images_together(len(inputs))
+    groups = [inputs[i : i + together] for i in range(0, len(inputs), together)]
+    running = [_start(group, parameters) for group in groups]
+    return [
+        part
+        for group, marginals in zip(groups, running, strict=True)
+        for part in _split(np.asarray(marginals), group)
+    ]
+
+
+def _images_together(count: int) -> int:
+    """How many of so many images one call computes."""
+    # A CPU is quicker with one image after another, which its caches hold; and while it works on
+    # one, the lattice of the next is built.
+    return 1 if jax.default_backend() == "cpu" else count
+
+
+def _start(inputs: Sequence[tuple[np.ndarray, np.ndarray]], parameters: CRFParameters) -> jax.Array:
+    """Start the mean field of all pixels of (probabilities, image) pairs: float32 [P, C]."""
+    pixels = [p.reshape(-1, p.shape[-1]) for p, _ in inputs]
+    count = sum(map(len, pixels))
+    num_points = _padded_size(count + 1, _POINT_SIZES)
+    points = np.zeros((num_points, pixels[0].shape[1]), np.float32)
+    np.concatenate(pixels, out=points[:count])
+    gaussian = [_gaussian_lattice(*p.shape[:2], parameters.gaussian_sxy) for p, _ in inputs]
+    bilateral = [_bilateral_lattice(image, parameters) for _, image in inputs]
+    return mean_field(
         points,
         [_join(lattices, num_points) for lattices in (gaussian, bilateral)],
         np.array([parameters.gaussian_weight, parameters.bilateral_weight], np.float32),
         parameters.iterations,
     )
-    parts = np.split(np.asarray(marginals)[: ends[-1]], ends[1:-1])
-    return [part.reshape(p.shape) for part, p in zip(parts, inputs, strict=True)]
+
+
+def _split(
+    marginals: np.ndarray, inputs: Sequence[tuple[np.ndarray, np.ndarray]]
+) -> list[np.ndarray]:
+    """Undo the joining of pixels: float32 [P, C] to [H, W, C] of each pair."""
+    shapes = [p.shape for p, _ in inputs]
+    ends = np.cumsum([height * width for height, width, _ in shapes])
+    parts = np.split(marginals[: ends[-1]], ends[:-1])
+    return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
 
 
 def _check(probabilities: np.ndarray, image: np.ndarray) -> None:
@@ -115,7 +145,7 @@ def _check(probabilities: np.ndarray, image: np.ndarray) -> None:
 
 def _join(lattices: Sequence[Lattice], num_points: int):
     num_vertices = sum(len(lattice.degrees) for lattice in lattices)
-    return join_lattices(lattices, num_points, _padded_size(num_vertices + 1, 1))
+    return join_lattices(lattices, num_points, _padded_size(num_vertices + 1, _VERTEX_SIZES))
 
 
 def _padded_size(count: int, sizes_per_octave: int) -> int:
