@@ -307,6 +307,11 @@ def test_interrupted_training_says_how_to_go_on(trained):
             "21 classes of PASCAL VOC; the model has background, square, disc",
         ),
         ("evaluate.py", ["--ckpt=runs/folder", "--scales=1,x"], "--scales=1,x: give numbers"),
+        (
+            "gcn_jax/evaluation/crf/__main__.py",
+            ["search", "--ckpt=runs/folder", "--crf=deeplab_v1"],
+            "--crf is what search looks for",
+        ),
         ("predict.py", ["--ckpt=runs/folder"], "no image; give files or folders"),
         ("predict.py", ["--ckpt=runs/folder", f"{ROOT}/LICENSE"], "LICENSE: not a readable image"),
     ],

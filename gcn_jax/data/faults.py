@@ -56,8 +56,8 @@ def check_listing(
         splits: The pairs of each split.
 
     Returns:
-        The pairs that can be read, and the faults of the others: a file does not exist, or an id
-        is listed twice.
+        The pairs that can be read, and the faults of the others: a file does not exist, an id is
+        listed twice, or it is a file name that is not UTF-8.
     """
     good, faults = {}, []
     for split, pairs in splits.items():
@@ -71,9 +71,17 @@ def check_listing(
             for path in missing:
                 message = f"{path}: no such file; add it, or take {key!r} out of {name}:{split}"
                 faults.append(Fault("missing file", message, split))
-            if not missing:
+            if not _is_utf8(key):  # what TFDS and JSON write
+                message = f"{name}:{split}: the name {key!r} is not UTF-8; rename the file"
+                faults.append(Fault("name of an image", message, split))
+            elif not missing:
                 good[split].append((key, *files))
     return good, faults
+
+
+def _is_utf8(text: str) -> bool:
+    """Whether a name can be written; Python reads other bytes of file names as surrogates."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def split_faults(

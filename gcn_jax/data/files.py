@@ -53,9 +53,15 @@ def read_mask(path: str | Path) -> np.ndarray:
         uint8 `[H, W]`, the values that the file holds, whatever its bit depth.
 
     Raises:
-        Fault: The file is missing, damaged, a colour image, or has values above 255.
+        Fault: The file is missing, damaged, a colour image, a JPEG, or has values above 255.
     """
     with _open(path, str(path)) as image:
+        if image.format == "JPEG":
+            raise Fault(
+                "lossy mask",
+                f"{path}: a JPEG, which changes the class numbers along edges, where a mask "
+                "belongs; save it as PNG, from the original",
+            )
         if image.mode not in _INDEX_MODES:
             raise Fault(
                 "colour mask",
@@ -115,12 +121,14 @@ def read_lines(path: Path) -> list[str]:
     """Read the lines of a text file that are not blank, without the spaces around them.
 
     Raises:
-        Fault: The file is missing or not UTF-8.
+        Fault: The file is missing, cannot be read, or is not UTF-8.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")  # with or without Windows' mark
     except FileNotFoundError:
         raise Fault("missing file", f"{path}: no such file") from None
+    except OSError as error:
+        raise Fault("unreadable file", f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         message = f"{path}: not UTF-8 text ({error}); save it as UTF-8"
         raise Fault("unreadable file", message) from None

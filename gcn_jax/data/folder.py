@@ -31,8 +31,8 @@ class Folder(SegmentationBuilder, skip_registration=True):
     3. `images/` and `masks/`: one image in ten, chosen by its name, is "val", the rest "train".
 
     A mask has the name of its image (`.png`, or another lossless image); its pixel values are line
-    numbers of `classes.txt` (from 0), and 255 for void. The prepared copy is made anew when a file
-    was added, removed or changed.
+    numbers of `classes.txt` (from 0), and 255 for void. Names that begin with a dot are skipped.
+    The prepared copy is made anew when a file was added, removed or changed.
 
     Args:
         root: The folder.
@@ -102,7 +102,9 @@ def _find_splits(root: Path) -> _Found:
             f"folder: {root} has neither ImageSets/Segmentation/*.txt (VOC's layout) nor the "
             "folders images/ and masks/",
         )
-    splits = sorted(path.name for path in images.iterdir() if path.is_dir())
+    splits = sorted(
+        path.name for path in images.iterdir() if path.is_dir() and not _is_hidden(path)
+    )
     if splits:
         found = {split: _matched(images / split, masks / split, split) for split in splits}
         pairs_of = {split: pairs for split, (pairs, _) in found.items()}
@@ -162,7 +164,7 @@ def _by_stem(folder: Path) -> tuple[dict[str, Path], list[Fault]]:
     by_stem: dict[str, Path] = {}
     faults = []
     for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in IMAGE_SUFFIXES:
+        if path.suffix.lower() not in IMAGE_SUFFIXES or _is_hidden(path):
             continue
         first = by_stem.setdefault(path.stem, path)
         if first != path:
@@ -188,6 +190,11 @@ def _pairs(
         if not missing:
             pairs.append((key, images[key], masks[key]))
     return pairs, faults
+
+
+def _is_hidden(path: Path) -> bool:
+    """Whether it is what tools leave behind, such as `.ipynb_checkpoints` or macOS's `._0.png`."""
+    return path.name.startswith(".")
 
 
 def _hash(text: str) -> int:

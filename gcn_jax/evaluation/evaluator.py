@@ -15,7 +15,15 @@ from gcn_jax.errors import UserError
 from gcn_jax.evaluation.batches import Batch, Sample, Source
 from gcn_jax.evaluation.boundary import BoundaryCounts, boundary_counts
 from gcn_jax.evaluation.inference import Predictor
-from gcn_jax.evaluation.metrics import Scores, check_labels, class_sums, confusion_matrix
+from gcn_jax.evaluation.metrics import (
+    Scores,
+    check_labels,
+    class_sums,
+    confusion_matrix,
+    iou,
+    mean_of_defined,
+    ratio,
+)
 from gcn_jax.evaluation.results import result_json
 from gcn_jax.models.preprocessing import stack_padded
 
@@ -29,22 +37,23 @@ class ImageScore:
     Attributes:
         index: Where the source has it.
         id: Its name in the source.
-        confusion_matrix: int32 [C, C]; rows are the truth, columns the prediction.
+        sums: int64 [3, C], its `class_sums`; its confusion matrix would be too large to keep.
     """
 
     index: int
     id: str
-    confusion_matrix: np.ndarray
+    sums: np.ndarray
 
     @property
     def miou(self) -> float:
         """Mean IoU of the classes in its truth or prediction; nan if all of it is void."""
-        return Scores(self.confusion_matrix).miou
+        return float(mean_of_defined(iou(self.sums)))
 
     @property
     def pixel_accuracy(self) -> float:
         """Share of its labelled pixels that are right; nan if all of it is void."""
-        return Scores(self.confusion_matrix).pixel_accuracy
+        right, truth, _ = self.sums.sum(axis=-1)
+        return float(ratio(right, truth))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +91,7 @@ class EvaluationResult:
 
     def to_json(self, class_names: Sequence[str]) -> dict[str, Any]:
         """Return the scores, their intervals and the table of images: see `result_json`."""
-        sums = class_sums(np.stack([image.confusion_matrix for image in self.images]))
+        sums = np.stack([image.sums for image in self.images])
         ids = [image.id for image in self.images]
         return result_json(class_names, self.scores, ids, sums, self.boundary)
 
@@ -98,7 +107,7 @@ def evaluate(
     """Score a model on every image of a source, each exactly once and at its own size.
 
     With an equal model and the same bucket shapes a second call compiles nothing, whatever the
-    variables. Of an image only its confusion matrix is kept; its prediction leaves the devices only
+    variables. Of an image only its sums by class are kept; its prediction leaves the devices only
     for boundary scores and for `visit`.
 
     Args:
@@ -131,8 +140,8 @@ def evaluate(
     for batch, (predictions, matrices) in _one_ahead(count, predictor.batches(source)):
         matrices = mesh_lib.to_host(matrices)
         total += matrices.sum(axis=0, dtype=np.int64)
-        for index, sample, matrix in zip(batch.indices, batch.samples, matrices, strict=False):
-            images.append(ImageScore(index, sample["id"], matrix))
+        rows = zip(batch.indices, batch.samples, class_sums(matrices), strict=False)
+        images += (ImageScore(index, sample["id"], sums) for index, sample, sums in rows)
         if boundary or visit is not None:
             for _, sample, prediction in batch.cut(mesh_lib.to_host(predictions)):
                 if boundary:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import shutil
 from collections import Counter
 
@@ -43,6 +44,10 @@ def spoil_foreground(root):
         save_grey(np.full((32, 40), 255 * (i == 1)), root / f"masks/train/{i}.png")
 
 
+def save_as_jpeg(path):
+    Image.open(path).convert("L").save(path, "JPEG")
+
+
 #: How to spoil a folder -> what that is called.
 SPOILERS = {
     "class names": lambda r: (r / "classes.txt").write_text("a\na"),
@@ -52,6 +57,10 @@ SPOILERS = {
     "name of a split": lambda r: [path.rename(path.with_name("all")) for path in r.glob("*/val")],
     "empty split": lambda r: [path.unlink() for path in r.glob("*/val/*")],
     "unreadable file": lambda r: (r / "images/train/1.png").write_bytes(b"PNG?"),
+    "lossy mask": lambda r: save_as_jpeg(r / "masks/train/1.png"),
+    "name of an image": lambda r: [
+        os.link(path, os.fsencode(path.parent) + b"/\xff.png") for path in r.glob("*/val/1.png")
+    ],
     "colour mask": lambda r: Image.new("RGB", (40, 32)).save(r / "masks/train/1.png"),
     "size mismatch": lambda r: save_grey(np.zeros((31, 40)), r / "masks/val/1.png"),
     "label out of range": lambda r: (r / "classes.txt").write_text("a\nb"),
@@ -80,6 +89,24 @@ def test_folder_that_can_be_prepared_has_no_faults(root):
     for split, summary in validation.splits.items():
         kept = open_split(f"folder:{split}", options(root)).label_statistics
         assert summary.statistics.to_json() == kept.to_json()
+
+
+def test_class_names_that_cannot_be_read_are_a_fault(root):
+    (root / "classes.txt").unlink()
+    (root / "classes.txt").mkdir()
+    assert kinds(validate("folder", options(root))) == {"unreadable file": 1}
+
+
+def test_what_tools_leave_behind_is_skipped(root):
+    for folder in ("images", "masks"):
+        (root / folder / "val/._1.png").write_bytes(b"resource fork")
+    (root / "images/.ipynb_checkpoints").mkdir()
+    validation = validate("folder", options(root))
+    assert validation.faults == []
+    assert {name: one.num_images for name, one in validation.splits.items()} == {
+        "train": 3,
+        "val": 3,
+    }
 
 
 def test_all_faults_are_found_at_once(root):

@@ -190,16 +190,46 @@ def test_mistakes_are_named():
         crf_parameters("3,3,50")
     with pytest.raises(UserError, match="bilateral_srgb is 0; it must be positive"):
         CRFParameters(3, 3, 50, 0, 5)
-    with pytest.raises(UserError, match="gaussian_weight is -1; it must not be negative"):
-        CRFParameters(3, -1, 50, 10, 5)
+    for weight in (-1, float("inf"), float("nan")):
+        with pytest.raises(UserError, match=f"gaussian_weight is {weight}; it must be 0 or more"):
+            CRFParameters(3, weight, 50, 10, 5)
+    for iterations in ("nan", "inf", "-1", "2.5"):
+        with pytest.raises(UserError, match="iterations is .*; it must be a whole number from 0"):
+            crf_parameters(f"3,3,50,10,5,{iterations}")
     with pytest.raises(UserError, match=r"must be uint8 \[H, W, 3\], not float64"):
         dense_crf(probabilities, image / 255, parameters)
     with pytest.raises(UserError, match=r"\[24, 30, 3\] are not .* \[24, 29\]"):
         dense_crf(probabilities, image[:, :-1], parameters)
     with pytest.raises(UserError, match="dense_crf_batch takes a batch"):
         dense_crf(probabilities[None], image[None], parameters)
+    with pytest.raises(UserError, match=r"must be uint8 \[H, W, 3\], not uint8 \[0, 30, 3\]"):
+        dense_crf(probabilities[:0], image[:0], parameters)
+    with pytest.raises(UserError, match="2 probabilities for 1 images"):
+        dense_crf_batch([probabilities] * 2, [image], parameters)
+    with pytest.raises(UserError, match="one batch have 3 classes and 2"):
+        dense_crf_batch([probabilities, probabilities[..., :2]], [image] * 2, parameters)
     with pytest.raises(UserError, match="too many to number"):
         dense_crf(probabilities, image, dataclasses.replace(parameters, bilateral_srgb=0.001))
+
+
+@pytest.mark.parametrize("name", ["gaussian_sxy", "bilateral_sxy", "bilateral_srgb"])
+@pytest.mark.parametrize("value", [1e-7, 1e-12, 1e-40])
+def test_standard_deviations_that_float32_cannot_tell_apart_are_refused(name, value):
+    probabilities, image = random_problem(0)
+    parameters = dataclasses.replace(CRFParameters(3, 3, 50, 10, 5), **{name: value})
+    with pytest.raises(UserError, match=f"is {value:g}, too small for an image"):
+        dense_crf(probabilities, image, parameters)
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), 3.0, -2.0])
+def test_what_is_no_probability_is_refused_but_in_padding(wrong):
+    probabilities, image = random_problem(0)
+    parameters = CRFParameters(3, 3, 50, 20, 5, iterations=1)
+    probabilities[-1, -1, 0] = wrong
+    with pytest.raises(UserError, match="of a CRF lie in 0..1, but these range from"):
+        dense_crf(probabilities, image, parameters)
+    (marginals,) = dense_crf_batch([probabilities], [image], parameters, [(23, 29)])
+    np.testing.assert_allclose(marginals.sum(axis=-1), 1, atol=1e-5)
 
 
 def test_search_ranks_settings_by_the_miou_of_all_images():

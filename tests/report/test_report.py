@@ -77,7 +77,7 @@ def page(evaluated, tmp_path_factory):
         path,
         evaluated.predictor,
         evaluated.source,
-        facts={"images_per_second": 12.5},
+        facts={"images_per_second": 12.5, "crf": {"gaussian_sxy": 3, "gaussian_weight": 0.5}},
     )
     assert written == path
     assert [file.name for file in path.parent.iterdir()] == ["page.html"]
@@ -94,6 +94,7 @@ def test_page_escapes_what_it_is_told(page):
     assert page.words.count("tiny & <small> on fake:val") == 2  # title and heading
     assert "<b>&car</b>" in page.words
     assert {"images per second", "12.5"} <= set(page.words)
+    assert "gaussian_sxy=3, gaussian_weight=0.5" in page.words
 
 
 def test_page_shows_each_class_with_its_scores(page, evaluated):
@@ -109,7 +110,8 @@ def test_page_shows_each_class_with_its_scores(page, evaluated):
     low, high = map(float, rows["road"][1].split(" – "))
     assert low < 100 * scores.per_class_iou[0] < high
     assert rows["unseen"][1] == "0.0 – 0.0"  # predicted, but never there
-    assert f"{100 * scores.miou:.1f} %" in page.words
+    for score in (scores.miou, scores.pixel_accuracy, scores.frequency_weighted_iou):
+        assert f"{100 * score:.1f} %" in page.words
 
 
 def test_page_shows_borders_where_they_were_scored(page, evaluated, tmp_path):
@@ -149,7 +151,7 @@ def test_page_shows_what_the_same_inference_predicts(evaluated, tmp_path, monkey
     assert len(shown) == 9
     for score, label, prediction in shown:
         right = (prediction == label).sum()
-        assert score.confusion_matrix.trace() == right
+        assert score.sums[0].sum() == right
     plain = evaluated.result.scores.confusion_matrix
     assert (result.scores.confusion_matrix != plain).any()
 

@@ -58,6 +58,8 @@ def main(argv: Sequence[str]) -> None:
         raise UserError("usage: python -m gcn_jax.evaluation.crf search --ckpt DIR [--split val]")
     grid = make_grid({"iterations": [_ITERATIONS.value], **_values()})
     inference = _INFERENCE()
+    if inference.crf is not None:
+        raise UserError("--crf is what search looks for; give values to try: --gaussian_sxy=1,3")
     source = report.open_split(_CKPT.value, _SPLIT.value, _DATA_DIR.value, _MANUAL_DIR.value)
     if not source.is_labelled:
         raise UserError(f"{source.name} has no labels to search with")

@@ -19,6 +19,10 @@ from gcn_jax.evaluation.crf.parameters import CRFParameters
 _POINT_SIZES, _VERTEX_SIZES = 4, 2
 #: The smallest number of points or vertices that is compiled for.
 _MIN_SIZE = 1024
+#: The lattice takes features below this many standard deviations.
+_MAX_FEATURE = 2**20
+#: How far from 0..1 a probability may lie: sums of rounded ones pass 1.
+_TOLERANCE = 1e-2
 
 
 def dense_crf(
@@ -74,19 +78,23 @@ def dense_crf_batch(
         float32 [height, width, C] for each of the sizes: the marginals.
 
     Raises:
-        UserError: An image is not uint8 [H, W, 3], or not of its probabilities' size; or the
-            standard deviations are far too small for it.
+        UserError: An image is not uint8 [H, W, 3], or not of its probabilities' size; these are
+            not in 0..1, or not of the same classes; or the standard deviations are far too small.
     """
     if isinstance(probabilities, jax.Array):
         probabilities = np.asarray(probabilities)  # one transfer, not one a row
+    if len(probabilities) != len(images):
+        raise UserError(f"{len(probabilities)} probabilities for {len(images)} images of a CRF")
     for pair in zip(probabilities, images, strict=True):
-        _check(*pair)
+        _check_shapes(*pair)
     if sizes is None:
         sizes = [image.shape[:2] for image in images]
     inputs = [
         (p[:h, :w], image[:h, :w])
         for p, image, (h, w) in zip(probabilities, images, sizes, strict=False)
     ]
+    for p, _ in inputs:
+        _check_probabilities(p, num_classes=probabilities[0].shape[-1])
     together = _images_together(len(inputs))
     groups = [inputs[i : i + together] for i in range(0, len(inputs), together)]
     running = [_start(group, parameters) for group in groups]
@@ -131,8 +139,8 @@ def _split(
     return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
 
 
-def _check(probabilities: np.ndarray, image: np.ndarray) -> None:
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+def _check_shapes(probabilities: np.ndarray, image: np.ndarray) -> None:
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
         raise UserError(
             f"the image of a CRF must be uint8 [H, W, 3], not {image.dtype} {list(image.shape)}"
         )
@@ -140,6 +148,20 @@ def _check(probabilities: np.ndarray, image: np.ndarray) -> None:
         raise UserError(
             f"probabilities {list(probabilities.shape)} are not [H, W, C] of the size of their "
             f"image, {list(image.shape[:2])}"
+        )
+
+
+def _check_probabilities(probabilities: np.ndarray, num_classes: int) -> None:
+    """Refuse what is no probability: a single nan would spread over its image."""
+    if probabilities.shape[-1] != num_classes:
+        raise UserError(
+            f"probabilities of one batch have {num_classes} classes and {probabilities.shape[-1]}"
+        )
+    low, high = float(probabilities.min()), float(probabilities.max())
+    if not (low >= -_TOLERANCE and high <= 1 + _TOLERANCE):  # nan is neither
+        raise UserError(
+            f"probabilities of a CRF lie in 0..1, but these range from {low:g} to {high:g}; "
+            "of logits, take the softmax; nan comes from a model that has diverged"
         )
 
 
@@ -156,14 +178,24 @@ def _padded_size(count: int, sizes_per_octave: int) -> int:
 
 
 def _bilateral_lattice(image: np.ndarray, parameters: CRFParameters) -> Lattice:
-    positions = _positions(*image.shape[:2]) / np.float32(parameters.bilateral_sxy)
-    colors = image.reshape(-1, 3).astype(np.float32) / np.float32(parameters.bilateral_srgb)
+    positions = _scaled(_positions(*image.shape[:2]), parameters.bilateral_sxy)
+    colors = _scaled(image.reshape(-1, 3).astype(np.float32), parameters.bilateral_srgb)
     return build_lattice(np.concatenate([positions, colors], axis=1))
 
 
 @functools.lru_cache(maxsize=32)  # 10 MB each at 500 x 375
 def _gaussian_lattice(height: int, width: int, sxy: float) -> Lattice:
-    return build_lattice(_positions(height, width) / np.float32(sxy))
+    return build_lattice(_scaled(_positions(height, width), sxy))
+
+
+def _scaled(features: np.ndarray, deviation: float) -> np.ndarray:
+    """Return features, float32 and not negative, in standard deviations."""
+    if not features.max() < _MAX_FEATURE * deviation:
+        raise UserError(
+            f"a standard deviation of the CRF (sxy, srgb) is {deviation:g}, too small for an image "
+            f"with values up to {features.max():g}; use a larger one"
+        )
+    return features / np.float32(deviation)
 
 
 def _positions(height: int, width: int) -> np.ndarray:

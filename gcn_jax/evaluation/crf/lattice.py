@@ -59,7 +59,8 @@ def build_lattice(features: np.ndarray) -> Lattice:
     """Find the simplex of each point, number the vertices, and find their neighbours.
 
     Args:
-        features: float32 [n, d], in standard deviations of the Gaussian.
+        features: float32 [n, d], in standard deviations of the Gaussian; below 2^20, so that
+            float32 has bits left for the place within a simplex.
 
     Raises:
         UserError: The features spread over so many standard deviations that vertices cannot be

@@ -1,6 +1,7 @@
 """Parameters of the dense CRF: widths and weights of its two kernels, and published settings."""
 
 import dataclasses
+import math
 
 from gcn_jax.errors import UserError, check_choice
 
@@ -25,7 +26,8 @@ class CRFParameters:
         iterations: Mean-field iterations.
 
     Raises:
-        UserError: A standard deviation is not positive, or a weight or the iterations negative.
+        UserError: A standard deviation is not positive, a weight negative or infinite, or the
+            iterations are no whole number from 0.
     """
 
     gaussian_sxy: float
@@ -40,8 +42,13 @@ class CRFParameters:
             value = getattr(self, field.name)
             if field.name.endswith(("sxy", "srgb")) and not value > 0:
                 raise UserError(f"CRF parameter {field.name} is {value}; it must be positive")
-            if not value >= 0:
-                raise UserError(f"CRF parameter {field.name} is {value}; it must not be negative")
+            if field.name.endswith("weight") and not 0 <= value < math.inf:
+                raise UserError(f"CRF parameter {field.name} is {value}; it must be 0 or more")
+        if not (self.iterations >= 0 and float(self.iterations).is_integer()):
+            raise UserError(
+                f"CRF parameter iterations is {self.iterations}; it must be a whole number from 0"
+            )
+        object.__setattr__(self, "iterations", int(self.iterations))
 
 
 #: Published settings: DeepLab v1 (Chen et al., ICLR 2015) and v2 (TPAMI 2018), as the authors'
@@ -78,4 +85,4 @@ def crf_parameters(text: str) -> CRFParameters:
     names = [field.name for field in dataclasses.fields(CRFParameters)]
     if len(numbers) not in (len(names) - 1, len(names)):
         raise UserError(f"CRF {text!r} has {len(numbers)} numbers; give {', '.join(names)}")
-    return CRFParameters(*numbers[:5], *map(int, numbers[5:]))
+    return CRFParameters(*numbers)
