@@ -53,9 +53,7 @@ def ours(case: Case) -> Runs:
     from gcn_jax.training.step import make_train_step
 
     settings = default_config().optimizer
-    settings.update(
-        learning_rate=RATE, momentum=MOMENTUM, weight_decay=DECAY, schedule="constant"
-    )
+    settings.update(learning_rate=RATE, momentum=MOMENTUM, weight_decay=DECAY, schedule="constant")
     tx = make_optimizer(settings, make_schedule(settings, 1), frozen_batch_norm=False)
     model = models.create_model(
         f"gcn_resnet{case.depth}",
