@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from flax import traverse_util
 from torch import nn
-from torch.nn import functional as F  # noqa: N812 (its usual name)
+from torch.nn import functional as F
 
 from gcn_jax.models.resnet import VARIANTS
 

@@ -87,10 +87,11 @@ class BoundaryRefine(nn.Module):
         return scores + conv(kernel_init=_small_init, name="conv2")(residual)
 
 
-#: Name -> constructor of a backbone: a module with `frozen_batch_norm`, `dtype` and `remat` fields that
-#: maps images `[N, H, W, 3]` to a dict of features "res2" to "res5", and has their four `strides`:
-#: powers of two, each the one before or twice it. Features of stride s measure ceil(n / s), so
-#: ResNet (4, 8, 16, 32) makes 65 x 97 pixels into 17 x 25, 9 x 13, 5 x 7 and 3 x 4 features.
+#: Name -> constructor of a backbone: a module with the fields `frozen_batch_norm`, `dtype` and
+#: `remat` that maps images `[N, H, W, 3]` to a dict of features "res2" to "res5", and has their
+#: four `strides`: powers of two, each the one before or twice it. Features of stride s measure
+#: ceil(n / s), so ResNet (4, 8, 16, 32) makes 65 x 97 pixels into 17 x 25, 9 x 13, 5 x 7 and 3 x 4
+#: features.
 BACKBONES: Mapping[str, Callable[..., nn.Module]] = {
     "resnet18": partial(ResNet, depth=18),
     "resnet34": partial(ResNet, depth=34),

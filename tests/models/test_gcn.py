@@ -215,9 +215,8 @@ def test_computing_again_keeps_less_and_changes_nothing_else(tiny_variables):
         model = GCN(num_classes=3, backbone="resnet18", kernel_size=3, remat=remat)
         images = jax.ShapeDtypeStruct((2, 256, 256, 3), jnp.float32)
         variables = jax.eval_shape(model.init, jax.random.key(0), images)
-        pull = jax.eval_shape(
-            lambda *v: jax.vjp(partial(loss, model=model), *v)[1], variables, images
-        )
+        args = (variables, images)
+        pull = jax.eval_shape(lambda *args: jax.vjp(partial(loss, model=model), *args)[1], *args)
         count = [sum(leaf.size for leaf in jax.tree.leaves(tree)) for tree in (pull, variables)]
         return count[0] - count[1]
 
