@@ -1,5 +1,6 @@
 """What every verb shares: flags are parsed, and a mistake of the user becomes one clear line."""
 
+import ctypes
 import os
 import signal
 import sys
@@ -23,6 +24,10 @@ _COMPILATION_CACHE = flags.DEFINE_string(
 #: Programs that compile sooner than this, in seconds, are not worth a file.
 _MIN_COMPILE_SECONDS = 0.3
 
+#: Of glibc's malloc.h: its parameters M_TRIM_THRESHOLD, M_MMAP_MAX and M_ARENA_MAX, and here their
+#: values: free memory stays, large blocks come from it too, and all threads share it.
+_KEEP_FREED_MEMORY = {-1: -1, -4: 0, -8: 1}
+
 
 def run(main: Callable[[Sequence[str]], None]) -> None:
     """Parse the command line, call `main(argv)`, and end the process.
@@ -34,6 +39,18 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     logging.set_verbosity(logging.ERROR)
     app.run(_one_line_for_user_errors(main), flags_parser=_parse_flags)
+
+
+def keep_freed_memory() -> None:
+    """Let malloc keep what a training step on a CPU frees: the next one needs it again.
+
+    By default large blocks go back to the system, and come again as zeroed pages: 160,000 page
+    faults a step of GCN-ResNet-50. Nothing happens on other devices, or without glibc.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None and jax.default_backend() == "cpu":
+        for parameter, value in _KEEP_FREED_MEMORY.items():
+            mallopt(parameter, value)
 
 
 def _parse_flags(argv: Sequence[str]) -> list[str]:
