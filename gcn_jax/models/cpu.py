@@ -17,6 +17,8 @@ from jax import lax
 _LANES = 8
 #: With more channels XLA's own gradient of a convolution is as fast.
 _NARROW = 32
+#: Pixels at a time in the gradient of a kernel: their copies fill a few MiB.
+_CACHED_PIXELS = 8192
 
 
 def convolve(x: jax.Array, kernel: jax.Array, padding: tuple[int, int]) -> jax.Array:
@@ -129,13 +131,33 @@ def _convolve_narrow_forward(x, kernel, padding):
 def _convolve_narrow_backward(padding, saved, g):
     x, kernel = saved
     (dx,) = jax.linear_transpose(lambda x: _plain(x, kernel, padding), x)(g)
-    # dkernel[i, j] = sum over h, w of x[h + i - ph, w + j - pw] g[h, w]: j moves x, and i moves g.
-    kh, kw, c_in, c_out = kernel.shape
-    columns = _gather_shifted(x, 2, [j - padding[1] for j in range(kw)], g.shape[2])
-    rows = _gather_shifted(g, 1, [padding[0] - i for i in range(kh)], x.shape[1])
-    pixels = (0, 1, 2)
-    product = lax.dot_general(columns, rows, ((pixels, pixels), ((), ())))
-    return dx, product.reshape(kw, c_in, kh, c_out).transpose(2, 0, 1, 3)
+    return dx, _kernel_gradient(x, g, kernel.shape, padding)
+
+
+def _kernel_gradient(x, g, shape, padding):
+    """Sum x[h + i - ph, w + j - pw] * g[h, w] over h, w for every tap (i, j).
+
+    j moves x, i moves g, and one product makes all of it: few channels become enough for a matrix
+    product. A few rows of the image at a time, whose moved copies stay in the cache.
+    """
+    (kh, kw, c_in, c_out), (ph, pw), (n, height, width, _) = shape, padding, x.shape
+    rows = max(1, _CACHED_PIXELS // (n * width))
+    steps = -(-height // rows)
+    x = _window(x, 1, 0, steps * rows)
+    g = _window(g, 1, ph - kh + 1, steps * rows + kh - 1)
+
+    def add_rows(step, total):
+        part = lax.dynamic_slice_in_dim(x, step * rows, rows, axis=1)
+        part = _gather_shifted(part, 2, [j - pw for j in range(kw)], g.shape[2])
+        moved = lax.dynamic_slice_in_dim(g, step * rows, rows + kh - 1, axis=1)
+        moved = _gather_shifted(moved, 1, [kh - 1 - i for i in range(kh)], rows)
+        pixels = (0, 1, 2)
+        return total + lax.dot_general(
+            part, moved, ((pixels, pixels), ((), ())), preferred_element_type=jnp.float32
+        )
+
+    total = lax.fori_loop(0, steps, add_rows, jnp.zeros((kw * c_in, kh * c_out), jnp.float32))
+    return total.reshape(kw, c_in, kh, c_out).transpose(2, 0, 1, 3).astype(x.dtype)
 
 
 _convolve_narrow.defvjp(_convolve_narrow_forward, _convolve_narrow_backward)

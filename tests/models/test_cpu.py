@@ -64,6 +64,16 @@ def test_convolutions_and_their_gradients(kernel_size, padding, c_in, c_out, dty
     assert_same(fast, plain, x, kernel, tolerance=1e-5 if dtype == "float32" else 2e-2)
 
 
+def test_a_gradient_in_several_parts(monkeypatch):
+    monkeypatch.setattr(cpu, "_CACHED_PIXELS", 40)  # three rows of two images; the last part has 1
+    x, kernel = normal(2, 7, 6, 5), normal(3, 3, 5, 5, seed=1)
+
+    def plain(x, kernel):
+        return lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=NHWC)
+
+    assert_same(lambda x, kernel: cpu.convolve(x, kernel, (1, 1)), plain, x, kernel)
+
+
 @pytest.mark.parametrize(("shape", "c_out"), [((2, 5, 4, 21), 21), ((1, 1, 3, 5), 7)])
 def test_deconvolutions_and_their_gradients(shape, c_out):
     def plain(x, kernel):
@@ -88,7 +98,8 @@ def test_max_pools_and_their_gradients(shape, window, dtype):
     def plain(x):
         return nn.max_pool(x, (size, size), (strides, strides), [(padding, padding)] * 2)
 
-    assert_same(lambda x: cpu.max_pool(x, *window), plain, x, tolerance=1e-2)
+    tolerance = 1e-5 if dtype == "float32" else 1e-2
+    assert_same(lambda x: cpu.max_pool(x, *window), plain, x, tolerance=tolerance)
 
 
 def test_a_max_pool_keeps_nan():
