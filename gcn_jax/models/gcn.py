@@ -134,7 +134,8 @@ class GCN(nn.Module):
         frozen_batch_norm: batch-norm uses the running statistics, even in training.
         dtype: of the computation; parameters, statistics and logits are float32.
         remat: whether what the blocks of the backbone compute inside is computed again for the
-            gradient, instead of kept: less memory, for about a quarter more time.
+            gradient, instead of kept: less memory for one more forward pass of the backbone. (Not
+            on a CPU, where XLA undoes it.)
     """
 
     num_classes: int
