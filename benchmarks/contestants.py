@@ -85,7 +85,7 @@ def ours(case: Case) -> Runs:
     return {"step": run_step, "forward": run_forward}
 
 
-def theirs(case: Case, *, compiled: bool = False, device: str = "cpu") -> Runs:
+def theirs(case: Case, *, compiled: bool = False) -> Runs:
     """Build it in PyTorch: channels last, autocast, fused SGD, TF32 where JAX uses it."""
     import torch
     from torch.nn.functional import cross_entropy
@@ -93,6 +93,7 @@ def theirs(case: Case, *, compiled: bool = False, device: str = "cpu") -> Runs:
     from benchmarks import torch_gcn
     from gcn_jax.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 
+    device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.manual_seed(0)
     torch.set_float32_matmul_precision("high")
     torch.backends.cudnn.benchmark = True
@@ -146,5 +147,5 @@ CONTESTANTS = {
 
 
 def peak_memory() -> int:
-    """Return the most memory this process has held, in bytes."""
+    """Return the most memory of the host that this process has held, in bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
