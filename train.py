@@ -30,6 +30,7 @@ def main(argv):
         jax.distributed.initialize()
     elif _COORDINATOR.value:
         jax.distributed.initialize(_COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value)
+    cli.keep_freed_memory()
     path = Path(config_flags.get_config_filename(flags.FLAGS["config"]))
     if not path.exists():
         raise UserError(f"--config={path}: no such file")

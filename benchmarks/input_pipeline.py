@@ -34,6 +34,7 @@ from absl import flags
 from PIL import Image, ImageOps
 
 from benchmarks.drawn_photos import draw_mask, draw_photo
+from benchmarks.machine import cpu_name
 from gcn_jax import atomic, cli, data
 from gcn_jax.data.files import IMAGE_SUFFIXES
 
@@ -77,7 +78,7 @@ def main(argv):
         "load_before": load,
         "load_after": os.getloadavg()[0],
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "device": _cpu_name(),
+        "device": cpu_name(),
         "versions": {"python": platform.python_version()}
         | {
             name: importlib.metadata.version(name)
@@ -225,11 +226,6 @@ def _cpu_seconds() -> float:
     me = psutil.Process()
     times = [process.cpu_times() for process in (me, *me.children())]
     return sum(one.user + one.system for one in times)
-
-
-def _cpu_name() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    return next(line.split(": ")[1] for line in lines if line.startswith("model name"))
 
 
 if __name__ == "__main__":

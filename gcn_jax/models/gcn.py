@@ -87,10 +87,11 @@ class BoundaryRefine(nn.Module):
         return scores + conv(kernel_init=_small_init, name="conv2")(residual)
 
 
-#: Name -> constructor of a backbone: a module with `frozen_batch_norm` and `dtype` fields that maps
-#: images `[N, H, W, 3]` to a dict of features "res2" to "res5", and has their four `strides`:
-#: powers of two, each the one before or twice it. Features of stride s measure ceil(n / s), so
-#: ResNet (4, 8, 16, 32) makes 65 x 97 pixels into 17 x 25, 9 x 13, 5 x 7 and 3 x 4 features.
+#: Name -> constructor of a backbone: a module with the fields `frozen_batch_norm`, `dtype` and
+#: `remat` that maps images `[N, H, W, 3]` to a dict of features "res2" to "res5", and has their
+#: four `strides`: powers of two, each the one before or twice it. Features of stride s measure
+#: ceil(n / s), so ResNet (4, 8, 16, 32) makes 65 x 97 pixels into 17 x 25, 9 x 13, 5 x 7 and 3 x 4
+#: features.
 BACKBONES: Mapping[str, Callable[..., nn.Module]] = {
     "resnet18": partial(ResNet, depth=18),
     "resnet34": partial(ResNet, depth=34),
@@ -132,6 +133,9 @@ class GCN(nn.Module):
         upsampling: a name in `UPSAMPLINGS`.
         frozen_batch_norm: batch-norm uses the running statistics, even in training.
         dtype: of the computation; parameters, statistics and logits are float32.
+        remat: whether what the blocks of the backbone compute inside is computed again for the
+            gradient, instead of kept: less memory for one more forward pass of the backbone. (Not
+            on a CPU, where XLA undoes it.)
     """
 
     num_classes: int
@@ -142,6 +146,7 @@ class GCN(nn.Module):
     upsampling: str = "deconv"
     frozen_batch_norm: bool = False
     dtype: Dtype = jnp.float32
+    remat: bool = False
 
     def __post_init__(self):
         check_choice("backbone", self.backbone, BACKBONES)
@@ -166,7 +171,10 @@ class GCN(nn.Module):
         """
         _check_images(images)
         backbone = BACKBONES[self.backbone](
-            frozen_batch_norm=self.frozen_batch_norm, dtype=self.dtype, name="backbone"
+            frozen_batch_norm=self.frozen_batch_norm,
+            dtype=self.dtype,
+            remat=self.remat,
+            name="backbone",
         )
         features = backbone(images, train=train)
         strides = dict(zip((2, 3, 4, 5), backbone.strides, strict=True))

@@ -1,8 +1,8 @@
 """The primitives every network is built from: convolution, batch-norm, upsampling, pooling.
 
 Networks use these instead of `flax.linen`'s own, so how a primitive is computed can change in one
-place. The names and shapes of parameters belong to the primitive, not to how it is computed:
-a checkpoint never depends on it.
+place; on a CPU some are computed in other words (`cpu.py`). The names and shapes of parameters
+belong to the primitive, not to how it is computed: a checkpoint never depends on it.
 """
 
 import math
@@ -14,8 +14,18 @@ import numpy as np
 from flax import linen as nn
 from jax import lax
 
+from gcn_jax.models import cpu
+
 Dtype = Any
 Initializer = jax.nn.initializers.Initializer
+
+
+def computes_on_cpu() -> bool:
+    """Return whether primitives are computed as XLA on CPUs does it best (`cpu.py`).
+
+    Other devices get the plain formulation, which their compilers know: cuDNN has its own.
+    """
+    return jax.default_backend() == "cpu"
 
 
 def normal_init(stddev: float) -> Initializer:
@@ -92,6 +102,8 @@ def convolve(
     if kernel.shape[:2] == (1, 1) and padding == (0, 0):
         x = x[:, ::strides, ::strides, :]
         return jnp.tensordot(x, kernel[0, 0], axes=1)
+    if strides == dilation == 1 and computes_on_cpu():
+        return cpu.convolve(x, kernel, padding)
     return lax.conv_general_dilated(
         x,
         kernel,
@@ -156,6 +168,8 @@ class Deconv2x(nn.Module):
 
 def deconvolve_2x(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """Deconvolve `[N, H, W, C]` with `[4, 4, C, C']` to `[N, 2H, 2W, C']`; see `Deconv2x`."""
+    if computes_on_cpu():
+        return cpu.deconvolve_2x(x, kernel)
     return lax.conv_general_dilated(
         x,
         kernel,
@@ -187,6 +201,8 @@ def _take(x: jax.Array, start: int, stop: int, axis: int) -> jax.Array:
 
 def max_pool(x: jax.Array, window: int = 3, strides: int = 2, padding: int = 1) -> jax.Array:
     """Max-pool `[N, H, W, C]`; the defaults are those of ResNet and give `ceil(n / 2)`."""
+    if computes_on_cpu():
+        return cpu.max_pool(x, window, strides, padding)
     return nn.max_pool(
         x, (window, window), strides=(strides, strides), padding=[(padding, padding)] * 2
     )

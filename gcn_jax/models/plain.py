@@ -20,11 +20,13 @@ class Plain(nn.Module):
         widths: channels of res2, res3, res4, res5.
         frozen_batch_norm: batch-norm uses the running statistics, even in training.
         dtype: of the computation and of the features; parameters and statistics are float32.
+        remat: whether what a stage computes inside is computed again for its gradient.
     """
 
     widths: tuple[int, int, int, int] = (24, 48, 96, 96)
     frozen_batch_norm: bool = False
     dtype: Dtype = jnp.float32
+    remat: bool = False
 
     #: Image pixels per feature of res2, res3, res4, res5.
     strides: ClassVar[tuple[int, int, int, int]] = (2, 4, 8, 8)
@@ -44,9 +46,15 @@ class Plain(nn.Module):
         norm = partial(
             BatchNorm, use_running_average=not train or self.frozen_batch_norm, dtype=self.dtype
         )
+
+        def stage(module, x, level, width, strides):
+            x = conv(width, strides=strides, name=f"conv{level}")(x)
+            return nn.relu(norm(name=f"bn{level}")(x))
+
+        if self.remat:
+            stage = nn.remat(stage, static_argnums=(2, 3, 4))
         features, x = {}, images
         for level, width, strides in zip((2, 3, 4, 5), self.widths, (2, 2, 2, 1), strict=True):
-            x = conv(width, strides=strides, name=f"conv{level}")(x)
-            x = nn.relu(norm(name=f"bn{level}")(x))
+            x = stage(self, x, level, width, strides)
             features[f"res{level}"] = x
         return features

@@ -103,6 +103,8 @@ class ResNet(nn.Module):
             the original Caffe models, or in its 3 x 3, as in torchvision's. Parameters are alike;
             weights of one kind give poor features in the other. Depths 18 and 34 have no
             bottlenecks, and raise `UserError`.
+        remat: whether what a block computes inside is computed again for its gradient, instead of
+            kept (Chen et al. 2016, *Training Deep Nets with Sublinear Memory Cost*).
     """
 
     depth: int = 50
@@ -110,6 +112,7 @@ class ResNet(nn.Module):
     frozen_batch_norm: bool = False
     dtype: Dtype = jnp.float32
     stride_in_1x1: bool = False
+    remat: bool = False
 
     #: Image pixels per feature of res2, res3, res4, res5.
     strides: ClassVar[tuple[int, int, int, int]] = (4, 8, 16, 32)
@@ -142,6 +145,8 @@ class ResNet(nn.Module):
         x = max_pool(nn.relu(norm(name="bn1")(x)))
 
         block, stage_sizes = VARIANTS[self.depth]
+        if self.remat:
+            block = nn.remat(block)
         if self.stride_in_1x1:
             block = partial(block, stride_in_1x1=True)
         features = {}

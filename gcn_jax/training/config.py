@@ -22,6 +22,7 @@ _MAY_CHANGE = (
     "optimizer.step_factor",
     "optimizer.clip_norm",
     "optimizer.accumulate",
+    "remat",
     "num_devices",
     "num_steps",
     "log_every",
@@ -48,6 +49,9 @@ def default_config() -> ConfigDict:
     config.seed = 0
     # Devices to train on; 0 for all there are.
     config.num_devices = 0
+    # Compute the inside of the backbone's blocks again for the gradient instead of keeping it: less
+    # memory, more time (docs/performance.md). To the same end: optimizer.accumulate.
+    config.remat = False
 
     # Arguments of gcn_jax.models.create_model; num_classes comes from the data.
     config.model = ConfigDict()

@@ -69,7 +69,7 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
 
     # ----------------------------------------------------------------- model and optimizer
     num_classes = len(train_source.class_names)
-    model = models.create_model(**config.model, num_classes=num_classes)
+    model = models.create_model(**config.model, num_classes=num_classes, remat=config.remat)
     info = _model_info(config, num_classes, train_source)
     schedule = make_schedule(config.optimizer, config.num_steps)
     tx = make_optimizer(

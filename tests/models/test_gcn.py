@@ -1,5 +1,7 @@
 """The blocks of the paper, and the network made of them."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -193,6 +195,32 @@ def test_frozen_batch_norm_keeps_batch_stats_and_trains_as_it_predicts(tiny_vari
     before = tiny_variables["batch_stats"]
     jax.tree.map(np.testing.assert_array_equal, updates["batch_stats"], before)
     np.testing.assert_allclose(logits, model.apply(tiny_variables, images), atol=1e-6)
+
+
+def test_computing_again_keeps_less_and_changes_nothing_else(tiny_variables):
+    def loss(variables, images, model):
+        logits, _ = model.apply(variables, images, train=True, mutable=["batch_stats"])
+        return jnp.mean(jnp.square(logits))
+
+    gradient = jax.jit(jax.value_and_grad(loss), static_argnums=2)
+    plain, again = (
+        gradient(tiny_variables, normal(2, 32, 32, 3), create_model("_tiny", **fields))
+        for fields in ({"num_classes": 3}, {"num_classes": 3, "remat": True})
+    )
+    for a, b in zip(jax.tree.leaves(plain), jax.tree.leaves(again), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5 * np.abs(a).max())
+
+    def kept(remat):
+        """Return how many activations wait for the backward pass; nothing is computed."""
+        model = GCN(num_classes=3, backbone="resnet18", kernel_size=3, remat=remat)
+        images = jax.ShapeDtypeStruct((2, 256, 256, 3), jnp.float32)
+        variables = jax.eval_shape(model.init, jax.random.key(0), images)
+        args = (variables, images)
+        pull = jax.eval_shape(lambda *args: jax.vjp(partial(loss, model=model), *args)[1], *args)
+        count = [sum(leaf.size for leaf in jax.tree.leaves(tree)) for tree in (pull, variables)]
+        return count[0] - count[1]
+
+    assert kept(True) < 0.6 * kept(False)
 
 
 def test_bfloat16_logits_are_float32_and_close_to_those_of_float32(tiny_variables):

@@ -1,0 +1,151 @@
+"""One network, ours and PyTorch's, ready to be timed: the same shapes, precision, optimiser, loss.
+
+A contestant is `build(case) -> {"step": ..., "forward": ...}`, two functions without arguments that
+return when the device is done. "step": uint8 images and labels, normalisation, forward, mean
+cross-entropy without void, backward, SGD with momentum and weight decay on kernels. "forward":
+uint8 images to logits, with the running statistics of batch-norm.
+"""
+
+import dataclasses
+import functools
+import resource
+from collections.abc import Callable
+
+import numpy as np
+
+NUM_CLASSES = 21
+KERNEL_SIZE = 15
+RATE, MOMENTUM, DECAY = 1e-3, 0.9, 5e-4
+Runs = dict[str, Callable[[], None]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """What is timed: GCN on ResNet-`depth`, a batch of square images, "float32" or "bfloat16"."""
+
+    depth: int
+    size: int
+    batch: int
+    dtype: str
+
+    def __str__(self):
+        size = f"{self.size} x {self.size}"
+        return f"GCN-ResNet-{self.depth}, {size} px, batch {self.batch}, {self.dtype}"
+
+    def data(self) -> tuple[np.ndarray, np.ndarray]:
+        """Draw images uint8 `[N, H, W, 3]` and labels uint8 `[N, H, W]`, a tenth of them void."""
+        rng = np.random.default_rng(0)
+        shape = (self.batch, self.size, self.size)
+        labels = rng.integers(0, NUM_CLASSES, shape, np.uint8)
+        labels[rng.random(shape) < 0.1] = 255
+        return rng.integers(0, 256, (*shape, 3), np.uint8), labels
+
+
+def ours(case: Case) -> Runs:
+    """Build what `train.py` and `predict.py` run."""
+    import jax
+
+    from gcn_jax import cli, models
+    from gcn_jax.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD, normalize
+    from gcn_jax.training.config import default_config
+    from gcn_jax.training.optimizer import make_optimizer, make_schedule
+    from gcn_jax.training.state import create_state
+    from gcn_jax.training.step import make_train_step
+
+    cli.keep_freed_memory()
+    settings = default_config().optimizer
+    settings.update(learning_rate=RATE, momentum=MOMENTUM, weight_decay=DECAY, schedule="constant")
+    tx = make_optimizer(settings, make_schedule(settings, 1), frozen_batch_norm=False)
+    model = models.create_model(
+        f"gcn_resnet{case.depth}",
+        num_classes=NUM_CLASSES,
+        kernel_size=KERNEL_SIZE,
+        dtype=case.dtype,
+    )
+    step = jax.jit(
+        make_train_step(model, tx, mean=IMAGENET_MEAN, std=IMAGENET_STD, seed=0),
+        donate_argnums=0,
+    )
+    forward = jax.jit(
+        lambda variables, image: model.apply(
+            variables, normalize(image, IMAGENET_MEAN, IMAGENET_STD)
+        )
+    )
+    state = jax.jit(lambda key: create_state(model, tx, key, ema=False))(jax.random.key(0))
+    images, labels = map(jax.device_put, case.data())
+
+    def run_step():
+        nonlocal state
+        state, _ = step(state, {"image": images, "label": labels})
+        jax.block_until_ready(state)
+
+    def run_forward():
+        forward(state.variables, images).block_until_ready()
+
+    return {"step": run_step, "forward": run_forward}
+
+
+def theirs(case: Case, *, compiled: bool = False) -> Runs:
+    """Build it in PyTorch: channels last, autocast, fused SGD, TF32 where JAX uses it."""
+    import torch
+    from torch.nn.functional import cross_entropy
+
+    from benchmarks import torch_gcn
+    from gcn_jax.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    torch.manual_seed(0)
+    torch.set_float32_matmul_precision("high")
+    torch.backends.cudnn.benchmark = True
+    network = torch_gcn.GCN(NUM_CLASSES, case.depth, KERNEL_SIZE)
+    network = network.to(device, memory_format=torch.channels_last)
+    kernels = [p for p in network.parameters() if p.ndim == 4]
+    others = [p for p in network.parameters() if p.ndim == 1]
+    optimizer = torch.optim.SGD(
+        [{"params": kernels, "weight_decay": DECAY}, {"params": others}],
+        lr=RATE,
+        momentum=MOMENTUM,
+        fused=True,
+    )
+    images, labels = (torch.from_numpy(array).to(device) for array in case.data())
+    mean, std = (torch.tensor(x, device=device) for x in (IMAGENET_MEAN, IMAGENET_STD))
+    autocast = torch.autocast(device, torch.bfloat16, enabled=case.dtype == "bfloat16")
+
+    def logits():
+        with autocast:
+            return network(((images.float() - mean) / std).permute(0, 3, 1, 2))
+
+    def loss():
+        return cross_entropy(logits(), labels.long(), ignore_index=255)
+
+    if compiled:
+        logits, loss = torch.compile(logits), torch.compile(loss)
+    wait = torch.cuda.synchronize if device == "cuda" else lambda: None
+
+    def run_step():
+        network.train()
+        optimizer.zero_grad(set_to_none=True)
+        loss().backward()
+        optimizer.step()
+        wait()
+
+    def run_forward():
+        network.eval()
+        with torch.inference_mode():
+            logits()
+        wait()
+
+    return {"step": run_step, "forward": run_forward}
+
+
+#: Name -> builder. The ratios of a report are to "torch", PyTorch without a compiler.
+CONTESTANTS = {
+    "gcn_jax": ours,
+    "torch": theirs,
+    "torch.compile": functools.partial(theirs, compiled=True),
+}
+
+
+def peak_memory() -> int:
+    """Return the most memory of the host that this process has held, in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -1,0 +1,25 @@
+"""What a figure was measured on: device, versions, date, load."""
+
+import datetime
+import importlib.metadata
+import os
+import platform
+from pathlib import Path
+
+
+def describe(*packages: str) -> dict:
+    """Return the machine, the date, and the versions of Python and of packages, for a report."""
+    return {
+        "device": cpu_name(),
+        "cores": len(os.sched_getaffinity(0)),
+        "load": os.getloadavg()[0],
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "versions": {"python": platform.python_version()}
+        | {name: importlib.metadata.version(name) for name in packages},
+    }
+
+
+def cpu_name() -> str:
+    """Return what the processor calls itself."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    return next(line.split(": ")[1] for line in lines if line.startswith("model name"))

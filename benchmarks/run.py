@@ -1,0 +1,149 @@
+"""Ours beside PyTorch: training step, forward, time to the first step, peak memory.
+
+    pip install -e '.[bench]'
+    python -m benchmarks.run [--quick] [--output benchmarks/results/NAME]
+
+Each contestant has a process of its own. They take turns, one call each, so that other work on the
+machine meets all of them; reported are medians over the turns, and of the ratio in each turn. The
+time to the first step is from the start of the process, without any compilation cache: imports,
+initialisation, compilation, one step. Peak memory is that of the process after training steps.
+"""
+
+import json
+import multiprocessing
+import os
+import statistics
+import time
+from pathlib import Path
+
+import psutil
+from absl import flags
+
+from benchmarks import machine
+from benchmarks.contestants import CONTESTANTS, Case, peak_memory
+from gcn_jax import atomic, cli
+
+_QUICK = flags.DEFINE_bool("quick", False, "ResNet-50 at 256 px in float32, without torch.compile.")
+_OUTPUT = flags.DEFINE_string("output", None, "Where to write NAME.json and NAME.md.")
+_REPEATS = flags.DEFINE_integer("repeats", 9, "How often each is timed.")
+_BATCH = flags.DEFINE_integer("batch", 2, "Images in a batch.")
+
+_COLUMNS = ("step s", "of torch", "forward s", "of torch", "first step s", "peak GiB")
+
+
+def main(argv):
+    """Time every case, print a table of each, write both files."""
+    del argv
+    os.environ.pop("JAX_COMPILATION_CACHE_DIR", None)
+    report = machine.describe("jax", "jaxlib", "flax", "optax", "torch", "numpy")
+    report["cases"] = {}
+    tables = []
+    for case in _cases():
+        results = _measure(case)
+        report["cases"][str(case)] = results
+        tables.append(_table(case, results))
+        print(tables[-1], flush=True)
+        if _OUTPUT.value:
+            atomic.write(Path(f"{_OUTPUT.value}.json"), json.dumps(report, indent=2) + "\n")
+            atomic.write(Path(f"{_OUTPUT.value}.md"), _markdown(report, tables))
+
+
+def _cases() -> list[Case]:
+    if _QUICK.value:
+        return [Case(50, 256, _BATCH.value, "float32")]
+    return [
+        Case(depth, size, _BATCH.value, dtype)
+        for dtype in ("float32", "bfloat16")
+        for depth in (50, 152)
+        for size in (256, 512)
+    ]
+
+
+def _measure(case: Case) -> dict[str, dict]:
+    """Return for each contestant the seconds of every turn, of the first step, and the memory."""
+    names = [name for name in CONTESTANTS if not (_QUICK.value and name == "torch.compile")]
+    contestants = {name: _Contestant(name, case) for name in names}
+    results = {
+        name: {"first_step": one.first_step, "peak_bytes": one.peak_bytes}
+        for name, one in contestants.items()
+    }
+    for what in ("step", "forward"):
+        for one in contestants.values():
+            one.time(what)  # compiles
+        turns = [{n: c.time(what) for n, c in contestants.items()} for _ in range(_REPEATS.value)]
+        for name in contestants:
+            seconds = [turn[name] for turn in turns]
+            results[name][what] = {"median": statistics.median(seconds), "turns": seconds}
+            of_torch = [turn[name] / turn["torch"] for turn in turns]
+            results[name][what]["of_torch"] = statistics.median(of_torch)
+    for one in contestants.values():
+        one.close()
+    return results
+
+
+class _Contestant:
+    """A process that builds a contestant and runs it when asked.
+
+    Attributes:
+        first_step: Seconds from the start of the process to the end of its first step.
+        peak_bytes: The most memory that it held until then and in one more step.
+    """
+
+    def __init__(self, name: str, case: Case):
+        context = multiprocessing.get_context("spawn")
+        self._pipe, pipe = context.Pipe()
+        self._process = context.Process(target=_serve, args=(name, case, pipe), daemon=True)
+        self._process.start()
+        pipe.close()  # that of the process stays: if it dies, `recv` says so
+        self.first_step, self.peak_bytes = self._pipe.recv()
+
+    def time(self, what: str) -> float:
+        """Run "step" or "forward" once and return its seconds."""
+        self._pipe.send(what)
+        return self._pipe.recv()
+
+    def close(self) -> None:
+        self._pipe.send(None)
+        self._process.join()
+
+
+def _serve(name: str, case: Case, pipe) -> None:
+    runs = CONTESTANTS[name](case)
+    runs["step"]()
+    first_step = time.time() - psutil.Process().create_time()
+    runs["step"]()
+    pipe.send((first_step, peak_memory()))
+    while (what := pipe.recv()) is not None:
+        start = time.perf_counter()
+        runs[what]()
+        pipe.send(time.perf_counter() - start)
+
+
+def _table(case: Case, results: dict[str, dict]) -> str:
+    """Return a table in Markdown that reads well as plain text too."""
+    lines = [f"{case}:\n"]
+    lines.append(" | ".join([f"| {'':13}", *(f"{column:>12}" for column in _COLUMNS)]) + " |")
+    lines.append("|" + "-" * 15 + ("|" + "-" * 13 + ":") * len(_COLUMNS) + "|")
+    for name, result in results.items():
+        cells = [f"| {name:13}"]
+        for what in ("step", "forward"):
+            cells.append(f"{result[what]['median']:12.3f}")
+            cells.append(f"{result[what]['of_torch']:12.2f}")
+        cells.append(f"{result['first_step']:12.1f}")
+        cells.append(f"{result['peak_bytes'] / 2**30:12.2f}")
+        lines.append(" | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _markdown(report: dict, tables: list[str]) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in report["versions"].items())
+    head = (
+        f"# Networks on {report['device']}, {report['cores']} cores\n\n"
+        f"{report['date']}; {versions}; load before {report['load']:.1f}. "
+        "Medians over turns; `python -m benchmarks.run` says what is measured.\n\n"
+    )
+    return head + "\n".join(tables)
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,180 @@
+"""Convolution, deconvolution and max-pooling as XLA computes them fastest on a CPU.
+
+XLA on a CPU is good at matrix products, and at convolutions whose channels fill its vectors; its
+gradients of convolutions and of pooling often are not. So these functions say the same in other
+words. `layers.py` chooses between them and the plain formulation, to which results and gradients
+are equal up to rounding; `docs/performance.md` has what each is worth.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+#: Channels are padded to a multiple of this: floats in half a vector of AVX-512.
+_LANES = 8
+#: With more channels XLA's own gradient of a convolution is as fast.
+_NARROW = 32
+#: Pixels at a time in the gradient of a kernel: their copies fill a few MiB.
+_CACHED_PIXELS = 8192
+
+
+def convolve(x: jax.Array, kernel: jax.Array, padding: tuple[int, int]) -> jax.Array:
+    """Convolve at stride 1.
+
+    Args:
+        x: `[N, H, W, C]`.
+        kernel: `[kh, kw, C, C']`.
+        padding: zeros on either side of H and of W.
+
+    Returns:
+        `[N, H + 2 * padding[0] - kh + 1, W + 2 * padding[1] - kw + 1, C']`.
+    """
+    kh, kw, c_in, c_out = kernel.shape
+    if min(kh, kw) == 1 and c_in >= 4 * c_out:
+        return _convolve_by_taps(x, kernel, padding)
+    if max(c_in, c_out) > _NARROW:
+        return _plain(x, kernel, padding)
+    kernel = _pad_channels(_pad_channels(kernel, axis=2), axis=3)
+    conv = _plain if min(kh, kw) == 1 else _convolve_narrow
+    return conv(_pad_channels(x, axis=3), kernel, padding)[..., :c_out]
+
+
+def deconvolve_2x(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """Deconvolve `[N, H, W, C]` with `[4, 4, C, C']` to `[N, 2H, 2W, C']`.
+
+    Output pixels of one parity see 2 x 2 inputs, through every other tap. So all four parities are
+    one 2 x 2 convolution with four times the channels, and then laid between each other.
+    """
+    n, height, width, _ = x.shape
+    c_out = kernel.shape[3]
+    if c_out <= _NARROW:
+        kernel = _pad_channels(_pad_channels(kernel, axis=2), axis=3)
+        x = _pad_channels(x, axis=3)
+    c_in, padded = kernel.shape[2:]
+    # Tap 2 * d + r is tap d of parity 1 - r: output 2 * i - r sees inputs i - 1 + d.
+    taps = kernel.reshape(2, 2, 2, 2, c_in, padded)[:, ::-1, :, ::-1]
+    taps = taps.transpose(0, 2, 4, 1, 3, 5).reshape(2, 2, c_in, 4 * padded)
+    y = _convolve_narrow(x, taps, (1, 1)).reshape(n, height + 1, width + 1, 2, 2, padded)
+    y = y.transpose(0, 1, 3, 2, 4, 5).reshape(n, 2 * height + 2, 2 * width + 2, padded)
+    return y[:, 1:-1, 1:-1, :c_out]
+
+
+def max_pool(x: jax.Array, window: int, strides: int, padding: int) -> jax.Array:
+    """Max-pool `[N, H, W, C]`, along W and then along H; NaN if there is one.
+
+    The gradient goes to the first maximum of a window in reading order, as XLA's own does.
+    """
+    for axis in (2, 1):
+        count = (x.shape[axis] + 2 * padding - window) // strides + 1
+        slices = (
+            _window(x, axis, i - padding, strides * (count - 1) + 1, fill=-jnp.inf)
+            for i in range(window)
+        )
+        first, *others = (lax.slice_in_dim(s, 0, None, strides, axis) for s in slices)
+        for other in others:
+            first = jnp.where((first >= other) | jnp.isnan(first), first, other)
+        x = first
+    return x
+
+
+def _plain(x: jax.Array, kernel: jax.Array, padding: Sequence[int]) -> jax.Array:
+    return lax.conv_general_dilated(
+        x, kernel, (1, 1), [(p, p) for p in padding], dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
+
+
+# -------------------------------------------------------------- k x 1 and 1 x k, many to few
+def _convolve_by_taps(x: jax.Array, kernel: jax.Array, padding: Sequence[int]) -> jax.Array:
+    """One matrix product gives what each pixel adds to its k neighbours; then these are added."""
+    kh, kw, c_in, c_out = kernel.shape
+    taps = kernel.reshape(kh * kw, c_in, c_out).swapaxes(0, 1).reshape(c_in, -1)
+    axis = 1 if kw == 1 else 2
+    y = _add_shifted(jnp.tensordot(x, taps, axes=1), axis, kh * kw, padding[axis - 1])
+    other = padding[2 - axis]  # zeros beside the image give zeros
+    return _window(y, 3 - axis, -other, y.shape[3 - axis] + 2 * other)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3))
+def _add_shifted(y: jax.Array, axis: int, k: int, padding: int) -> jax.Array:
+    """Add k groups of channels, group i moved back along the axis by i - padding."""
+    length = y.shape[axis] + 2 * padding - k + 1
+    groups = jnp.split(y, k, axis=3)
+    return sum(_window(g, axis, i - padding, length) for i, g in enumerate(groups))
+
+
+def _add_shifted_forward(y, axis, k, padding):
+    return _add_shifted(y, axis, k, padding), y.shape[axis]
+
+
+def _add_shifted_backward(axis, k, padding, length, g):
+    # Left to itself JAX pads every group of the gradient to all k groups, and adds these.
+    return (_gather_shifted(g, axis, [padding - i for i in range(k)], length),)
+
+
+_add_shifted.defvjp(_add_shifted_forward, _add_shifted_backward)
+
+
+# ------------------------------------------------------------------------------ few channels
+@partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _convolve_narrow(x: jax.Array, kernel: jax.Array, padding: tuple[int, int]) -> jax.Array:
+    """The gradient of the kernel is one matrix product; the rest is left to XLA."""
+    return _plain(x, kernel, padding)
+
+
+def _convolve_narrow_forward(x, kernel, padding):
+    return _plain(x, kernel, padding), (x, kernel)
+
+
+def _convolve_narrow_backward(padding, saved, g):
+    x, kernel = saved
+    (dx,) = jax.linear_transpose(lambda x: _plain(x, kernel, padding), x)(g)
+    return dx, _kernel_gradient(x, g, kernel.shape, padding)
+
+
+def _kernel_gradient(x, g, shape, padding):
+    """Sum x[h + i - ph, w + j - pw] * g[h, w] over h, w for every tap (i, j).
+
+    j moves x, i moves g, and one product makes all of it: few channels become enough for a matrix
+    product. A few rows of the image at a time, whose moved copies stay in the cache.
+    """
+    (kh, kw, c_in, c_out), (ph, pw), (n, height, width, _) = shape, padding, x.shape
+    rows = max(1, _CACHED_PIXELS // (n * width))
+    steps = -(-height // rows)
+    x = _window(x, 1, 0, steps * rows)
+    g = _window(g, 1, ph - kh + 1, steps * rows + kh - 1)
+
+    def add_rows(step, total):
+        part = lax.dynamic_slice_in_dim(x, step * rows, rows, axis=1)
+        part = _gather_shifted(part, 2, [j - pw for j in range(kw)], g.shape[2])
+        moved = lax.dynamic_slice_in_dim(g, step * rows, rows + kh - 1, axis=1)
+        moved = _gather_shifted(moved, 1, [kh - 1 - i for i in range(kh)], rows)
+        pixels = (0, 1, 2)
+        return total + lax.dot_general(
+            part, moved, ((pixels, pixels), ((), ())), preferred_element_type=jnp.float32
+        )
+
+    total = lax.fori_loop(0, steps, add_rows, jnp.zeros((kw * c_in, kh * c_out), jnp.float32))
+    return total.reshape(kw, c_in, kh, c_out).transpose(2, 0, 1, 3).astype(x.dtype)
+
+
+_convolve_narrow.defvjp(_convolve_narrow_forward, _convolve_narrow_backward)
+
+
+# ----------------------------------------------------------------------------------- helpers
+def _window(x: jax.Array, axis: int, start: int, length: int, fill: float = 0.0) -> jax.Array:
+    """Take `length` elements of an axis from `start` on, which may lie outside."""
+    config = [(0, 0, 0)] * x.ndim
+    config[axis] = (-start, start + length - x.shape[axis], 0)
+    return lax.pad(x, jnp.asarray(fill, x.dtype), config)
+
+
+def _gather_shifted(x: jax.Array, axis: int, starts: Sequence[int], length: int) -> jax.Array:
+    """Put windows of an axis side by side, as groups of channels."""
+    return jnp.concatenate([_window(x, axis, start, length) for start in starts], axis=3)
+
+
+def _pad_channels(x: jax.Array, axis: int) -> jax.Array:
+    return _window(x, axis, 0, -(-x.shape[axis] // _LANES) * _LANES)

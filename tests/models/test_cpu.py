@@ -1,0 +1,124 @@
+"""What is computed in other words on a CPU, against XLA's own convolutions and pooling."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import linen as nn
+from jax import lax
+
+from gcn_jax.models import cpu, layers
+
+NHWC = ("NHWC", "HWIO", "NHWC")
+
+
+def normal(*shape, seed=0, dtype="float32"):
+    return jnp.asarray(np.random.default_rng(seed).standard_normal(shape), dtype)
+
+
+def value_and_gradients(function, *args):
+    """Return the output, and the gradients for a cotangent that differs everywhere."""
+
+    @jax.jit
+    def run(*args):
+        y, pull = jax.vjp(function, *args)
+        return y, *pull(jnp.cos(jnp.arange(y.size, dtype=y.dtype)).reshape(y.shape))
+
+    return run(*args)
+
+
+def assert_same(fast, plain, *args, tolerance=1e-5):
+    """Compare outputs and gradients, each by its largest value."""
+    for a, b in zip(*(value_and_gradients(f, *args) for f in (fast, plain)), strict=True):
+        assert (a.shape, a.dtype) == (b.shape, b.dtype)
+        a, b = np.asarray(a, np.float32), np.asarray(b, np.float32)
+        np.testing.assert_allclose(a, b, atol=tolerance * np.abs(b).max())
+
+
+@pytest.mark.parametrize(
+    ("kernel_size", "padding", "c_in", "c_out"),
+    [
+        ((3, 3), (1, 1), 21, 21),  # padded to 24 channels
+        ((3, 3), (0, 2), 5, 5),
+        ((2, 2), (1, 1), 8, 12),
+        ((3, 5), (1, 2), 40, 8),  # XLA's own
+        ((15, 1), (7, 0), 84, 21),  # by taps, and longer than the image
+        ((1, 7), (0, 3), 20, 5),
+        ((5, 1), (1, 2), 33, 3),
+        ((1, 15), (0, 7), 21, 21),
+    ],
+)
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_convolutions_and_their_gradients(kernel_size, padding, c_in, c_out, dtype):
+    x = normal(2, 9, 6, c_in, dtype=dtype)
+    kernel = normal(*kernel_size, c_in, c_out, seed=1, dtype=dtype)
+
+    def plain(x, kernel):
+        pads = [(p, p) for p in padding]
+        return lax.conv_general_dilated(x, kernel, (1, 1), pads, dimension_numbers=NHWC)
+
+    def fast(x, kernel):
+        return cpu.convolve(x, kernel, padding)
+
+    # bfloat16 has 8 bits: sums of taps are rounded once more.
+    assert_same(fast, plain, x, kernel, tolerance=1e-5 if dtype == "float32" else 2e-2)
+
+
+def test_a_gradient_in_several_parts(monkeypatch):
+    monkeypatch.setattr(cpu, "_CACHED_PIXELS", 40)  # three rows of two images; the last part has 1
+    x, kernel = normal(2, 7, 6, 5), normal(3, 3, 5, 5, seed=1)
+
+    def plain(x, kernel):
+        return lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=NHWC)
+
+    assert_same(lambda x, kernel: cpu.convolve(x, kernel, (1, 1)), plain, x, kernel)
+
+
+@pytest.mark.parametrize(("shape", "c_out"), [((2, 5, 4, 21), 21), ((1, 1, 3, 5), 7)])
+def test_deconvolutions_and_their_gradients(shape, c_out):
+    def plain(x, kernel):
+        pads = [(2, 2), (2, 2)]
+        return lax.conv_general_dilated(
+            x, kernel, (1, 1), pads, lhs_dilation=(2, 2), dimension_numbers=NHWC
+        )
+
+    assert_same(cpu.deconvolve_2x, plain, normal(*shape), normal(4, 4, shape[3], c_out, seed=1))
+
+
+@pytest.mark.parametrize("shape", [(2, 8, 7, 3), (1, 1, 2, 5)])
+@pytest.mark.parametrize("window", [(3, 2, 1), (2, 2, 0), (3, 1, 1)])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_max_pools_and_their_gradients(shape, window, dtype):
+    if min(shape[1:3]) + 2 * window[2] < window[0]:
+        pytest.skip("a window does not fit")
+    size, strides, padding = window
+    # Of few values, so that most windows have several maxima.
+    x = jnp.round(normal(*shape, dtype=dtype))
+
+    def plain(x):
+        return nn.max_pool(x, (size, size), (strides, strides), [(padding, padding)] * 2)
+
+    tolerance = 1e-5 if dtype == "float32" else 1e-2
+    assert_same(lambda x: cpu.max_pool(x, *window), plain, x, tolerance=tolerance)
+
+
+def test_a_max_pool_keeps_nan():
+    x = jnp.zeros((1, 5, 5, 1)).at[0, 2, 2].set(jnp.nan)
+    nans = np.isnan(cpu.max_pool(x, 3, 2, 1)[0, :, :, 0])
+    np.testing.assert_array_equal(nans, [[0, 0, 0], [0, 1, 0], [0, 0, 0]])
+
+
+def test_other_devices_compute_in_plain_words(monkeypatch):
+    x, kernel = normal(1, 6, 6, 5), normal(3, 3, 5, 5, seed=1)
+
+    def primitives():
+        convolved = layers.convolve(x, kernel, 1, (1, 1), 1)
+        return [convolved, layers.deconvolve_2x(x, normal(4, 4, 5, 5)), layers.max_pool(x)]
+
+    fast = primitives()
+    with monkeypatch.context() as patch:
+        patch.setattr(layers.cpu, "convolve", None)
+        patch.setattr(layers, "computes_on_cpu", lambda: False)
+        plain = primitives()
+    for a, b in zip(fast, plain, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
