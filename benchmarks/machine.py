@@ -6,16 +6,25 @@ import os
 import platform
 from pathlib import Path
 
+from gcn_jax.errors import UserError
+
 
 def describe(*packages: str) -> dict:
-    """Return the machine, the date, and the versions of Python and of packages, for a report."""
+    """Return the machine, the date, and the versions of Python and of packages, for a report.
+
+    Raises:
+        UserError: A package is not installed.
+    """
+    try:
+        versions = {name: importlib.metadata.version(name) for name in packages}
+    except importlib.metadata.PackageNotFoundError as error:
+        raise UserError(f"{error.name} is not installed: pip install -e '.[bench]'") from None
     return {
         "device": cpu_name(),
         "cores": len(os.sched_getaffinity(0)),
         "load": os.getloadavg()[0],
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "versions": {"python": platform.python_version()}
-        | {name: importlib.metadata.version(name) for name in packages},
+        "versions": {"python": platform.python_version()} | versions,
     }
 
 
