@@ -10,15 +10,13 @@ from pathlib import Path
 import numpy as np
 import scipy.io
 
-from gcn_jax.data.classes import ClassTable
 from gcn_jax.data.download import Archive
 from gcn_jax.data.faults import Fault, Pair
 from gcn_jax.data.files import read_lines
-from gcn_jax.data.published import PublishedBuilder
-from gcn_jax.data.voc_segmentation import VOC_CLASSES, voc_ids
+from gcn_jax.data.voc_segmentation import VocPhotographs, voc_ids
 
 
-class Sbd(PublishedBuilder, skip_registration=True):
+class Sbd(VocPhotographs, skip_registration=True):
     """The Semantic Boundaries Dataset from its folder `benchmark_RELEASE`, or by download.
 
     Splits: train and val as published, 545 and 558 of whose images are in VOC 2012 val, and
@@ -38,16 +36,6 @@ class Sbd(PublishedBuilder, skip_registration=True):
     places = ("", "dataset", "benchmark_RELEASE/dataset")
     landmark = "cls"
     layout = "benchmark_RELEASE/dataset (img/, cls/, train.txt, val.txt), or a folder above"
-
-    @property
-    def classes(self) -> ClassTable:
-        """The 21 classes of VOC."""
-        return VOC_CLASSES
-
-    @property
-    def collection(self) -> str:
-        """VOC's photographs, by VOC's ids."""
-        return "voc"
 
     def _find_splits(self, root: Path) -> dict[str, list[Pair]]:
         ids = {split: read_lines(root / f"{split}.txt") for split in ("train", "val")}

@@ -22,7 +22,21 @@ VOC_CLASSES = ClassTable(
 )  # fmt: skip
 
 
-class VocSegmentation(PublishedBuilder, skip_registration=True):
+class VocPhotographs(PublishedBuilder, skip_registration=True):
+    """A data set that labels photographs of VOC with VOC's classes."""
+
+    @property
+    def classes(self) -> ClassTable:
+        """The 21 classes of VOC."""
+        return VOC_CLASSES
+
+    @property
+    def collection(self) -> str:
+        """VOC's photographs, by VOC's ids: data sets of them share images."""
+        return "voc"
+
+
+class VocSegmentation(VocPhotographs, skip_registration=True):
     """VOC 2012 from a development kit (`VOCdevkit`, or the folder around it) or by download.
 
     Splits: train, val, trainval (both), and test, without labels, where the folder has
@@ -38,16 +52,6 @@ class VocSegmentation(PublishedBuilder, skip_registration=True):
     places = ("", "VOC2012", "VOCdevkit/VOC2012")
     landmark = "ImageSets/Segmentation/train.txt"
     layout = "VOCdevkit/VOC2012 (JPEGImages/, SegmentationClass/, ImageSets/), or a folder above"
-
-    @property
-    def classes(self) -> ClassTable:
-        """The 21 classes of VOC."""
-        return VOC_CLASSES
-
-    @property
-    def collection(self) -> str:
-        """VOC's photographs, which `sbd` labels too."""
-        return "voc"
 
     @property
     def combined_splits(self) -> dict[str, str]:

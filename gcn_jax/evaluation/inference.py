@@ -96,7 +96,7 @@ class Predictor:
 
     Attributes:
         info: The model's classes and preprocessing.
-        inference: Scales, flips and windows.
+        inference: Scales, flips, windows and CRF.
         batch_size: Images a step, a multiple of the mesh's devices.
         mesh: Over whose axis "data" a batch is split.
         compiled_shapes: (N, height, width) of the inputs that the network has been run on.
@@ -124,7 +124,7 @@ class Predictor:
             model: A module of `gcn_jax.models`.
             variables: Its variables, on the host or on devices.
             info: Its classes and preprocessing.
-            inference: Scales, flips and windows.
+            inference: Scales, flips, windows and CRF.
             batch_size: Images a step, rounded up to a multiple of the mesh's devices.
             mesh: Over whose axis "data" a batch is split; one device of this host if None.
         """
