@@ -1,0 +1,1 @@
+"""Studies of networks: what they see, and what they cost."""
