@@ -142,7 +142,9 @@ def _unstack(equation, reach):
 
 
 def _tile(equation, reach):
-    reps = [r if n > 1 else 1 for r, n in zip(equation.params["reps"], reach.shape[1:], strict=True)]
+    reps = [
+        r if n > 1 else 1 for r, n in zip(equation.params["reps"], reach.shape[1:], strict=True)
+    ]
     return np.tile(reach, (1, *reps))
 
 
@@ -208,7 +210,9 @@ def _convolution(equation, reach, kernel):
     if not isinstance(reach, np.ndarray) or isinstance(kernel, np.ndarray):
         _refuse(equation, "with a kernel that depends on the image")
     batch, channel, *axes = numbers.lhs_spec
-    if p["batch_group_count"] > 1 or (p["feature_group_count"] > 1 and reach.shape[channel + 1] > 1):
+    if p["batch_group_count"] > 1 or (
+        p["feature_group_count"] > 1 and reach.shape[channel + 1] > 1
+    ):
         _refuse(equation, "in groups")
     reach = reach.min(axis=channel + 1, keepdims=True)
     shape = equation.invars[1].aval.shape
@@ -277,8 +281,8 @@ def _gather(equation, reach, indices):
 
 
 _ELEMENTWISE = """
-    abs add add_any and ceil clamp convert_element_type copy cos div eq erf exp exp2 expm1 floor ge gt
-    integer_pow is_finite le log log1p logistic lt max min mul ne neg not or pow
+    abs add add_any and ceil clamp convert_element_type copy cos div eq erf exp exp2 expm1 floor ge
+    gt integer_pow is_finite le log log1p logistic lt max min mul ne neg not or pow
     reduce_precision rem round rsqrt select_n sharding_constraint sign sin sqrt square stop_gradient
     sub tanh xor
 """

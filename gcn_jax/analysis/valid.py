@@ -58,8 +58,8 @@ def valid_field(
     check_unit(unit, (height, width), model.num_classes)
     if not 1 <= stride <= patch <= min(height, width):
         raise UserError(
-            f"patches of {patch} pixels at stride {stride} do not cover an image of {width} x {height} "
-            "pixels: the stride may be 1 to the patch's side, and that at most the image's"
+            f"patches of {patch} pixels at stride {stride} do not cover {width} x {height} pixels; "
+            "give 1 <= stride <= patch <= the shorter side of the image"
         )
     corners = _corners(height, patch, stride), _corners(width, patch, stride)
     places = np.stack(np.meshgrid(*corners, indexing="ij"), axis=-1).reshape(-1, 2)
