@@ -1,0 +1,1 @@
+"""Studies of networks: what they cost, what they see, what the paper compares."""
