@@ -24,7 +24,7 @@ from flax import linen as nn
 from flax import traverse_util
 from jax.extend import core
 
-from gcn_jax.models.layers import plain_formulation
+from gcn_jax.models.layers import AUXILIARY, plain_formulation
 from gcn_jax.models.pretrained import variable_shapes
 
 #: The part of what is computed outside of all submodules, such as the sum of two levels.
@@ -156,13 +156,14 @@ def _activations(model, variables, images) -> dict[str, int]:
 
     def keep(variables, images, key):
         def forward(params):
-            return model.apply(
+            logits, updates = model.apply(
                 {**variables, "params": params},
                 images,
                 train=True,
-                mutable=[name for name in variables if name != "params"],
+                mutable=["batch_stats", AUXILIARY],
                 rngs={"dropout": key},
             )
+            return (logits, updates.pop(AUXILIARY, {})), updates
 
         _, pull, _ = jax.vjp(forward, variables["params"], has_aux=True)
         return pull
