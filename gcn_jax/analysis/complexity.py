@@ -27,6 +27,8 @@ from jax.extend import core
 from gcn_jax.models.layers import AUXILIARY, plain_formulation
 from gcn_jax.models.pretrained import variable_shapes
 
+#: The name of the backbone in every network.
+BACKBONE = "backbone"
 #: The part of what is computed outside of all submodules, such as the sum of two levels.
 OUTSIDE = "(between modules)"
 
@@ -194,7 +196,7 @@ def _level_of_equation(equation: core.JaxprEqn) -> str:
 
 def _level(modules: Sequence[str]) -> str:
     """Name the level of a module by its path: backbone/res4_block1/conv1 is in backbone/res4."""
-    if not modules:
-        return OUTSIDE
-    depth = 2 if modules[0] == "backbone" else 1
+    if [*modules] in ([], [BACKBONE]):
+        return "/".join([*modules, OUTSIDE])
+    depth = 2 if modules[0] == BACKBONE else 1
     return re.sub(r"_(block)?\d+$", "", "/".join(modules[:depth]))

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gcn_jax import atomic
-from gcn_jax.analysis.complexity import Cost, compiled_flops, cost_by_level
+from gcn_jax.analysis.complexity import BACKBONE, Cost, compiled_flops, cost_by_level
 from gcn_jax.analysis.kernel_size import head_costs, top_features
 from gcn_jax.analysis.kernel_size_plot import plot_head_costs
 from gcn_jax.errors import UserError
@@ -127,10 +127,9 @@ def _size(text: str) -> tuple[int, int]:
 
 # ------------------------------------------------------------------------------------- the tables
 def _level_rows(levels: dict[str, Cost]) -> _Rows:
-    backbone = sum((c for level, c in levels.items() if level.startswith("backbone")), Cost())
-    head = sum((c for level, c in levels.items() if not level.startswith("backbone")), Cost())
-    named = {**levels, "all of the backbone": backbone, "all of the head": head}
-    named["network"] = backbone + head
+    network = sum(levels.values(), Cost())
+    backbone = sum((levels[level] for level in levels if level.startswith(BACKBONE)), Cost())
+    named = {**levels, "all of the backbone": backbone, "network": network}
     rows = [
         [
             level,
