@@ -1,4 +1,1 @@
-"""The paper's studies as programs: tables, comparison, receptive fields, cost.
-
-`python -m gcn_jax.analysis` runs them; see `__main__.py`.
-"""
+"""Studies of networks: what the paper compares, what they see, and what they cost."""

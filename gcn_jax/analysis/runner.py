@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 from gcn_jax import atomic, models
 from gcn_jax import data as data_lib
 from gcn_jax import mesh as mesh_lib
+from gcn_jax.analysis.complexity import Cost, network_cost
 from gcn_jax.analysis.settings import INFERENCES, base_config, set_stage, set_values
 from gcn_jax.analysis.studies import Cell
 from gcn_jax.data.shapes import NO_CUE
@@ -76,9 +77,12 @@ class Runner:
         atomic.write(path, json.dumps(result, indent=1) + "\n")
         return result
 
-    def finished(self, cell: Cell, seed: int) -> bool:
-        """Whether the scores of a cell are there."""
-        return (self._workdir(cell, seed) / f"{cell.name}.json").exists()
+    def cost(self, cell: Cell) -> Cost:
+        """Count what a cell's network costs for one image of the size that it is trained on."""
+        config = self.config(cell, seed=0)
+        source = data_lib.open_split(config.data.val, config.data)
+        model = models.create_model(**config.model, num_classes=len(source.class_names))
+        return network_cost(model, config.augment.crop_size)
 
     def config(self, cell: Cell, seed: int) -> ConfigDict:
         """Return the settings of a cell."""
@@ -170,11 +174,9 @@ def _read(path: Path, config: ConfigDict) -> Result:
     """Read the scores of a finished run, which must have had these settings."""
     result = json.loads(path.read_text())
     now = _plain(config)
-    differing = [key for key in now if result["settings"].get(key) != now[key]]
-    if differing:
-        key = differing[0]
-        raise UserError(
-            f"{path} was made with {key} = {result['settings'].get(key)}, not {now[key]}; "
-            "name another --output"
-        )
+    for key, value in result["settings"].items():
+        if key in now and now[key] != value:
+            raise UserError(
+                f"{path} was made with {key} = {value}, not {now[key]}; name another --output"
+            )
     return result
