@@ -18,6 +18,7 @@ from rich.console import Console
 
 from gcn_jax import atomic, models, report
 from gcn_jax.analysis import rf_figures
+from gcn_jax.analysis.commands import parse_flags
 from gcn_jax.analysis.receptive_field import OUTPUT, receptive_fields
 from gcn_jax.analysis.rf_tables import Network, Sights, layer_table, numbers, sight_table
 from gcn_jax.analysis.sight import Scene, look, scene_on_object
@@ -69,10 +70,7 @@ def _parse(arguments: Sequence[str]) -> flags.FlagValues:
     define(flags.DEFINE_integer, "stride", STRIDE, "Step between its places, in pixels.", 1)
     define(flags.DEFINE_list, "layer", [], "Layers to list, or all; by default the main ones.")
     define(flags.DEFINE_string, "output", "receptive_field", "Folder to write to.")
-    try:
-        rest = values(["receptive-field", *arguments])[1:]
-    except flags.Error as error:
-        raise UserError(f"receptive-field: {error}") from None
+    rest = parse_flags(values, arguments, __doc__.strip())
     if rest:
         raise UserError(f"receptive-field: unexpected argument {rest[0]!r}")
     if values.ckpt is None:
@@ -174,6 +172,5 @@ def _average_figure(networks: Sequence[Network], sights: Sights) -> bytes:
     for (name, scale), seen in sights.items():
         network = next(network for network in networks if network.name == name)
         mean = recentre([sight.valid for sight in seen], [sight.scene.unit for sight in seen])
-        size = tuple(axis and axis.size for axis in network.fields[OUTPUT])
-        fields.append((f"{name}, image x {scale:g}", mean, size))
+        fields.append((f"{name}, image x {scale:g}", mean, network.fields[OUTPUT]))
     return rf_figures.averages(fields)

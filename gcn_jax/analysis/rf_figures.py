@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import math
 from collections.abc import Sequence
 
 import matplotlib
@@ -12,7 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon, Rectangle
 
-from gcn_jax.analysis.receptive_field import receptive_fields
+from gcn_jax.analysis.receptive_field import AxisField, ReceptiveField, receptive_fields
 from gcn_jax.analysis.sight import SHARE, Sight
 from gcn_jax.analysis.units import level_holding
 from gcn_jax.models.layers import Conv
@@ -54,12 +55,12 @@ def panels(sights: Sequence[tuple[str, Sight, str]]) -> bytes:
         return _png(figure)
 
 
-def averages(fields: Sequence[tuple[str, np.ndarray, tuple[int, int]]]) -> bytes:
+def averages(fields: Sequence[tuple[str, np.ndarray, ReceptiveField]]) -> bytes:
     """Draw re-centred averages of maps, all on one scale of pixels.
 
     Args:
-        fields: for each panel its title, a map from `units.recentre`, and the height and width of
-            the theoretical field.
+        fields: for each panel its title, a map from `units.recentre`, and the theoretical field of
+            the network's output.
 
     Returns:
         The bytes of a PNG file.
@@ -67,19 +68,24 @@ def averages(fields: Sequence[tuple[str, np.ndarray, tuple[int, int]]]) -> bytes
     reach = max(max(field.shape) for _, field, _ in fields) // 2
     with _figure(_AVERAGE_WIDTH * len(fields), _AVERAGE_WIDTH + 0.7) as figure:
         row = figure.subplots(1, len(fields), squeeze=False)[0]
-        for axes, (title, field, size) in zip(row, fields, strict=True):
-            middle = np.array(field.shape) // 2
-            half = np.array(size) // 2
-            # The unit at (0, 0).
-            top, left = -middle
-            extent = (left - 0.5, -left + 0.5, -top + 0.5, top - 0.5)
+        for axes, (title, field, theory) in zip(row, fields, strict=True):
+            first, last = zip(*(_around_unit(axis) for axis in theory), strict=True)
+            height, width = field.shape
+            extent = (-width / 2, width / 2, height / 2, -height / 2)  # the unit at (0, 0)
             axes.set_facecolor(_HEAT(0.0))
-            _draw_map(axes, field, (*-half, *half), extent)
+            _draw_map(axes, field, (*first, *last), extent)
             axes.set(xlim=(-reach, reach), ylim=(reach, -reach))
             axes.set_title(title, fontsize=9, loc="left")
             axes.tick_params(labelsize=7, length=2)
-        figure.supxlabel("pixels from the unit", fontsize=8)
+        figure.supxlabel("pixels from the score's own", fontsize=8)
         return _png(figure)
+
+
+def _around_unit(axis: AxisField | None) -> tuple[float, float]:
+    """Return where the field of an output begins and ends, in pixels from the output's own."""
+    if axis is None:
+        return -math.inf, math.inf
+    return axis.offset - (axis.size - 1) / 2, axis.offset + (axis.size - 1) / 2
 
 
 def stack_of_3x3(depth: int = 3) -> bytes:

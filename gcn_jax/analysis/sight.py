@@ -107,17 +107,16 @@ def look(
     """Find out what the unit of a scene depends on; see `valid_field` for the arguments."""
     unit, size = scene.unit, scene.body.shape
     rows, columns = _output_reach(model, size)
-    return Sight(
-        scene,
-        (
-            int(rows.first[unit.row]),
-            int(columns.first[unit.column]),
-            int(rows.last[unit.row]),
-            int(columns.last[unit.column]),
-        ),
-        effective_field(model, variables, scene.image[None], [unit])[0],
-        valid_field(model, variables, scene.image, unit, patch=patch, stride=stride),
+    ends = (
+        rows.first[unit.row],
+        columns.first[unit.column],
+        rows.last[unit.row],
+        columns.last[unit.column],
     )
+    box = tuple(map(int, ends))
+    effective = effective_field(model, variables, scene.image[None], [unit])[0]
+    valid = valid_field(model, variables, scene.image, unit, patch=patch, stride=stride, box=box)
+    return Sight(scene, box, effective, valid)
 
 
 @functools.lru_cache(maxsize=16)

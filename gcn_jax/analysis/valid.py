@@ -31,12 +31,13 @@ def valid_field(
     *,
     patch: int = PATCH,
     stride: int = STRIDE,
+    box: tuple[int, int, int, int] | None = None,
     seed: int = 0,
     batch_size: int = 32,
 ) -> np.ndarray:
     """Compute the discrepancy map of a unit.
 
-    To look alike at any scale, patch and stride are to grow with the image.
+    For maps of one object at several scales to be alike, patch and stride are to grow with it.
 
     Args:
         model: a segmentation network of this package.
@@ -45,7 +46,9 @@ def valid_field(
         unit: the score that is watched.
         patch: side of the square that is covered, in pixels.
         stride: step between the places of the patch, in pixels; the last ones touch the border.
-        seed: of the random values, uniform in 0..255 and different at every place.
+        box: first row, first column, last row and last column of the unit's theoretical receptive
+            field, where it is known: patches beside it cannot change anything, and are left out.
+        seed: of the random values, uniform in 0..255, independent at every place.
         batch_size: places at a time.
 
     Returns:
@@ -63,10 +66,14 @@ def valid_field(
         )
     corners = _corners(height, patch, stride), _corners(width, patch, stride)
     places = np.stack(np.meshgrid(*corners, indexing="ij"), axis=-1).reshape(-1, 2)
-    changes = _discrepancies(
-        model, variables, image, tuple(unit), places, seed, patch=patch, batch_size=batch_size
-    )
-    return _spread_over_patches(np.asarray(changes), places, patch, (height, width))
+    changes = np.zeros(len(places))
+    top, left, bottom, right = box or (0, 0, height - 1, width - 1)
+    tried = (places + patch > [top, left]).all(axis=1) & (places <= [bottom, right]).all(axis=1)
+    for batch in np.array_split(np.flatnonzero(tried), range(batch_size, tried.sum(), batch_size)):
+        chosen = np.resize(batch, batch_size)  # the last batch is filled up with its own places
+        found = _discrepancies(model, variables, image, unit, places[chosen], seed + chosen, patch)
+        changes[chosen] = found
+    return _spread_over_patches(changes, places, patch, (height, width))
 
 
 def _corners(length: int, patch: int, stride: int) -> np.ndarray:
@@ -74,31 +81,19 @@ def _corners(length: int, patch: int, stride: int) -> np.ndarray:
     return np.unique(np.append(np.arange(0, length - patch, stride), length - patch))
 
 
-@functools.partial(jax.jit, static_argnames=("model", "patch", "batch_size"))
-def _discrepancies(model, variables, image, unit, places, seed, *, patch, batch_size):
-    """Return |logit of the occluded image - logit of the image| for each place, float32 [n]."""
+@functools.partial(jax.jit, static_argnames=("model", "patch"))
+def _discrepancies(model, variables, image, unit, places, seeds, patch):
+    """Return |logit of the covered image - logit of the image| for each place, float32 [n]."""
     mean, std = variables["preprocessing"]["mean"], variables["preprocessing"]["std"]
     row, column, class_number = unit
-    image = jnp.asarray(image)
 
-    def score(images):
-        logits = pretrained.logits(model, variables, images, mean, std)
-        return logits[:, row, column, class_number]
-
-    def occlude(place, key):
-        noise = jax.random.bits(key, (patch, patch, 3), jnp.uint8)
+    def cover(place, seed):
+        noise = jax.random.bits(jax.random.key(seed), (patch, patch, 3), jnp.uint8)
         return lax.dynamic_update_slice(image, noise, (place[0], place[1], 0))
 
-    keys = jax.random.split(jax.random.key(seed), len(places))
-    padding = -len(places) % batch_size
-    batches = jax.tree.map(
-        lambda x: jnp.concatenate([x, x[:1].repeat(padding, 0)]).reshape(
-            -1, batch_size, *x.shape[1:]
-        ),
-        (places, keys),
-    )
-    occluded = lax.map(lambda batch: score(jax.vmap(occlude)(*batch)), batches)
-    return jnp.abs(occluded.reshape(-1)[: len(places)] - score(image[None]))
+    images = jnp.concatenate([image[None], jax.vmap(cover)(places, seeds)])
+    scores = pretrained.logits(model, variables, images, mean, std)[:, row, column, class_number]
+    return jnp.abs(scores[1:] - scores[0])
 
 
 def _spread_over_patches(
