@@ -145,7 +145,7 @@ def _figures(networks: Sequence[Network], sights: Sights) -> dict[str, bytes]:
     files = {"stack.png": rf_figures.stack_of_3x3()}
     for network in networks:
         shown = [
-            (f"{kind} field, image x {scale:g}", sights[network.name, scale][0], kind)
+            (f"{kind}, x {scale:g}", sights[network.name, scale][0], kind)
             for scale in scales
             for kind in ("effective", "valid")
         ]
