@@ -1,4 +1,4 @@
-"""The primitives every network is built from: convolution, batch-norm, upsampling, pooling.
+"""The primitives every network is built from: convolution, batch-norm, upsampling.
 
 Networks use these instead of `flax.linen`'s own, so how a primitive is computed can change in one
 place; on a CPU some are computed in other words (`cpu.py`). The names and shapes of parameters
@@ -197,12 +197,3 @@ def resize_bilinear_2x(x: jax.Array) -> jax.Array:
 
 def _take(x: jax.Array, start: int, stop: int, axis: int) -> jax.Array:
     return lax.slice_in_dim(x, start, stop, axis=axis)
-
-
-def max_pool(x: jax.Array, window: int = 3, strides: int = 2, padding: int = 1) -> jax.Array:
-    """Max-pool `[N, H, W, C]`; the defaults are those of ResNet and give `ceil(n / 2)`."""
-    if computes_on_cpu():
-        return cpu.max_pool(x, window, strides, padding)
-    return nn.max_pool(
-        x, (window, window), strides=(strides, strides), padding=[(padding, padding)] * 2
-    )
