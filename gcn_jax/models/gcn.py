@@ -19,6 +19,7 @@ from gcn_jax.models.layers import (
     Conv,
     Deconv2x,
     Dtype,
+    check_images,
     lecun_normal,
     normal_init,
     resize_bilinear_2x,
@@ -169,7 +170,7 @@ class GCN(nn.Module):
         Raises:
             UserError: if the images are not a batch of floats.
         """
-        _check_images(images)
+        check_images(images)
         backbone = BACKBONES[self.backbone](
             frozen_batch_norm=self.frozen_batch_norm,
             dtype=self.dtype,
@@ -222,12 +223,4 @@ def _check_odd(kernel_size: int) -> None:
         raise UserError(
             f"kernel_size is {kernel_size}, but must be odd and positive: an even kernel has no "
             "centre; take the next odd number"
-        )
-
-
-def _check_images(images: jax.Array) -> None:
-    if images.ndim != 4 or not jnp.issubdtype(images.dtype, jnp.floating):
-        raise UserError(
-            f"images are {images.dtype}{list(images.shape)}, but must be normalised floats "
-            "[N, H, W, 3]; `gcn_jax.models.predict` takes one uint8 image as it is"
         )

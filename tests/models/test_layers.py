@@ -14,7 +14,9 @@ from gcn_jax.models.layers import (
     he_normal,
     lecun_normal,
     normal_init,
+    resize_bilinear,
     resize_bilinear_2x,
+    sample_bilinear,
 )
 
 
@@ -102,6 +104,54 @@ def test_bilinear_resize_interpolates_and_repeats_the_border(shape):
     expected = interpolate_2x(x, "edge")
     np.testing.assert_allclose(y[0, :, :, 0], expected, atol=1e-6)
     np.testing.assert_allclose(y[0, :, :, 1], -expected, atol=1e-6)
+
+
+def resize_by_loops(x, size, align_corners):
+    """Resize [H, W] pixel by pixel, in float64, by PyTorch's definition of both modes."""
+
+    def neighbours(i, old, new):
+        if align_corners:
+            place = i * (old - 1) / (new - 1) if new > 1 else 0.0
+        else:
+            place = max((i + 0.5) * old / new - 0.5, 0.0)
+        low = min(int(place), old - 1)
+        return low, min(low + 1, old - 1), place - low
+
+    y = np.zeros(size)
+    for i, j in np.ndindex(*size):
+        (top, bottom, a), (left, right, b) = map(neighbours, (i, j), x.shape, size)
+        upper = (1 - b) * x[top, left] + b * x[top, right]
+        lower = (1 - b) * x[bottom, left] + b * x[bottom, right]
+        y[i, j] = (1 - a) * upper + a * lower
+    return y
+
+
+@pytest.mark.parametrize("align_corners", [False, True])
+@pytest.mark.parametrize(
+    ("shape", "size"), [((5, 4), (13, 9)), ((9, 7), (4, 3)), ((1, 3), (5, 1)), ((6, 5), (6, 17))]
+)
+def test_bilinear_resize_to_any_size(shape, size, align_corners):
+    x = normal(*shape)
+    y = resize_bilinear(jnp.stack([x, -x], -1)[None], size, align_corners=align_corners)
+    expected = resize_by_loops(x, size, align_corners)
+    np.testing.assert_allclose(y[0], np.stack([expected, -expected], -1), atol=1e-6)
+
+
+def test_bilinear_resize_agrees_with_doubling_and_keeps_the_dtype():
+    x = normal(2, 3, 5, 2)
+    np.testing.assert_allclose(resize_bilinear(x, (6, 10)), resize_bilinear_2x(x), atol=1e-6)
+    assert resize_bilinear(jnp.asarray(x, jnp.bfloat16), (7, 7)).dtype == jnp.bfloat16
+
+
+def test_sampling_puts_features_at_multiples_of_their_stride():
+    x = normal(1, 3, 4, 2)
+    y = sample_bilinear(x, (12, 12), 1 / 4)  # features at 0, 4, 8 and, along W, 12
+    np.testing.assert_allclose(y[:, ::4, ::4], x[:, :, :3], atol=1e-6)
+    np.testing.assert_allclose(y[0, 0, 11], 0.25 * x[0, 0, 2] + 0.75 * x[0, 0, 3], atol=1e-6)
+    np.testing.assert_allclose(y[:, 9:], np.repeat(y[:, 8:9], 3, axis=1))
+    aligned = resize_bilinear(x, (9, 13), align_corners=True)
+    np.testing.assert_allclose(sample_bilinear(x, (9, 13), 1 / 4), aligned, atol=1e-6)
+    np.testing.assert_allclose(sample_bilinear(aligned, (3, 4), 4), x, atol=1e-6)
 
 
 def test_an_initial_deconvolution_interpolates_each_channel():
