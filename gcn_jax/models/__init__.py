@@ -9,7 +9,8 @@ Example:
 
 from gcn_jax.models.deeplab_largefov import DeepLabLargeFOV
 from gcn_jax.models.fcn import FCN
-from gcn_jax.models.gcn import GCN, BoundaryRefine, GlobalConv
+from gcn_jax.models.gcn import GCN, BoundaryRefine
+from gcn_jax.models.heads import GlobalConv
 from gcn_jax.models.pretrained import (
     ModelInfo,
     Pretrained,

@@ -38,8 +38,9 @@ def load_backbone_weights(source: str, backbone: nn.Module) -> dict:
 
     Raises:
         UserError: The backbone is neither a ResNet nor on VGG-16; the weights cannot be had, or are
-            not its; the message names the source and the differences. A model on the hub is asked for its name,
-            too: timm's resnetblur50 has the tensors of ResNet-50, and is another network.
+            not its; the message names the source and the differences. A model on the hub is asked
+            for its name, too: timm's resnetblur50 has the tensors of ResNet-50, and is another
+            network.
     """
     architecture, import_weights = _importer(source, backbone)
     path = source

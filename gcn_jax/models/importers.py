@@ -33,7 +33,7 @@ LEAVES = {
 #: Layer of our ResNet -> of torchvision's, where the names differ.
 RESNET_LAYERS = {"shortcut_conv": "downsample.0", "shortcut_bn": "downsample.1", "logits": "fc"}
 
-#: Dense layer of VGG-16, by torchvision's and by timm's name -> the convolution that it becomes, its
+#: Dense layer of VGG-16, by torchvision's or timm's name -> the convolution that it becomes, its
 #: kernel size, and what DeepLab-LargeFOV takes of it: every such output, input, row and column.
 VGG_DENSE_LAYERS = {
     "classifier.0": ("fc6", 7, (4, 1, 3, 3)),
