@@ -1,4 +1,4 @@
-"""Pooling against loops over windows in numpy, in Caffe's and PyTorch's terms."""
+"""Pooling against loops over windows in numpy."""
 
 import itertools
 
@@ -6,34 +6,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from models import reference
 
 from gcn_jax.models import pooling
 
 
 def normal(*shape, seed=0):
     return np.random.default_rng(seed).standard_normal(shape).astype("float32")
-
-
-def starts(n, window, strides, padding, ceil_mode):
-    """Return where windows start, counted from the first pixel, by trying every one."""
-    found = []
-    for start in range(-padding, n + padding, strides):
-        fits = start + window <= n + padding
-        touches = start + window - strides < n + padding  # some pixel is in no window before it
-        if fits or (ceil_mode and touches and start < n):
-            found.append(start)
-    return found
-
-
-def pool(x, window, strides, padding, ceil_mode):
-    """Max-pool `[N, H, W, C]` window by window, over the pixels that are in the image."""
-    rows, columns = (starts(n, window, strides, padding, ceil_mode) for n in x.shape[1:3])
-    y = np.empty((x.shape[0], len(rows), len(columns), x.shape[3]))
-    for i, top in enumerate(rows):
-        for j, left in enumerate(columns):
-            area = x[:, max(top, 0) : top + window, max(left, 0) : left + window]
-            y[:, i, j] = area.max(axis=(1, 2))
-    return y
 
 
 @pytest.mark.parametrize("device", ["cpu", "other"])
@@ -48,7 +27,7 @@ def test_max_pool(device, monkeypatch):
         return [pooling.max_pool(images[i], *w, ceil_mode=ceil) for i, w, ceil in cases]
 
     for (i, window, ceil_mode), y in zip(cases, all_cases(images), strict=True):
-        np.testing.assert_array_equal(y, pool(images[i], *window, ceil_mode))
+        np.testing.assert_array_equal(y, reference.max_pool(images[i], *window, ceil_mode))
 
 
 def test_max_pool_takes_3x3_windows_around_every_other_pixel():
@@ -84,7 +63,7 @@ def spread(x, indices, size):
 def test_indices_say_where_the_maxima_were(size):
     x = np.round(normal(2, *size, 3)) - 5  # few values: ties
     maxima, indices = jax.jit(pooling.max_pool_with_indices)(x)
-    np.testing.assert_array_equal(maxima, pool(x, 2, 2, 0, ceil_mode=True))
+    np.testing.assert_array_equal(maxima, reference.max_pool(x, 2, 2, 0, ceil_mode=True))
     assert indices.dtype == jnp.int8
     at_maxima = spread(np.ones_like(maxima), indices, size)
     for n, i, j, c in np.ndindex(*maxima.shape):
