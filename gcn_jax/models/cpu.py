@@ -62,17 +62,16 @@ def deconvolve_2x(x: jax.Array, kernel: jax.Array) -> jax.Array:
     return y[:, 1:-1, 1:-1, :c_out]
 
 
-def max_pool(x: jax.Array, window: int, strides: int, padding: int) -> jax.Array:
-    """Max-pool `[N, H, W, C]`, along W and then along H; NaN if there is one.
+def max_pool(
+    x: jax.Array, window: int, strides: int, padding: int, size: Sequence[int]
+) -> jax.Array:
+    """Max-pool `[N, H, W, C]` to a size (H', W'), along W and then along H; NaN if there is one.
 
     The gradient goes to the first maximum of a window in reading order, as XLA's own does.
     """
     for axis in (2, 1):
-        count = (x.shape[axis] + 2 * padding - window) // strides + 1
-        slices = (
-            _window(x, axis, i - padding, strides * (count - 1) + 1, fill=-jnp.inf)
-            for i in range(window)
-        )
+        length = strides * (size[axis - 1] - 1) + 1
+        slices = (_window(x, axis, i - padding, length, fill=-jnp.inf) for i in range(window))
         first, *others = (lax.slice_in_dim(s, 0, None, strides, axis) for s in slices)
         for other in others:
             first = jnp.where((first >= other) | jnp.isnan(first), first, other)

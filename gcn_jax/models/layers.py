@@ -1,4 +1,4 @@
-"""The primitives every network is built from: convolution, batch-norm, upsampling, pooling.
+"""The primitives every network is built from: convolution, batch-norm, upsampling.
 
 Networks use these instead of `flax.linen`'s own, so how a primitive is computed can change in one
 place; on a CPU some are computed in other words (`cpu.py`). The names and shapes of parameters
@@ -250,12 +250,3 @@ def _interpolate(x: jax.Array, axis: int, positions: np.ndarray) -> jax.Array:
         weights, x.astype(jnp.float32), axes=(1, axis), precision=lax.Precision.HIGHEST
     )
     return jnp.moveaxis(y, 0, axis).astype(x.dtype)
-
-
-def max_pool(x: jax.Array, window: int = 3, strides: int = 2, padding: int = 1) -> jax.Array:
-    """Max-pool `[N, H, W, C]`; the defaults are those of ResNet and give `ceil(n / 2)`."""
-    if computes_on_cpu():
-        return cpu.max_pool(x, window, strides, padding)
-    return nn.max_pool(
-        x, (window, window), strides=(strides, strides), padding=[(padding, padding)] * 2
-    )

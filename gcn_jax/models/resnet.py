@@ -13,7 +13,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from gcn_jax.errors import UserError
-from gcn_jax.models.layers import BatchNorm, Conv, Dtype, lecun_normal, max_pool
+from gcn_jax.models.layers import BatchNorm, Conv, Dtype, lecun_normal
+from gcn_jax.models.pooling import max_pool
 
 
 class BasicBlock(nn.Module):

@@ -7,7 +7,7 @@ import pytest
 from flax import linen as nn
 from jax import lax
 
-from gcn_jax.models import cpu, layers
+from gcn_jax.models import cpu, layers, pooling
 
 NHWC = ("NHWC", "HWIO", "NHWC")
 
@@ -99,12 +99,12 @@ def test_max_pools_and_their_gradients(shape, window, dtype):
         return nn.max_pool(x, (size, size), (strides, strides), [(padding, padding)] * 2)
 
     tolerance = 1e-5 if dtype == "float32" else 1e-2
-    assert_same(lambda x: cpu.max_pool(x, *window), plain, x, tolerance=tolerance)
+    assert_same(lambda x: pooling.max_pool(x, *window), plain, x, tolerance=tolerance)
 
 
 def test_a_max_pool_keeps_nan():
     x = jnp.zeros((1, 5, 5, 1)).at[0, 2, 2].set(jnp.nan)
-    nans = np.isnan(cpu.max_pool(x, 3, 2, 1)[0, :, :, 0])
+    nans = np.isnan(pooling.max_pool(x)[0, :, :, 0])
     np.testing.assert_array_equal(nans, [[0, 0, 0], [0, 1, 0], [0, 0, 0]])
 
 
@@ -113,12 +113,13 @@ def test_other_devices_compute_in_plain_words(monkeypatch):
 
     def primitives():
         convolved = layers.convolve(x, kernel, 1, (1, 1), 1)
-        return [convolved, layers.deconvolve_2x(x, normal(4, 4, 5, 5)), layers.max_pool(x)]
+        return [convolved, layers.deconvolve_2x(x, normal(4, 4, 5, 5)), pooling.max_pool(x)]
 
     fast = primitives()
     with monkeypatch.context() as patch:
         patch.setattr(layers.cpu, "convolve", None)
-        patch.setattr(layers, "computes_on_cpu", lambda: False)
+        for module in (layers, pooling):
+            patch.setattr(module, "computes_on_cpu", lambda: False)
         plain = primitives()
     for a, b in zip(fast, plain, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)

@@ -13,7 +13,6 @@ from gcn_jax.models.layers import (
     deconvolve_2x,
     he_normal,
     lecun_normal,
-    max_pool,
     normal_init,
     resize_bilinear,
     resize_bilinear_2x,
@@ -177,11 +176,6 @@ def test_a_deconvolution_spreads_every_input_over_4x4_outputs():
         spread = np.einsum("c,hwcd->hwd", x[0, i, j], kernel[::-1, ::-1])
         expected[2 * i : 2 * i + 4, 2 * j : 2 * j + 4] += spread
     np.testing.assert_allclose(deconvolve_2x(x, kernel)[0], expected[1:-1, 1:-1], atol=1e-5)
-
-
-def test_max_pool_takes_3x3_windows_around_every_other_pixel():
-    x = -np.arange(1.0, 21.0, dtype="float32").reshape(1, 4, 5, 1)  # negative: padding is no zero
-    np.testing.assert_array_equal(max_pool(x)[0, :, :, 0], [[-1, -2, -4], [-6, -7, -9]])
 
 
 def test_bfloat16_is_of_the_computation_not_of_the_parameters():
