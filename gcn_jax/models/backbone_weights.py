@@ -45,7 +45,7 @@ def load_backbone_weights(source: str, backbone: nn.Module) -> dict:
         )
     path = source
     if is_on_hub(source):
-        _check_architecture(source, f"resnet{backbone.depth}")
+        _check_architecture(source, f"resnet{backbone.depth}{'s' if backbone.deep_stem else ''}")
         path = hub_file(source, "model.safetensors")
     state_dict = read_weights(path)
     try:
