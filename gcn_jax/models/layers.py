@@ -14,6 +14,7 @@ import numpy as np
 from flax import linen as nn
 from jax import lax
 
+from gcn_jax.errors import UserError
 from gcn_jax.models import cpu
 
 Dtype = Any
@@ -29,6 +30,15 @@ def computes_on_cpu() -> bool:
     Other devices get the plain formulation, which their compilers know: cuDNN has its own.
     """
     return jax.default_backend() == "cpu"
+
+
+def check_images(images: jax.Array) -> None:
+    """Raise `UserError` unless images are a batch of floats."""
+    if images.ndim != 4 or not jnp.issubdtype(images.dtype, jnp.floating):
+        raise UserError(
+            f"images are {images.dtype}{list(images.shape)}, but must be normalised floats "
+            "[N, H, W, 3]; `gcn_jax.models.predict` takes one uint8 image as it is"
+        )
 
 
 def normal_init(stddev: float) -> Initializer:
@@ -146,17 +156,23 @@ class BatchNorm(nn.BatchNorm):
 
 
 def bilinear_kernel_init(key: jax.Array, shape: tuple[int, ...], dtype: Dtype) -> jax.Array:
-    """Return the kernel `[4, 4, C, C]` with which `Deconv2x` interpolates each channel by itself.
+    """Return the kernel with which `deconvolve` interpolates each channel by itself.
 
     Args:
         key: unused, there is nothing random.
-        shape: `(4, 4, C, C)`.
+        shape: `(2 * f, 2 * f, C, C)`.
         dtype: of the kernel.
     """
     del key
-    taps = np.array([0.25, 0.75, 0.75, 0.25])
+    taps = bilinear_taps(shape[0] // 2)
     kernel = np.einsum("h,w,io->hwio", taps, taps, np.eye(shape[2]))
     return jnp.asarray(kernel, dtype)
+
+
+def bilinear_taps(factor: int) -> np.ndarray:
+    """Return the `2 * factor` weights of linear interpolation, such as 1/4, 3/4, 3/4, 1/4."""
+    rising = (np.arange(factor) + 0.5) / factor
+    return np.concatenate([rising, rising[::-1]])
 
 
 class Deconv2x(nn.Module):
@@ -181,19 +197,30 @@ class Deconv2x(nn.Module):
         channels = x.shape[-1]
         shape = (4, 4, channels, channels)
         kernel = self.param("kernel", bilinear_kernel_init, shape, jnp.float32)
-        return deconvolve_2x(x.astype(self.dtype), kernel.astype(self.dtype))
+        return deconvolve(x.astype(self.dtype), kernel.astype(self.dtype), crop=1)
 
 
-def deconvolve_2x(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Deconvolve `[N, H, W, C]` with `[4, 4, C, C']` to `[N, 2H, 2W, C']`; see `Deconv2x`."""
+def deconvolve(x: jax.Array, kernel: jax.Array, crop: int = 0) -> jax.Array:
+    """Deconvolve at stride f with a kernel of twice that size.
+
+    Args:
+        x: `[N, H, W, C]`.
+        kernel: `[2 * f, 2 * f, C, C']`, as in `Deconv2x`.
+        crop: what is cut off the output on every side (the 'pad' of Caffe and PyTorch).
+
+    Returns:
+        `[N, f * (H + 1) - 2 * crop, f * (W + 1) - 2 * crop, C']`.
+    """
     if computes_on_cpu():
-        return cpu.deconvolve_2x(x, kernel)
+        y = cpu.deconvolve(x, kernel)
+        return y[:, crop : y.shape[1] - crop, crop : y.shape[2] - crop]
+    size = kernel.shape[0]
     return lax.conv_general_dilated(
         x,
         kernel,
         window_strides=(1, 1),
-        padding=[(2, 2), (2, 2)],
-        lhs_dilation=(2, 2),
+        padding=[(size - 1 - crop, size - 1 - crop)] * 2,
+        lhs_dilation=(size // 2, size // 2),
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
     )
 

@@ -10,7 +10,10 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from gcn_jax.errors import UserError, check_choice
+from gcn_jax.models.deeplab_largefov import DeepLabLargeFOV
+from gcn_jax.models.fcn import FCN
 from gcn_jax.models.gcn import GCN
+from gcn_jax.models.segnet import SegNet
 
 #: Name -> (module, its fields that the name fixes). Names with "_" in front are for tests.
 MODELS: Mapping[str, tuple[type[nn.Module], Mapping[str, Any]]] = {
@@ -23,6 +26,11 @@ MODELS: Mapping[str, tuple[type[nn.Module], Mapping[str, Any]]] = {
     "gcn_resnet101_caffe": (GCN, {"backbone": "resnet101_caffe"}),
     "gcn_resnet152_caffe": (GCN, {"backbone": "resnet152_caffe"}),
     "gcn_plain4": (GCN, {"backbone": "plain4"}),
+    "fcn32s_vgg16": (FCN, {"stride": 32}),
+    "fcn16s_vgg16": (FCN, {"stride": 16}),
+    "fcn8s_vgg16": (FCN, {"stride": 8}),
+    "segnet": (SegNet, {}),
+    "deeplab_largefov": (DeepLabLargeFOV, {}),
     "_tiny": (GCN, {"backbone": "_tiny", "kernel_size": 5}),
 }
 

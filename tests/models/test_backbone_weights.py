@@ -86,7 +86,7 @@ def test_another_network_with_the_same_tensors_is_refused(hub, file):
 
 
 def test_weights_that_do_not_fit_are_named(file):
-    with pytest.raises(UserError, match=r"resnet18.safetensors, for ResNet-34: .*missing tensors"):
+    with pytest.raises(UserError, match=r"resnet18.safetensors, for resnet34: .*missing tensors"):
         load_backbone_weights(str(file), ResNet(depth=34))
-    with pytest.raises(UserError, match="for ResNets, not for Plain"):
+    with pytest.raises(UserError, match="for ResNets and VGG-16, not for Plain"):
         load_backbone_weights(str(file), Plain())

@@ -10,7 +10,7 @@ from gcn_jax.models.layers import (
     BatchNorm,
     Conv,
     Deconv2x,
-    deconvolve_2x,
+    deconvolve,
     he_normal,
     lecun_normal,
     normal_init,
@@ -169,13 +169,17 @@ def test_an_initial_deconvolution_interpolates_each_channel():
         np.testing.assert_allclose(y[0, 1:-1, 1:-1, channel], interior, atol=1e-6)
 
 
-def test_a_deconvolution_spreads_every_input_over_4x4_outputs():
-    x, kernel = normal(1, 3, 2, 2), normal(4, 4, 2, 5, seed=1)
-    expected = np.zeros((8, 6, 5))  # with the border of one pixel that is cut off
+@pytest.mark.parametrize(("factor", "crop"), [(2, 1), (3, 0)])
+def test_a_deconvolution_spreads_every_input_over_a_window(factor, crop):
+    window = 2 * factor
+    x, kernel = normal(1, 3, 2, 2), normal(window, window, 2, 5, seed=1)
+    expected = np.zeros((4 * factor, 3 * factor, 5))
     for i, j in np.ndindex(3, 2):
         spread = np.einsum("c,hwcd->hwd", x[0, i, j], kernel[::-1, ::-1])
-        expected[2 * i : 2 * i + 4, 2 * j : 2 * j + 4] += spread
-    np.testing.assert_allclose(deconvolve_2x(x, kernel)[0], expected[1:-1, 1:-1], atol=1e-5)
+        top, left = factor * i, factor * j
+        expected[top : top + window, left : left + window] += spread
+    expected = expected[crop : 4 * factor - crop, crop : 3 * factor - crop]
+    np.testing.assert_allclose(deconvolve(x, kernel, crop)[0], expected, atol=1e-5)
 
 
 def test_bfloat16_is_of_the_computation_not_of_the_parameters():
