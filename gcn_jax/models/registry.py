@@ -37,9 +37,11 @@ MODELS: Mapping[str, tuple[type[nn.Module], Mapping[str, Any]]] = {
     "deeplab_v2_resnet50": (DeepLabV2, {"backbone": "resnet50"}),
     "deeplab_v2_resnet101": (DeepLabV2, {"backbone": "resnet101"}),
     "deeplab_v2_resnet101_caffe": (DeepLabV2, {"backbone": "resnet101_caffe"}),
+    "deeplab_v2_plain4": (DeepLabV2, {"backbone": "plain4"}),
     "pspnet_resnet18": (PSPNet, {"backbone": "resnet18"}),
     "pspnet_resnet50": (PSPNet, {"backbone": "resnet50s"}),
     "pspnet_resnet101": (PSPNet, {"backbone": "resnet101s"}),
+    "pspnet_plain4": (PSPNet, {"backbone": "plain4"}),
     "_tiny": (GCN, {"backbone": "_tiny", "kernel_size": 5}),
 }
 
