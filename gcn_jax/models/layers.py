@@ -5,7 +5,10 @@ place; on a CPU some are computed in other words (`cpu.py`). The names and shape
 belong to the primitive, not to how it is computed: a checkpoint never depends on it.
 """
 
+import contextlib
+import contextvars
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -23,13 +26,25 @@ Initializer = jax.nn.initializers.Initializer
 #: The collection of `sow_auxiliary`: name -> (weight, logits).
 AUXILIARY = "auxiliary"
 
+_everywhere_plain = contextvars.ContextVar("everywhere_plain", default=False)
+
 
 def computes_on_cpu() -> bool:
     """Return whether primitives are computed as XLA on CPUs does it best (`cpu.py`).
 
     Other devices get the plain formulation, which their compilers know: cuDNN has its own.
     """
-    return jax.default_backend() == "cpu"
+    return jax.default_backend() == "cpu" and not _everywhere_plain.get()
+
+
+@contextlib.contextmanager
+def plain_formulation() -> Iterator[None]:
+    """Trace the plain formulation inside, on a CPU too: what is counted is then the network's."""
+    token = _everywhere_plain.set(True)
+    try:
+        yield
+    finally:
+        _everywhere_plain.reset(token)
 
 
 def check_images(images: jax.Array) -> None:
