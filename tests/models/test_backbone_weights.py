@@ -83,10 +83,12 @@ def test_another_network_with_the_same_tensors_is_refused(hub, file):
     hub("timm/resnetblur18", {"architecture": "resnetblur18", "pretrained_cfg": INCEPTION}, file)
     with pytest.raises(UserError, match="is timm's resnetblur18; .* weights of resnet18"):
         load_backbone_weights("hf://timm/resnetblur18", ResNet(depth=18))
+    with pytest.raises(UserError, match="this backbone needs weights of resnet18s"):
+        load_backbone_weights("hf://timm/resnetblur18", ResNet(depth=18, deep_stem=True))
 
 
 def test_weights_that_do_not_fit_are_named(file):
-    with pytest.raises(UserError, match=r"resnet18.safetensors, for ResNet-34: .*missing tensors"):
+    with pytest.raises(UserError, match=r"resnet18.safetensors, for resnet34: .*missing tensors"):
         load_backbone_weights(str(file), ResNet(depth=34))
-    with pytest.raises(UserError, match="for ResNets, not for Plain"):
+    with pytest.raises(UserError, match="for ResNets and VGG-16, not for Plain"):
         load_backbone_weights(str(file), Plain())
