@@ -28,8 +28,8 @@ from gcn_jax.models.pretrained import variable_shapes
 #: The name of a network's own output among its layers.
 OUTPUT = "output"
 
-#: Height and width of the image that networks are traced with: nothing is computed, and the field
-#: of ResNet-152 with k = 25 at stride 32 ends well before the borders.
+#: Height and width of the image that networks are traced with. Nothing is computed; and the field
+#: of GCN-ResNet-152 with k = 25, 2539 pixels, ends before the borders.
 _SIZE = 4096
 #: Longest period, in pixels of a layer, after which its fields repeat: those of a x64 upsampling.
 _LONGEST_PERIOD = 64
@@ -75,7 +75,7 @@ class ReceptiveField(NamedTuple):
     """The theoretical receptive field of a layer.
 
     Attributes:
-        vertical: along the height; None where it is the whole image, whatever its size.
+        vertical: along the height; None where it grows with the image, as behind global pooling.
         horizontal: along the width.
     """
 
@@ -100,13 +100,25 @@ def receptive_fields(model: nn.Module) -> dict[str, ReceptiveField]:
         ("conv[1]"), and the output of the network is called "output". In the order of the program.
 
     Raises:
-        UserError: see `dependence.propagate`; or a field is too large to be told from the image.
+        UserError: see `dependence.propagate`; or the fields of a layer do not repeat.
     """
     reaches = traced_reach(model, (_SIZE, _SIZE))
-    return {
-        name: ReceptiveField(*(_axis_field(name, reach) for reach in pair))
-        for name, pair in reaches.items()
-    }
+    found = {name: [_axis_field(reach) for reach in pair] for name, pair in reaches.items()}
+    if any(None in axes for axes in found.values()):
+        smaller = traced_reach(model, (_SIZE // 2, _SIZE // 2))
+        for name, axes in found.items():
+            for axis, large, small in zip(axes, reaches[name], smaller[name], strict=True):
+                if axis is None and _middle_extent(large) < 1.5 * _middle_extent(small):
+                    raise UserError(
+                        f"{name}: its receptive field neither repeats nor grows with the image; "
+                        "traced_reach says what its pixels see in an image of a given size"
+                    )
+    return {name: ReceptiveField(*axes) for name, axes in found.items()}
+
+
+def _middle_extent(reach: Reach) -> int:
+    middle = len(reach.first) // 2
+    return int(reach.last[middle] - reach.first[middle]) + 1
 
 
 def traced_reach(model: nn.Module, size: tuple[int, int]) -> dict[str, tuple[Reach, Reach]]:
@@ -190,12 +202,11 @@ def _reach_of_rows(reach: np.ndarray, shape: Sequence[int], along: int) -> Reach
     return Reach(first, -last, padding == 0)
 
 
-def _axis_field(name: str, reach: Reach) -> AxisField | None:
-    """Read size, stride and offset off the rows around the middle; None for the whole image."""
+def _axis_field(reach: Reach) -> AxisField | None:
+    """Read size, stride and offset off the rows around the middle; None if nothing repeats."""
     middle = len(reach.first) // 2
-    if reach.first[middle] == 0 and reach.last[middle] == _SIZE - 1:
-        return None
-    outside = np.flatnonzero((reach.first == 0) | (reach.last == _SIZE - 1) | reach.padded)
+    at_border = (reach.first == 0) | (reach.last == _SIZE - 1) | reach.padded
+    outside = np.flatnonzero(at_border)
     start = max(outside[outside <= middle], default=-1) + 1
     stop = min(outside[outside > middle], default=len(reach.first))
     first, last = reach.first[start:stop], reach.last[start:stop]
@@ -203,10 +214,7 @@ def _axis_field(name: str, reach: Reach) -> AxisField | None:
         step = first[period] - first[0]
         if all((r[period:] - r[:-period] == step).all() for r in (first, last)):
             stride = Fraction(int(step), period)
-            rows = np.arange(start, start + period)
-            centres = (first + last)[:period] / 2 - float(stride) * rows
-            return AxisField(int((last - first).max()) + 1, stride, float(centres.mean()))
-    raise UserError(
-        f"{name}: no receptive field that repeats is found in {_SIZE} pixels; gcn_jax.analysis."
-        "traced_reach says what its pixels see in an image of a given size"
-    )
+            centre = Fraction(int((first + last)[:period].sum()), 2 * period)
+            offset = centre - stride * (start + Fraction(period - 1, 2))
+            return AxisField(int((last - first).max()) + 1, stride, float(offset))
+    return None

@@ -61,7 +61,7 @@ def _texts(field: ReceptiveField) -> tuple[str, ...]:
 
     def texts(axis: AxisField | None) -> tuple[str, ...]:
         if axis is None:
-            return "whole image", "-", "-"
+            return "as the image", "-", "-"
         return str(axis.size), str(axis.stride), f"{axis.offset:g}"
 
     pairs = zip(*map(texts, field), strict=True)
@@ -98,7 +98,7 @@ def numbers(networks: Sequence[Network], sights: Sights) -> dict[str, Any]:
     """Return everything that the tables are made of as JSON values.
 
     Returns:
-        layers: by network and layer its vertical and horizontal field, null for the whole image;
+        layers: by network and layer its vertical and horizontal field, null where it grows with the image;
         scores: of each network, scale and image the unit, the box and the measures of `Sight`.
     """
     return {
