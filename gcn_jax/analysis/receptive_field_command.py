@@ -1,24 +1,16 @@
-"""`python -m gcn_jax.analysis receptive-field --ckpt DIR [--compare DIR]`: what networks see.
-
-    python -m gcn_jax.analysis receptive-field --ckpt runs/baseline --compare runs/gcn
-        [--image FILE | --split val --index 0 --num_images 8] [--class NAME] [--enlarge 2]
-        [--patch 11 --stride 3] [--layer NAME,...|all] [--output receptive_field]
-
-Three receptive fields of each network: the theoretical one of its layers, and of one score on an
-object in an image the effective one (by gradients) and the valid one (by occlusion), for the image
-as it is and enlarged. With several images the numbers are means.
-"""
+"""`python -m gcn_jax.analysis receptive-field`: what networks could see, and what they look at."""
 
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 from rich.console import Console
 
 from gcn_jax import atomic, models, report
 from gcn_jax.analysis import rf_figures
-from gcn_jax.analysis.commands import parse_flags
+from gcn_jax.analysis.commands import parse_flags, read_value
 from gcn_jax.analysis.receptive_field import OUTPUT, receptive_fields
 from gcn_jax.analysis.rf_tables import Network, Sights, layer_table, numbers, sight_table
 from gcn_jax.analysis.sight import Scene, look, scene_on_object
@@ -26,6 +18,22 @@ from gcn_jax.analysis.units import recentre
 from gcn_jax.analysis.valid import PATCH, STRIDE
 from gcn_jax.data.files import read_image
 from gcn_jax.errors import UserError, check_choice
+
+_USAGE = """\
+python -m gcn_jax.analysis receptive-field --model NAME [--field KEY=VALUE]... [--layer NAME,...]
+python -m gcn_jax.analysis receptive-field --ckpt DIR [--compare DIR] [--layer NAME,...]
+    [--image FILE | --split val --index 0 --num_images 1] [--class NAME]
+    [--enlarge 2] [--patch 11 --stride 3] [--output receptive_field]
+
+Prints the theoretical receptive field, stride and offset of the main layers of a network, of those
+that --layer names, or of --layer=all.
+
+With --ckpt, the workdir of a run, it also looks at one score, deep inside an object of an image:
+at the effective field (by gradients) and the valid field (by occlusion with patches, of so many
+pixels), in the image as it is and enlarged. The object is of the class that is given, or else the
+largest that the labels show (in a FILE: that is predicted). The numbers are means over the images,
+from number --index on, that have such an object; the figures are of the first.
+"""
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -38,10 +46,15 @@ def run(arguments: Sequence[str]) -> None:
         UserError: a flag makes no sense, or something that it names is not there.
     """
     options = _parse(arguments)
-    networks = [_load(path) for path in (options.ckpt, options.compare) if path]
     console = Console()
+    if options.model:
+        fields = dict(map(_key_and_value, options.field))
+        model = models.create_model(options.model, **{"num_classes": 21, **fields})
+        console.print(layer_table(options.model, receptive_fields(model), options.layer))
+        return
+    networks = [_load(path) for path in (options.ckpt, options.compare) if path]
     for network in networks:
-        console.print(layer_table(network, options.layer))
+        console.print(layer_table(network.name, network.fields, options.layer))
     sights = _look_at_all(networks, _scenes(networks[0], options), options)
     console.print(sight_table(networks, sights))
     files = _figures(networks, sights)
@@ -58,6 +71,8 @@ def _parse(arguments: Sequence[str]) -> flags.FlagValues:
     def define(kind, name, default, text, *bounds):
         kind(name, default, text, *bounds, flag_values=values)
 
+    define(flags.DEFINE_string, "model", None, "Name of a network, in place of a run.")
+    define(flags.DEFINE_multi_string, "field", [], "KEY=VALUE of that network.")
     define(flags.DEFINE_string, "ckpt", None, "Workdir of a training run.")
     define(flags.DEFINE_string, "compare", None, "Workdir of a run to compare it with.")
     define(flags.DEFINE_string, "image", None, "An image file, in place of a split.")
@@ -70,14 +85,21 @@ def _parse(arguments: Sequence[str]) -> flags.FlagValues:
     define(flags.DEFINE_integer, "stride", STRIDE, "Step between its places, in pixels.", 1)
     define(flags.DEFINE_list, "layer", [], "Layers to list, or all; by default the main ones.")
     define(flags.DEFINE_string, "output", "receptive_field", "Folder to write to.")
-    rest = parse_flags(values, arguments, __doc__.strip())
+    rest = parse_flags(values, arguments, _USAGE)
     if rest:
         raise UserError(f"receptive-field: unexpected argument {rest[0]!r}")
-    if values.ckpt is None:
-        raise UserError("receptive-field needs --ckpt=DIR, the workdir of a training run")
+    if (values.ckpt is None) == (values.model is None):
+        raise UserError("receptive-field needs either --ckpt=DIR, a run's workdir, or --model=NAME")
     if values.image and (values.split or values.num_images > 1):
         raise UserError("--image is one image: drop --split and --num_images")
     return values
+
+
+def _key_and_value(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise UserError(f"--field={text} is not KEY=VALUE, such as kernel_size=7")
+    return key, read_value(value)
 
 
 def _load(path: str) -> Network:

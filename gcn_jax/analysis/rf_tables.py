@@ -10,6 +10,7 @@ from rich.table import Table
 from gcn_jax import models
 from gcn_jax.analysis.receptive_field import OUTPUT, AxisField, ReceptiveField
 from gcn_jax.analysis.sight import SHARE, Sight
+from gcn_jax.analysis.units import share_inside
 from gcn_jax.errors import check_choice
 
 
@@ -27,27 +28,30 @@ class Network(NamedTuple):
     fields: dict[str, ReceptiveField]
 
 
+#: In pixels: for these the file says which share of a map lies within them.
+_RADII = (4, 8, 16, 32, 64, 128)
+
 #: (name of a network, factor by which the image is enlarged) -> what it sees in each scene.
 Sights = Mapping[tuple[str, float], Sequence[Sight]]
 
 
-def layer_table(network: Network, names: Sequence[str]) -> Table:
+def layer_table(title: str, fields: Mapping[str, ReceptiveField], names: Sequence[str]) -> Table:
     """List theoretical receptive fields.
 
     Args:
-        network: whose layers.
+        title: what the network is called.
+        fields: of its layers, from `receptive_fields`.
         names: of the layers; none for what the stages of the backbone and the other main parts put
             out, "all" alone for every layer.
 
     Raises:
         UserError: there is no such layer.
     """
-    fields = network.fields
     if not names:
         names = [n for n in fields if "/" not in n or re.fullmatch(r"backbone/res\d", n)]
     elif list(names) == ["all"]:
         names = list(fields)
-    table = Table("layer", title=f"{network.name}: theoretical receptive fields")
+    table = Table("layer", title=f"{title}: theoretical receptive fields")
     for column in ("size, px", "stride, px", "offset, px"):
         table.add_column(column, justify="right")
     for name in names:
@@ -114,6 +118,13 @@ def numbers(networks: Sequence[Network], sights: Sights) -> dict[str, Any]:
                 "unit": sight.scene.unit._asdict(),
                 "box": sight.box,
                 **sight.measures(),
+                "shares_within_radius": {
+                    name: {
+                        radius: share_inside(getattr(sight, name), sight.scene.unit, radius)
+                        for radius in _RADII
+                    }
+                    for name in ("effective", "valid")
+                },
             }
             for (name, scale), seen in sights.items()
             for sight in seen

@@ -159,5 +159,11 @@ def test_command(tmp_path, monkeypatch, capsys):
     ):
         with pytest.raises(UserError, match=message):
             receptive_field_command.run([*arguments, *wrong])
-    with pytest.raises(UserError, match="needs --ckpt"):
+    with pytest.raises(UserError, match="either --ckpt=DIR, .* or --model=NAME"):
         receptive_field_command.run([])
+
+
+def test_command_of_a_model_by_name(capsys):
+    receptive_field_command.run(["--model=_tiny", "--field=kernel_size=3", "--layer=gcn4/left_k1"])
+    (row,) = [line for line in capsys.readouterr().out.splitlines() if "left_k1" in line]
+    assert [cell.strip() for cell in row.strip("│ ").split("│")[1:]] == ["31 x 15", "8", "0"]
