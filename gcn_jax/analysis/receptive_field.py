@@ -14,7 +14,8 @@ taps of a dilated convolution count.
 import dataclasses
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -88,7 +89,7 @@ def receptive_fields(model: nn.Module) -> dict[str, ReceptiveField]:
 
     Example:
         >>> receptive_fields(ResNet(depth=50))["res5"].vertical
-        AxisField(size=483, stride=Fraction(32, 1), offset=0.0)
+        AxisField(size=427, stride=Fraction(32, 1), offset=0.0)
 
     Args:
         model: a network of `gcn_jax.models`, or any Linen module that maps images `[N, H, W, 3]` to
@@ -102,23 +103,12 @@ def receptive_fields(model: nn.Module) -> dict[str, ReceptiveField]:
     Raises:
         UserError: see `dependence.propagate`; or the fields of a layer do not repeat.
     """
-    reaches = traced_reach(model, (_SIZE, _SIZE))
-    found = {name: [_axis_field(reach) for reach in pair] for name, pair in reaches.items()}
-    if any(None in axes for axes in found.values()):
-        smaller = traced_reach(model, (_SIZE // 2, _SIZE // 2))
-        for name, axes in found.items():
-            for axis, large, small in zip(axes, reaches[name], smaller[name], strict=True):
-                if axis is None and _middle_extent(large) < 1.5 * _middle_extent(small):
-                    raise UserError(
-                        f"{name}: its receptive field neither repeats nor grows with the image; "
-                        "traced_reach says what its pixels see in an image of a given size"
-                    )
-    return {name: ReceptiveField(*axes) for name, axes in found.items()}
-
-
-def _middle_extent(reach: Reach) -> int:
-    middle = len(reach.first) // 2
-    return int(reach.last[middle] - reach.first[middle]) + 1
+    variables = variable_shapes(model)
+    large, small = (_reaches(model, variables, (size, size)) for size in (_SIZE, _SIZE // 2))
+    return {
+        name: ReceptiveField(*map(partial(_axis_field, name), large[name], small[name]))
+        for name in large
+    }
 
 
 def traced_reach(model: nn.Module, size: tuple[int, int]) -> dict[str, tuple[Reach, Reach]]:
@@ -135,23 +125,25 @@ def traced_reach(model: nn.Module, size: tuple[int, int]) -> dict[str, tuple[Rea
     Raises:
         UserError: see `dependence.propagate`.
     """
-    image = jax.ShapeDtypeStruct((1, *size, 3), jnp.float32)
-    variables = variable_shapes(model)
+    return _reaches(model, variable_shapes(model), size)
+
+
+def _reaches(model: nn.Module, variables: Any, size: tuple[int, int]):
+    images = jax.ShapeDtypeStruct((1, *size, 3), jnp.float32)
     finished: list[str] = []
     run = _with_all_layers(model, finished)
-    program, shapes = jax.make_jaxpr(run, return_shape=True)(variables, image)
+    program, shapes = jax.make_jaxpr(run, return_shape=True)(variables, images)
     parameters = [None] * len(jax.tree.leaves(variables))
-    per_axis = [propagate(program, [*parameters, image_reach(image.shape, a)]) for a in (1, 2)]
+    rows, columns = (
+        propagate(program, [*parameters, image_reach(images.shape, axis)]) for axis in (1, 2)
+    )
     found = {}
-    for (path, shape), *reaches in zip(
-        jax.tree_util.tree_leaves_with_path(shapes), *per_axis, strict=True
-    ):
+    outputs = jax.tree_util.tree_leaves_with_path(shapes)
+    for (path, output), row, column in zip(outputs, rows, columns, strict=True):
         keys = [getattr(key, "key", getattr(key, "idx", None)) for key in path]
-        if "__call__" in keys and isinstance(reaches[0], np.ndarray):
-            found[_layer_name(keys)] = tuple(
-                _reach_of_rows(reach, shape.shape, along)
-                for along, reach in enumerate(reaches, start=1)
-            )
+        if "__call__" in keys and isinstance(row, np.ndarray):
+            pair = _join_rows(row, output.shape, 1), _join_rows(column, output.shape, 2)
+            found[_layer_name(keys)] = pair
     return {name: found[name] for name in sorted(found, key=lambda n: _place(n, finished))}
 
 
@@ -194,7 +186,7 @@ def _place(name: str, finished: Sequence[str]) -> int:
     return len(finished)
 
 
-def _reach_of_rows(reach: np.ndarray, shape: Sequence[int], along: int) -> Reach:
+def _join_rows(reach: np.ndarray, shape: Sequence[int], along: int) -> Reach:
     """Join the reaches of all elements of each row."""
     count = shape[along] if len(shape) == 4 else 1
     axes = tuple(a for a in range(1, reach.ndim) if len(shape) != 4 or a != along + 1)
@@ -202,7 +194,25 @@ def _reach_of_rows(reach: np.ndarray, shape: Sequence[int], along: int) -> Reach
     return Reach(first, -last, padding == 0)
 
 
-def _axis_field(reach: Reach) -> AxisField | None:
+def _axis_field(name: str, large: Reach, small: Reach) -> AxisField | None:
+    """Compare what a layer sees in a large image and in one of half the size."""
+    found = _repeating_field(large)
+    extents = []
+    for reach in (large, small):
+        middle = len(reach.first) // 2
+        extents.append(reach.last[middle] - reach.first[middle] + 1)
+    # A field as large as the small image may have been cut off there.
+    if extents[0] > 1.5 * extents[1] and (found is None or extents[1] < _SIZE // 2):
+        return None
+    if found is None:
+        raise UserError(
+            f"{name}: its receptive field neither repeats from pixel to pixel nor grows with the "
+            "image; traced_reach says what its pixels see in an image of a given size"
+        )
+    return found
+
+
+def _repeating_field(reach: Reach) -> AxisField | None:
     """Read size, stride and offset off the rows around the middle; None if nothing repeats."""
     middle = len(reach.first) // 2
     at_border = (reach.first == 0) | (reach.last == _SIZE - 1) | reach.padded

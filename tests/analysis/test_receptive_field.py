@@ -15,8 +15,9 @@ from gcn_jax.analysis.receptive_field import (
     traced_reach,
 )
 from gcn_jax.errors import UserError
-from gcn_jax.models import GCN, ResNet, layers
-from gcn_jax.models.layers import Conv, Deconv2x, max_pool, resize_bilinear_2x
+from gcn_jax.models import GCN, ResNet, create_model
+from gcn_jax.models.layers import Conv, Deconv2x, resize_bilinear_2x
+from gcn_jax.models.pooling import max_pool
 from gcn_jax.models.pretrained import variable_shapes
 
 
@@ -32,19 +33,6 @@ class Mixed(nn.Module):
         z = jnp.pad(z, [(0, 0), (2, 1), (1, 0), (0, 0)], mode="edge")
         z = jax.image.resize(z, y.shape, "linear")
         return resize_bilinear_2x(jnp.concatenate([y, nn.relu(z)], axis=-1))
-
-
-class Vgg16(nn.Module):
-    """The convolutions and pools of VGG-16, one channel each."""
-
-    @nn.compact
-    def __call__(self, x, *, train=False):
-        outputs = {}
-        for stage, depth in enumerate((2, 2, 3, 3, 3), start=1):
-            for i in range(depth):
-                x = outputs[f"conv{stage}_{i + 1}"] = nn.relu(Conv(1, (3, 3))(x))
-            x = outputs[f"pool{stage}"] = nn.max_pool(x, (2, 2), (2, 2))
-        return outputs
 
 
 class Sorted(nn.Module):
@@ -89,8 +77,8 @@ def seen(model, size):
 def test_reach_is_what_values_show(model, size, monkeypatch):
     """At every pixel, borders included, and however the primitives are computed."""
     expected = seen(model, size)
-    for on_cpu in (True, False):
-        monkeypatch.setattr(layers, "computes_on_cpu", lambda on_cpu=on_cpu: on_cpu)
+    for backend in ("cpu", "gpu"):
+        monkeypatch.setattr(jax, "default_backend", lambda backend=backend: backend)
         reaches = traced_reach(model, size)
         assert reaches.keys() >= expected.keys()
         for name, axes in expected.items():
@@ -104,14 +92,24 @@ def test_reach_is_what_values_show(model, size, monkeypatch):
 
 
 def test_published_fields():
-    """VGG-16 (the numbers of Faster R-CNN's and distill.pub's tables), ResNet-50, and GCN's k."""
-    fields = {name: field.vertical for name, field in receptive_fields(Vgg16()).items()}
-    assert fields["conv5_3"] == AxisField(196, Fraction(16), 7.5)
-    assert fields["pool5"] == AxisField(212, Fraction(32), 15.5)
+    """VGG-16's conv5_3 and fc6 (196 and 404, as Fast R-CNN's and FCN's papers count), ResNet-50."""
+    fields = receptive_fields(create_model("fcn32s_vgg16", num_classes=2))
+    assert fields["backbone/stage5/conv3"].vertical == AxisField(196, Fraction(16), 7.5 - 99)
+    assert fields["score_fr"].horizontal.size == 404
+    # Two features of 404 pixels, 32 apart; FCN's crop puts their mean onto the pixel itself.
+    assert fields["output"].vertical == AxisField(404 + 32, Fraction(1), 0)
     assert receptive_fields(ResNet(50))["res5"].vertical == AxisField(427, Fraction(32), 0)
     caffe = receptive_fields(ResNet(50, stride_in_1x1=True, num_classes=3))
     assert caffe["res5"].horizontal == AxisField(483, Fraction(32), 0)
     assert caffe["logits"] == ReceptiveField(None, None)
+
+
+def test_fields_that_grow_with_the_image():
+    """PSPNet's bins are shares of the image, and its output sees all of it."""
+    fields = receptive_fields(create_model("pspnet_plain4", num_classes=2))
+    for name in ("ppm/bins1/conv", "ppm/bins6/conv", "output"):
+        assert fields[name] == ReceptiveField(None, None)
+    assert fields["backbone/res5"].vertical.size == 31
 
 
 def test_gcn():
