@@ -99,6 +99,8 @@ def _slice(equation, reach):
 
 
 def _dynamic_slice(equation, reach, *starts):
+    if any(isinstance(start, np.ndarray) for start in starts):
+        _refuse(equation, "at places that depend on the image")
     shape = equation.invars[0].aval.shape
     sizes = equation.params["slice_sizes"]
     for axis, (length, size, start) in enumerate(zip(shape, sizes, starts, strict=True), start=1):
@@ -257,9 +259,11 @@ def _times(reach: np.ndarray, matrix: np.ndarray) -> np.ndarray:
 def _gather(equation, reach, indices):
     """Take elements, or windows, at constant places along one axis that matters."""
     p, numbers = equation.params, equation.params["dimension_numbers"]
+    if isinstance(indices, np.ndarray):
+        _refuse(equation, "at places that depend on the image")
     axes = [axis for axis in range(reach.ndim - 1) if reach.shape[axis + 1] > 1]
-    if len(axes) > 1 or numbers.operand_batching_dims or isinstance(indices, np.ndarray):
-        _refuse(equation, "at places that depend on the image, or along several axes")
+    if len(axes) > 1 or numbers.operand_batching_dims:
+        _refuse(equation, "along several axes")
     rank, size = equation.outvars[0].aval.ndim, 1
     windows = [a for a in range(reach.ndim - 1) if a not in numbers.collapsed_slice_dims]
     shape, places = [1] * rank, np.zeros([1] * rank, np.int64)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
+from gcn_jax.analysis.dependence import image_reach, propagate
 from gcn_jax.analysis.receptive_field import (
     AxisField,
     ReceptiveField,
@@ -91,14 +92,44 @@ def test_reach_is_what_values_show(model, size, monkeypatch):
                 assert reach[1].tolist() == last.tolist(), name
 
 
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: jnp.take(x, np.array([3, 0, -1]), axis=1),
+        lambda x: x[:, np.array([[1, 2], [4, 0]]), 1:],
+        lambda x: jax.lax.dynamic_slice(x, (0, 7, 1, 0), (1, 3, 2, 2)),  # clipped to 3
+        lambda x: jnp.tile(x, (1, 2, 1, 3)),
+        lambda x: jnp.unstack(x, axis=1)[2] + jnp.split(x, 3, axis=1)[1].max(axis=1),
+        lambda x: x.reshape(2, 3, 8)[:, ::2].reshape(4, 8).T.reshape(4, 2, 2, 2),
+        lambda x: jnp.einsum("nhwc,hk->knw", x, np.tri(6, 4, -1, np.float32)),
+        lambda x: jnp.einsum("nhwc,nhwd->nwcd", x[:, 1:4], x[:, 2:5]),
+        lambda x: nn.avg_pool(x, (3, 1), (2, 1), [(2, 1), (0, 0)]),
+        lambda x: jnp.clip(x[:, 2], 0, 2) - x[:, 4],
+    ],
+)
+def test_rule_is_what_values_show(function):
+    """Each element of small programs, on an image of 6 rows of which one becomes bright."""
+    shape = (1, 6, 4, 2)
+    image = np.random.default_rng(0).random(shape, np.float32)
+    (reach,) = propagate(jax.make_jaxpr(function)(image), [image_reach(shape, 1)])
+    before = np.asarray(function(image))
+    brighter = [image + 10 * np.float32(np.arange(6) == i)[:, None, None] for i in range(6)]
+    changed = np.stack([np.asarray(function(other)) != before for other in brighter])
+    first, last, _ = np.broadcast_to(reach, (3, *before.shape))
+    some = changed.any(axis=0)
+    assert ((first <= -last) == some).all()
+    assert (first == changed.argmax(axis=0))[some].all()
+    assert (-last == 5 - changed[::-1].argmax(axis=0))[some].all()
+
+
 def test_published_fields():
-    """VGG-16's conv5_3 and fc6 (196 and 404, as Fast R-CNN's and FCN's papers count), ResNet-50."""
+    """VGG-16's conv5_3 and fc6, ResNet-18, and ResNet-50 as Caffe has it."""
     fields = receptive_fields(create_model("fcn32s_vgg16", num_classes=2))
     assert fields["backbone/stage5/conv3"].vertical == AxisField(196, Fraction(16), 7.5 - 99)
     assert fields["score_fr"].horizontal.size == 404
     # Two features of 404 pixels, 32 apart; FCN's crop puts their mean onto the pixel itself.
     assert fields["output"].vertical == AxisField(404 + 32, Fraction(1), 0)
-    assert receptive_fields(ResNet(50))["res5"].vertical == AxisField(427, Fraction(32), 0)
+    assert receptive_fields(ResNet(18))["res5"].vertical == AxisField(435, Fraction(32), 0)
     caffe = receptive_fields(ResNet(50, stride_in_1x1=True, num_classes=3))
     assert caffe["res5"].horizontal == AxisField(483, Fraction(32), 0)
     assert caffe["logits"] == ReceptiveField(None, None)
