@@ -180,10 +180,11 @@ class ResNet(nn.Module):
         for level, num_blocks in zip((2, 3, 4, 5), stage_sizes, strict=True):
             width = 64 * 2 ** (level - 2)
             dilation = 2**level // self.strides[level - 2]
+            stage_block = block if dilation == 1 else partial(block, dilation=dilation)
             for i in range(num_blocks):
                 strides = 2 if i == 0 and level > 2 and dilation == 1 else 1
                 name = f"res{level}_block{i + 1}"
-                x = block(width, strides, conv, norm, dilation, name=name)(x)
+                x = stage_block(width, strides, conv, norm, name=name)(x)
             features[f"res{level}"] = x
 
         if self.num_classes is not None:
