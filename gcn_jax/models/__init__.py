@@ -8,6 +8,7 @@ Example:
 """
 
 from gcn_jax.models.deeplab_largefov import DeepLabLargeFOV
+from gcn_jax.models.deeplab_v2 import DeepLabV2
 from gcn_jax.models.fcn import FCN
 from gcn_jax.models.gcn import GCN, BoundaryRefine
 from gcn_jax.models.heads import GlobalConv
@@ -19,6 +20,7 @@ from gcn_jax.models.pretrained import (
     predict,
     read_info,
 )
+from gcn_jax.models.pspnet import PSPNet
 from gcn_jax.models.publishing import push_to_hub
 from gcn_jax.models.registry import create_model, list_models
 from gcn_jax.models.resnet import ResNet
@@ -29,8 +31,10 @@ __all__ = [
     "GCN",
     "BoundaryRefine",
     "DeepLabLargeFOV",
+    "DeepLabV2",
     "GlobalConv",
     "ModelInfo",
+    "PSPNet",
     "Pretrained",
     "ResNet",
     "SegNet",

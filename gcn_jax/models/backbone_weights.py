@@ -86,7 +86,7 @@ def read_backbone_preprocessing(source: str) -> tuple[Color, Color]:
 def _importer(source: str, backbone: nn.Module) -> tuple[str, Callable]:
     """Return timm's name of a backbone, and what imports its weights."""
     if isinstance(backbone, ResNet):
-        return f"resnet{backbone.depth}", import_resnet
+        return f"resnet{backbone.depth}{'s' if backbone.deep_stem else ''}", import_resnet
     if isinstance(backbone, VGG16):
         return "vgg16_bn" if backbone.batch_norm else "vgg16", import_vgg
     raise UserError(

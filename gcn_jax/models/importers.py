@@ -30,8 +30,18 @@ LEAVES = {
     "var": "running_var",
 }
 
-#: Layer of our ResNet -> of torchvision's, where the names differ.
-RESNET_LAYERS = {"shortcut_conv": "downsample.0", "shortcut_bn": "downsample.1", "logits": "fc"}
+#: Layer of our ResNet -> of torchvision's (the deep stem: of timm's), where the names differ.
+RESNET_LAYERS = {
+    "shortcut_conv": "downsample.0",
+    "shortcut_bn": "downsample.1",
+    "logits": "fc",
+    "conv1_1": "conv1.0",
+    "bn1_1": "conv1.1",
+    "conv1_2": "conv1.3",
+    "bn1_2": "conv1.4",
+    "conv1_3": "conv1.6",
+    "bn1_3": "bn1",
+}
 
 #: Dense layer of VGG-16, by torchvision's or timm's name -> the convolution that it becomes, its
 #: kernel size, and what DeepLab-LargeFOV takes of it: every such output, input, row and column.

@@ -84,6 +84,8 @@ def test_another_network_with_the_same_tensors_is_refused(hub, file):
     hub("timm/resnetblur18", {"architecture": "resnetblur18", "pretrained_cfg": INCEPTION}, file)
     with pytest.raises(UserError, match="is timm's resnetblur18; .* weights of resnet18"):
         load_backbone_weights("hf://timm/resnetblur18", ResNet(depth=18))
+    with pytest.raises(UserError, match="this backbone needs weights of resnet18s"):
+        load_backbone_weights("hf://timm/resnetblur18", ResNet(depth=18, deep_stem=True))
 
 
 def test_vgg_comes_with_or_without_batch_norm(hub, tmp_path):
