@@ -34,7 +34,6 @@ MODELS: Mapping[str, tuple[type[nn.Module], Mapping[str, Any]]] = {
     "segnet": (SegNet, {}),
     "deeplab_largefov": (DeepLabLargeFOV, {}),
     "deeplab_v2_resnet18": (DeepLabV2, {"backbone": "resnet18"}),
-    "deeplab_v2_resnet50": (DeepLabV2, {"backbone": "resnet50"}),
     "deeplab_v2_resnet101": (DeepLabV2, {"backbone": "resnet101"}),
     "deeplab_v2_resnet101_caffe": (DeepLabV2, {"backbone": "resnet101_caffe"}),
     "deeplab_v2_plain4": (DeepLabV2, {"backbone": "plain4"}),

@@ -14,7 +14,8 @@ from gcn_jax.models.registry import MODELS
 # Name -> parameters with 21 classes, of the network and of its backbone. The head of a GCN on
 # ResNet-152 has 2,472,456 in global convolutions (k = 15), 9 x 7,980 in refinements, and 35,280 in
 # deconvolutions: the sum of these and its trunk is 60,723,364. FCN's deconvolutions have none: with
-# kernels that learn FCN-8s has the published 134,489,759 (`test_fcn.py`).
+# kernels that learn FCN-8s has the published 134,489,759 (`test_fcn.py`). Those of a PSPNet have an
+# auxiliary classifier, of 2,365,205 on ResNet-50 and -101 (without: `test_pspnet.py`).
 PARAMETERS = {
     "gcn_resnet18": (11_941_668, 11_176_512),
     "gcn_resnet34": (22_049_828, 21_284_672),
@@ -30,6 +31,14 @@ PARAMETERS = {
     "fcn8s_vgg16": (134_362_751, 134_260_544),
     "segnet": (29_455_125, 14_723_136),
     "deeplab_largefov": (20_505_429, 20_483_904),
+    "deeplab_v2_resnet18": (11_563_668, 11_176_512),
+    "deeplab_v2_resnet101": (44_048_532, 42_500_160),
+    "deeplab_v2_resnet101_caffe": (44_048_532, 42_500_160),
+    "deeplab_v2_plain4": (208_620, 135_960),
+    "pspnet_resnet18": (12_771_242, 11_176_512),
+    "pspnet_resnet50": (49_081_578, 23_631_808),
+    "pspnet_resnet101": (68_073_706, 42_623_936),
+    "pspnet_plain4": (208_722, 135_960),
     "_tiny": (110_468, 1_604),
 }
 
