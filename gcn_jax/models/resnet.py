@@ -38,7 +38,7 @@ class BasicBlock(nn.Module):
         y = self.conv(self.width, (3, 3), strides=self.strides, name="conv1")(x)
         y = nn.relu(self.norm(name="bn1")(y))
         y = self.norm(name="bn2")(self.conv(self.width, (3, 3), name="conv2")(y))
-        return nn.relu(y + _shortcut(self, x, self.width))
+        return nn.relu(y + shortcut(self, x, self.width))
 
 
 class Bottleneck(nn.Module):
@@ -69,11 +69,11 @@ class Bottleneck(nn.Module):
         y = self.conv(self.width, (3, 3), strides=second, name="conv2")(y)
         y = nn.relu(self.norm(name="bn2")(y))
         y = self.norm(name="bn3")(self.conv(width_out, (1, 1), name="conv3")(y))
-        return nn.relu(y + _shortcut(self, x, width_out))
+        return nn.relu(y + shortcut(self, x, width_out))
 
 
-def _shortcut(block: BasicBlock | Bottleneck, x: jax.Array, width: int) -> jax.Array:
-    """Return x, projected where the block changes its size or its width."""
+def shortcut(block: nn.Module, x: jax.Array, width: int) -> jax.Array:
+    """Return the input of a block, projected where the block changes its size or its width."""
     if block.strides == 1 and x.shape[-1] == width:
         return x
     x = block.conv(width, (1, 1), strides=block.strides, name="shortcut_conv")(x)
@@ -124,6 +124,11 @@ class ResNet(nn.Module):
             raise UserError(f"ResNet-{self.depth} has no 1 x 1 convolution to put a stride in")
         super().__post_init__()
 
+    @nn.nowrap
+    def block_of(self, level: int) -> type[nn.Module]:
+        """Return the class of the blocks of res2, res3, res4 or res5, by its number."""
+        return VARIANTS[self.depth][0]
+
     @nn.compact
     def __call__(self, images: jax.Array, *, train: bool = False) -> dict[str, jax.Array]:
         """Compute the features of each stage.
@@ -144,13 +149,13 @@ class ResNet(nn.Module):
         x = conv(64, (7, 7), strides=2, name="conv1")(images)
         x = max_pool(nn.relu(norm(name="bn1")(x)))
 
-        block, stage_sizes = VARIANTS[self.depth]
-        if self.remat:
-            block = nn.remat(block)
-        if self.stride_in_1x1:
-            block = partial(block, stride_in_1x1=True)
         features = {}
-        for level, num_blocks in zip((2, 3, 4, 5), stage_sizes, strict=True):
+        for level, num_blocks in zip((2, 3, 4, 5), VARIANTS[self.depth][1], strict=True):
+            block = self.block_of(level)
+            if self.remat:
+                block = nn.remat(block)
+            if self.stride_in_1x1:
+                block = partial(block, stride_in_1x1=True)
             for i in range(num_blocks):
                 strides = 2 if level > 2 and i == 0 else 1
                 width = 64 * 2 ** (level - 2)
