@@ -96,7 +96,32 @@ def render(seed: int, index: int) -> dict[str, np.ndarray]:
     rng = np.random.default_rng((seed, index))
     canvas = draw.background(rng, clutter=rng.integers(8, 20))
     chosen = rng.permutation(len(_KINDS))[: rng.integers(4, len(_KINDS))]
-    placed = _place(rng, [_KINDS[i] for i in sorted(chosen)])
+    return _draw(rng, canvas, _place(rng, [_KINDS[i] for i in sorted(chosen)]))
+
+
+def render_one(seed: int, index: int) -> dict[str, np.ndarray]:
+    """Draw an image of one object; its class is the label of every pixel.
+
+    Args:
+        seed: as of `render`.
+        index: as of `render`.
+
+    Returns:
+        `image`: uint8 `[128, 128, 3]`, RGB.
+        `label`: uint8 `[128, 128]`, one index into `CLASSES[1:]`, each equally probable.
+    """
+    rng = np.random.default_rng((seed, index))
+    canvas = draw.background(rng, clutter=rng.integers(8, 20))
+    kind = rng.choice([c.kind for c in CLASSES[1:]])  # twins twice, then one of them
+    placed = []
+    while not placed:
+        placed = _place(rng, [kind])
+    image = _draw(rng, canvas, placed)["image"]
+    return {"image": image, "label": np.full((SIZE, SIZE), placed[0][0] - 1, np.uint8)}
+
+
+def _draw(rng, canvas, placed):
+    """Finish an image of objects, and label it; see `render`."""
     _scatter_stray_cues(rng, canvas, draw.footprint([o for _, p in placed for o in p.outlines]))
 
     label = np.zeros((SIZE, SIZE), np.uint8)
