@@ -7,7 +7,8 @@ Example:
     >>> logits = model.apply(variables, images)  # [N, H, W, 21], any H and W
 """
 
-from gcn_jax.models.gcn import GCN, BoundaryRefine, GlobalConv
+from gcn_jax.models.gcn import GCN, BoundaryRefine
+from gcn_jax.models.heads import GlobalConv
 from gcn_jax.models.pretrained import (
     ModelInfo,
     Pretrained,

@@ -19,6 +19,9 @@ from gcn_jax.models import cpu
 Dtype = Any
 Initializer = jax.nn.initializers.Initializer
 
+#: The collection of `sow_auxiliary`: name -> (weight, logits).
+AUXILIARY = "auxiliary"
+
 
 def computes_on_cpu() -> bool:
     """Return whether primitives are computed as XLA on CPUs does it best (`cpu.py`).
@@ -112,6 +115,21 @@ def convolve(
         rhs_dilation=(dilation, dilation),
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
     )
+
+
+def sow_auxiliary(module: nn.Module, name: str, logits: jax.Array, weight: float) -> None:
+    """Hand logits to the training step besides those that a network returns.
+
+    The step adds `weight` times their objective to the loss. They are of use in training only, and
+    so are the layers that make them: a network has these `if train or self.is_initializing()`.
+
+    Args:
+        module: the network.
+        name: of the logits.
+        logits: float32, of the shape of the network's own logits in training.
+        weight: of their objective in the sum.
+    """
+    module.sow(AUXILIARY, name, (weight, logits), reduce_fn=lambda _, new: new)
 
 
 class BatchNorm(nn.BatchNorm):

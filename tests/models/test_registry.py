@@ -101,3 +101,11 @@ print(*sorted({name.split(".")[0] for name in set(sys.modules) - before}))
     }
     assert "gcn_jax" in done.stdout.split()
     assert not heavy & set(done.stdout.split())
+
+
+def test_fields_of_a_model_are_those_its_name_leaves_open():
+    fields = models.registry.model_fields("gcn_resnet18")
+    assert fields["kernel_size"] == (int, 15)
+    assert fields["stack_channels"] == (int, None)
+    assert fields["dtype"] == (str, "float32")
+    assert "backbone" not in fields

@@ -11,7 +11,7 @@ from flax import linen as nn
 from models import torchvision_weights
 
 from gcn_jax.errors import UserError
-from gcn_jax.models.gcn import BACKBONES
+from gcn_jax.models.backbones import BACKBONES
 from gcn_jax.models.importers import import_resnet
 from gcn_jax.models.layers import BatchNorm, Conv
 from gcn_jax.models.resnet import Bottleneck, ResNet
