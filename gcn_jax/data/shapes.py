@@ -15,6 +15,7 @@ a model labels correctly measures how far it sees. `cue_distance` says how far i
 from typing import NamedTuple
 
 import numpy as np
+from PIL import Image
 
 from gcn_jax.data import shapes_draw as draw
 from gcn_jax.data.classes import IGNORE_LABEL
@@ -100,15 +101,15 @@ def render(seed: int, index: int) -> dict[str, np.ndarray]:
 
 
 def render_one(seed: int, index: int) -> dict[str, np.ndarray]:
-    """Draw an image of one object; its class is the label of every pixel.
+    """Draw a small image of one object; its class is the label of every pixel.
 
     Args:
         seed: as of `render`.
         index: as of `render`.
 
     Returns:
-        `image`: uint8 `[128, 128, 3]`, RGB.
-        `label`: uint8 `[128, 128]`, one index into `CLASSES[1:]`, each equally probable.
+        `image`: uint8 `[64, 64, 3]`, RGB, half the size of those of `render`.
+        `label`: uint8 `[64, 64]`, one index into `CLASSES[1:]`, each equally probable.
     """
     rng = np.random.default_rng((seed, index))
     canvas = draw.background(rng, clutter=rng.integers(8, 20))
@@ -116,8 +117,8 @@ def render_one(seed: int, index: int) -> dict[str, np.ndarray]:
     placed = []
     while not placed:
         placed = _place(rng, [kind])
-    image = _draw(rng, canvas, placed)["image"]
-    return {"image": image, "label": np.full((SIZE, SIZE), placed[0][0] - 1, np.uint8)}
+    image = np.array(Image.fromarray(_draw(rng, canvas, placed)["image"]).reduce(2))
+    return {"image": image, "label": np.full(image.shape[:2], placed[0][0] - 1, np.uint8)}
 
 
 def _draw(rng, canvas, placed):

@@ -61,7 +61,7 @@ class Shapes(SegmentationBuilder, skip_registration=True):
 
 
 class SingleShapes(Shapes, skip_registration=True):
-    """Images of one object of the same world, and its class: for classification.
+    """Images of 64x64 pixels with one object of the same world: for classification.
 
     The label of every pixel is the class of the object; there is no background.
     """

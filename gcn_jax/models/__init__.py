@@ -1,4 +1,4 @@
-"""Segmentation networks: Flax Linen modules, by class or by name.
+"""Segmentation networks, and a classifier: Flax Linen modules, by class or by name.
 
 Example:
     >>> from gcn_jax import models
@@ -7,6 +7,7 @@ Example:
     >>> logits = model.apply(variables, images)  # [N, H, W, 21], any H and W
 """
 
+from gcn_jax.models.classifier import Classifier
 from gcn_jax.models.gcn import GCN, BoundaryRefine
 from gcn_jax.models.heads import GlobalConv
 from gcn_jax.models.pretrained import (
@@ -24,6 +25,7 @@ from gcn_jax.models.resnet import ResNet
 __all__ = [
     "GCN",
     "BoundaryRefine",
+    "Classifier",
     "GlobalConv",
     "ModelInfo",
     "Pretrained",

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from gcn_jax.errors import UserError, check_choice
+from gcn_jax.models.classifier import Classifier
 from gcn_jax.models.gcn import GCN
 
 #: Name -> (module, its fields that the name fixes). Names with "_" in front are for tests.
@@ -22,7 +23,9 @@ MODELS: Mapping[str, tuple[type[nn.Module], Mapping[str, Any]]] = {
     "gcn_resnet50_caffe": (GCN, {"backbone": "resnet50_caffe"}),
     "gcn_resnet101_caffe": (GCN, {"backbone": "resnet101_caffe"}),
     "gcn_resnet152_caffe": (GCN, {"backbone": "resnet152_caffe"}),
+    "gcn_resnet50_gcn": (GCN, {"backbone": "resnet50_gcn"}),
     "gcn_plain4": (GCN, {"backbone": "plain4"}),
+    "classifier": (Classifier, {}),
     "_tiny": (GCN, {"backbone": "_tiny", "kernel_size": 5}),
 }
 

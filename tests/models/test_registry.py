@@ -23,7 +23,9 @@ PARAMETERS = {
     "gcn_resnet50_caffe": (26_087_588, 23_508_032),
     "gcn_resnet101_caffe": (45_079_716, 42_500_160),
     "gcn_resnet152_caffe": (60_723_364, 58_143_808),
+    "gcn_resnet50_gcn": (23_076_336, 20_496_780),
     "gcn_plain4": (440_544, 135_960),
+    "classifier": (23_508_032 + 2_049 * 21, 23_508_032),
     "_tiny": (157_508, 1_604),
 }
 
@@ -39,7 +41,8 @@ def abstract_params(model):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_parameters_are_counted(name):
-    params = abstract_params(models.create_model(name, num_classes=21, kernel_size=15))
+    fields = {"kernel_size": 15} if hasattr(MODELS[name][0], "kernel_size") else {}
+    params = abstract_params(models.create_model(name, num_classes=21, **fields))
     assert (count(params), count(params["backbone"])) == PARAMETERS[name]
 
 
