@@ -1,5 +1,6 @@
 """Trains and scores the networks of a study, each once: what is finished is read again."""
 
+import dataclasses
 import json
 import time
 from collections.abc import Sequence
@@ -10,8 +11,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from gcn_jax import atomic, models
-from gcn_jax import data as data_lib
+from gcn_jax import atomic, data, models
 from gcn_jax import mesh as mesh_lib
 from gcn_jax.analysis.complexity import Cost, network_cost
 from gcn_jax.analysis.settings import INFERENCES, base_config, set_stage, set_values
@@ -38,12 +38,46 @@ CUE_STEP, CUE_BINS = 8, 14
 Result = dict[str, Any]
 
 
-class Runner:
-    """Runs cells on one data set, in one folder.
+def run_once(config: ConfigDict, workdir: Path, name: str, inference: str = "single") -> Result:
+    """Train a network unless that is done, score it unless that is done, and return the scores.
 
-    A cell with a seed is a workdir, `<folder>/<data>/<run name>_seed<n>`, which resumes as every
-    workdir does, and its scores, `<cell name>.json` in it. A run that was interrupted goes on; one
-    that is finished costs nothing.
+    Args:
+        config: Its settings.
+        workdir: Where its run is kept, which resumes as every workdir does.
+        name: Of the scores, `<name>.json` in the workdir.
+        inference: A key of `settings.INFERENCES`.
+
+    Raises:
+        UserError: The folder holds the run with other settings.
+    """
+    path = workdir / f"{name}.json"
+    if path.exists():
+        return _read(path, config)
+    seconds = _train(config, workdir)
+    result = {"name": name, "seed": config.seed} | score(workdir, config, inference)
+    result |= {"seconds_of_training": seconds, "settings": _plain(config)}
+    atomic.write(path, json.dumps(result, indent=1) + "\n")
+    return result
+
+
+def _train(config: ConfigDict, workdir: Path) -> float | None:
+    """Return the seconds that it took; None where a part was done before."""
+    resumed = (workdir / "checkpoints").exists()
+    start = time.monotonic()
+    train_and_evaluate(config, workdir)
+    jax.clear_caches()  # of programs for a network that does not come again
+    return None if resumed else time.monotonic() - start
+
+
+class CellRunner:
+    """Runs the cells of tables on one data set, in one folder.
+
+    A cell with a seed is a workdir, `<folder>/<data>/<run name>_seed<n>`. A run that was
+    interrupted goes on; one that is finished costs nothing, whichever table asks for it.
+
+    Attributes:
+        data: A key of `settings.RECIPES`.
+        folder: Where everything about that data is.
     """
 
     def __init__(self, data: str, folder: str | Path, settings: Sequence[str] = ()):
@@ -58,31 +92,9 @@ class Runner:
         base_config(data)  # an unknown name is refused before any work
 
     def run(self, cell: Cell, seed: int) -> Result:
-        """Train a cell unless that is done, score it unless that is done, and return the scores.
-
-        Raises:
-            UserError: The folder holds the run with other settings.
-        """
-        config, workdir = self.config(cell, seed), self._workdir(cell, seed)
-        path = workdir / f"{cell.name}.json"
-        if path.exists():
-            return _read(path, config)
-        seconds = self._train(cell, seed, config, workdir)
-        result = {"cell": cell.name, "seed": seed, "data": self.data}
-        result |= score(workdir, config, cell.inference)
-        result |= {
-            "seconds_of_training": seconds,
-            "settings": flatten(json.loads(config.to_json())),
-        }
-        atomic.write(path, json.dumps(result, indent=1) + "\n")
-        return result
-
-    def cost(self, cell: Cell) -> Cost:
-        """Count what a cell's network costs for one image of the size that it is trained on."""
-        config = self.config(cell, seed=0)
-        source = data_lib.open_split(config.data.val, config.data)
-        model = models.create_model(**config.model, num_classes=len(source.class_names))
-        return network_cost(model, config.augment.crop_size)
+        """Train and score a cell; see `run_once`."""
+        workdir = self._workdir(cell.run_name, seed)
+        return run_once(self.config(cell, seed), workdir, cell.name, cell.inference)
 
     def config(self, cell: Cell, seed: int) -> ConfigDict:
         """Return the settings of a cell."""
@@ -93,24 +105,20 @@ class Runner:
         set_values(config, self._settings)
         config.model.update(cell.model_fields(_top_channels(config.model)))
         if cell.stage is not None and cell.stage > 1:
-            before = self._workdir(cell, seed, stage=cell.stage - 1)
-            config.init_from = str(before.resolve())
+            before = dataclasses.replace(cell, stage=cell.stage - 1).run_name
+            config.init_from = str(self._workdir(before, seed).resolve())
         config.eval_every = config.checkpoint_every = config.num_steps
         return config
 
-    def _train(self, cell: Cell, seed: int, config: ConfigDict, workdir: Path) -> float | None:
-        """Return the seconds that it took; None where a part was done before."""
-        resumed = (workdir / "checkpoints").exists()
-        start = time.monotonic()
-        train_and_evaluate(config, workdir)
-        jax.clear_caches()  # of programs for a network that does not come again
-        return None if resumed else time.monotonic() - start
+    def _workdir(self, run_name: str, seed: int) -> Path:
+        return self.folder / f"{run_name}_seed{seed}"
 
-    def _workdir(self, cell: Cell, seed: int, stage: int | None = None) -> Path:
-        name = cell.run_name
-        if stage is not None:
-            name = name.replace(f"stage{cell.stage}", f"stage{stage}")
-        return self.folder / f"{name}_seed{seed}"
+
+def cost(config: ConfigDict) -> Cost:
+    """Count what a network costs for one image of the size that it is trained on."""
+    source = data.open_split(config.data.val, config.data)
+    model = models.create_model(**config.model, num_classes=len(source.class_names))
+    return network_cost(model, config.augment.crop_size)
 
 
 def score(workdir: Path, config: ConfigDict, inference: str = "single") -> Result:
@@ -127,7 +135,7 @@ def score(workdir: Path, config: ConfigDict, inference: str = "single") -> Resul
     """
     model, variables, info, step = models.load_pretrained(workdir, step="last")
     extra = ("cue_distance",) if config.data.val.startswith("shapes:") else ()
-    source = data_lib.open_split(config.data.val, config.data, extra)
+    source = data.open_split(config.data.val, config.data, extra)
     predictor = Predictor(
         model,
         variables,

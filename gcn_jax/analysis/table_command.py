@@ -8,7 +8,7 @@ from rich.console import Console
 from gcn_jax import cli
 from gcn_jax.analysis.commands import parse_flags
 from gcn_jax.analysis.published_counts import count_table
-from gcn_jax.analysis.runner import Runner
+from gcn_jax.analysis.runner import CellRunner, cost
 from gcn_jax.analysis.studies import Study, study
 from gcn_jax.analysis.tables import Finding, print_table, write_table
 from gcn_jax.errors import UserError
@@ -41,18 +41,21 @@ def run(arguments: Sequence[str]) -> None:
     if values["params"].value:
         Console().print(count_table(table))
         return
-    runner = Runner(values["data"].value, values["output"].value, values["set"].value)
+    runner = CellRunner(values["data"].value, values["output"].value, values["set"].value)
     findings = _run_all(runner, table, values["seeds"].value)
     print_table(table, findings)
     path = write_table(table, findings, runner.folder, values["seeds"].value)
     print(f"wrote {path}")
 
 
-def _run_all(runner: Runner, table: Study, seeds: int) -> list[Finding]:
+def _run_all(runner: CellRunner, table: Study, seeds: int) -> list[Finding]:
     """Run every cell with every seed, one seed after the other, so that an early stop is fair."""
     cli.keep_freed_memory()
     results = {cell.name: [] for cell in table.cells}
     for seed in range(seeds):
         for cell in table.cells:
             results[cell.name].append(runner.run(cell, seed))
-    return [Finding(cell, tuple(results[cell.name]), runner.cost(cell)) for cell in table.cells]
+    return [
+        Finding(cell, tuple(results[cell.name]), cost(runner.config(cell, 0)))
+        for cell in table.cells
+    ]
