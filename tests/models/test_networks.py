@@ -11,6 +11,7 @@ from models.random_variables import normal, random_variables
 
 from gcn_jax.errors import UserError
 from gcn_jax.models import create_model
+from gcn_jax.models.layers import AUXILIARY
 from gcn_jax.models.pretrained import variable_shapes
 
 #: Name -> fields that make it small.
@@ -18,6 +19,8 @@ NETWORKS = {
     "fcn8s_vgg16": {"width": 1 / 32, "batch_norm": True, "learn_upsampling": True},
     "segnet": {"width": 1 / 16},
     "deeplab_largefov": {"width": 1 / 16, "batch_norm": True},
+    "deeplab_v2_plain4": {},
+    "pspnet_plain4": {},
 }
 
 #: Half of the time to compile, and slow programs, which run once.
@@ -67,9 +70,12 @@ def test_every_parameter_learns_and_every_statistic_moves(name):
                 images,
                 train=True,
                 rngs={"dropout": jax.random.key(1)},
-                mutable=["batch_stats"],
+                mutable=["batch_stats", AUXILIARY],
             )
-            return jnp.mean(jnp.square(logits - 1)), updates["batch_stats"]
+            loss = jnp.mean(jnp.square(logits - 1))
+            for weight, auxiliary in updates.get(AUXILIARY, {}).values():
+                loss += weight * jnp.mean(jnp.square(auxiliary - 1))
+            return loss, updates["batch_stats"]
 
         return jax.grad(loss, has_aux=True)(variables["params"])
 

@@ -13,17 +13,13 @@ from gcn_jax.models.pretrained import variable_shapes
 from gcn_jax.models.pspnet import PyramidPooling
 
 
-def count(model):
-    return sum(leaf.size for leaf in jax.tree.leaves(variable_shapes(model)["params"]))
-
-
 @pytest.mark.parametrize(
     ("backbone", "parameters"),
     [("resnet101s", 65_708_501), ("resnet101", 65_584_725), ("resnet50", 46_592_597)],
 )
 def test_parameters_are_those_of_the_original(backbone, parameters):
-    assert count(PSPNet(21, backbone, auxiliary=False)) == parameters
-    assert count(PSPNet(21, backbone)) == parameters + 2_365_205
+    shapes = variable_shapes(PSPNet(21, backbone, auxiliary=False))
+    assert sum(leaf.size for leaf in jax.tree.leaves(shapes["params"])) == parameters
 
 
 def test_the_names_stand_for_the_stem_of_three_convolutions():
@@ -73,7 +69,7 @@ def test_the_pyramid_adds_means_over_coarse_grids_to_the_features():
         levels.append(stretch(np.maximum(y, 0), (9, 7)))
     expected = np.concatenate(levels, axis=-1)
     assert expected.shape == (2, 9, 7, 16)
-    np.testing.assert_allclose(module.apply(variables, x), expected, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(jax.jit(module.apply)(variables, x), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_the_auxiliary_classifier_is_for_training_only():
