@@ -27,10 +27,11 @@ _BOX, _INK, _PAPER = "#1fa8e0", "#222222", "#ffffff"
 _BLUR = 0.02
 #: Width of a row of panels, and of one panel of averages, in inches.
 _ROW_WIDTH, _AVERAGE_WIDTH = 10.0, 2.9
-_LEGEND = (
-    f"colour: how much the score at + moves;  white line: the smallest area that holds "
-    f"{100 * SHARE:.0f} % of it;  blue dashes: the theoretical field"
+_LINES = (
+    f"white line: the smallest area that holds {100 * SHARE:.0f} % of the map;  "
+    "blue dashes: the theoretical field"
 )
+_LEGEND = f"colour: how much the score at + moves;  {_LINES}"
 
 
 def panels(sights: Sequence[tuple[str, Sight, str]]) -> bytes:
@@ -45,7 +46,7 @@ def panels(sights: Sequence[tuple[str, Sight, str]]) -> bytes:
     """
     sizes = [sight.valid.shape for _, sight, _ in sights]
     inches = _ROW_WIDTH / sum(width for _, width in sizes)
-    with _figure(_ROW_WIDTH, max(height for height, _ in sizes) * inches + 0.6) as figure:
+    with _figure(_ROW_WIDTH, max(height for height, _ in sizes) * inches + 0.45) as figure:
         ratios = [width for _, width in sizes]
         row = figure.subplots(1, len(sights), width_ratios=ratios, squeeze=False)[0]
         for axes, (title, sight, kind) in zip(row, sights, strict=True):
@@ -86,7 +87,7 @@ def averages(fields: Sequence[tuple[str, np.ndarray, ReceptiveField]]) -> bytes:
             axes.set(xlim=(-reach, reach), ylim=(reach, -reach))
             axes.set_title(title, fontsize=9, loc="left")
             axes.tick_params(labelsize=7, length=2)
-        figure.supxlabel("pixels from the score's own", fontsize=8)
+        figure.supxlabel(f"pixels from the score's own;  {_LINES}", fontsize=8)
         return _png(figure)
 
 
@@ -206,6 +207,7 @@ def _figure(width: float, height: float):
 def _png(figure: Figure) -> bytes:
     drawn, reduced = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, format="png", bbox_inches="tight")
-    # 256 colours: a third of the bytes, and the eye does not see it.
-    Image.open(drawn).convert("RGB").quantize(256).save(reduced, "PNG", optimize=True)
+    # 256 colours, dithered: half the bytes, and the eye does not see it.
+    picture = Image.open(drawn).convert("RGB")
+    picture.quantize(palette=picture.quantize(256)).save(reduced, "PNG", optimize=True)
     return reduced.getvalue()

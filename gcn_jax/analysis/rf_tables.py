@@ -75,15 +75,15 @@ def _texts(field: ReceptiveField) -> tuple[str, ...]:
 def sight_table(networks: Sequence[Network], sights: Sights) -> Table:
     """Set the three receptive fields of an output beside each other."""
     count = len(next(iter(sights.values())))
-    radius = f"a radius holds {100 * SHARE:.0f} % of a map"
-    table = Table("network", "image", title=f"{count} image{'s'[: count > 1]}; {radius}")
-    for column in (
-        "theoretical size, px",
-        "effective radius, px",
-        "valid radius, px",
-        "object in theoretical, %",
-        "object in valid, %",
-    ):
+    share = f"{100 * SHARE:.0f} %"
+    table = Table(
+        "network",
+        "image",
+        title=f"{count} image{'s'[: count > 1]}: size of the theoretical field; radius in px that "
+        f"holds {share} of the effective and of the valid one; share of the object in the "
+        f"theoretical field, and in the smallest area that holds {share} of the valid one",
+    )
+    for column in ("theory", "effective", "valid", "object: theory", "valid"):
         table.add_column(column, justify="right")
     fields = {network.name: network.fields[OUTPUT] for network in networks}
     for (name, scale), seen in sights.items():
@@ -93,7 +93,7 @@ def sight_table(networks: Sequence[Network], sights: Sights) -> Table:
             f"x {scale:g}",
             _texts(fields[name])[0],
             *(f"{mean[key]:.1f}" for key in ("effective_radius", "valid_radius")),
-            *(f"{100 * mean[key]:.0f}" for key in ("object_in_theoretical", "object_in_valid")),
+            *(f"{100 * mean[key]:.0f} %" for key in ("object_in_theoretical", "object_in_valid")),
         )
     return table
 
