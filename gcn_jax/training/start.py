@@ -59,7 +59,10 @@ def start_variables(
         return jax.device_get(start)
     backbone = load_backbone_weights(config.backbone_weights, model.make_backbone())
     backbone = jax.device_get(backbone)
-    return {name: {**variables[name], BACKBONE: backbone[name]} for name in variables}
+    return {
+        name: {**tree, BACKBONE: backbone[name]} if name in backbone else tree
+        for name, tree in variables.items()  # a network without batch-norm has no batch_stats
+    }
 
 
 def _preprocessing(config: ConfigDict, workdir: Path) -> tuple[tuple[float, ...], ...]:
