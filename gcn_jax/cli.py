@@ -29,8 +29,12 @@ _MIN_COMPILE_SECONDS = 0.3
 _KEEP_FREED_MEMORY = {-1: -1, -4: 0, -8: 1}
 
 
-def run(main: Callable[[Sequence[str]], None]) -> None:
+def run(main: Callable[[Sequence[str]], None], argv: Sequence[str] | None = None) -> None:
     """Parse the command line, call `main(argv)`, and end the process.
+
+    Args:
+        main: What is done; it gets what is left of the command line without the flags.
+        argv: The command line; that of the process if None.
 
     A `UserError`, an unknown flag and an unreadable flag value end it with one line on standard
     error and exit code 2; any other exception is a fault of ours and keeps its traceback.
@@ -38,7 +42,7 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
     # What XLA, TFDS and Orbax note about themselves helps nobody who types a verb.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     logging.set_verbosity(logging.ERROR)
-    app.run(_one_line_for_user_errors(main), flags_parser=_parse_flags)
+    app.run(_one_line_for_user_errors(main), argv, flags_parser=_parse_flags)
 
 
 def keep_freed_memory() -> None:

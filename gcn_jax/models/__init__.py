@@ -8,6 +8,9 @@ Example:
 """
 
 from gcn_jax.models.classifier import Classifier
+from gcn_jax.models.deeplab_largefov import DeepLabLargeFOV
+from gcn_jax.models.deeplab_v2 import DeepLabV2
+from gcn_jax.models.fcn import FCN
 from gcn_jax.models.gcn import GCN, BoundaryRefine
 from gcn_jax.models.heads import GlobalConv
 from gcn_jax.models.pretrained import (
@@ -18,18 +21,25 @@ from gcn_jax.models.pretrained import (
     predict,
     read_info,
 )
+from gcn_jax.models.pspnet import PSPNet
 from gcn_jax.models.publishing import push_to_hub
 from gcn_jax.models.registry import create_model, list_models
 from gcn_jax.models.resnet import ResNet
+from gcn_jax.models.segnet import SegNet
 
 __all__ = [
+    "FCN",
     "GCN",
     "BoundaryRefine",
+    "DeepLabLargeFOV",
+    "DeepLabV2",
     "Classifier",
     "GlobalConv",
     "ModelInfo",
+    "PSPNet",
     "Pretrained",
     "ResNet",
+    "SegNet",
     "create_model",
     "from_pretrained",
     "list_models",

@@ -24,8 +24,20 @@ BACKBONES: Mapping[str, Callable[..., nn.Module]] = {
     "resnet50_caffe": partial(ResNet, depth=50, stride_in_1x1=True),
     "resnet101_caffe": partial(ResNet, depth=101, stride_in_1x1=True),
     "resnet152_caffe": partial(ResNet, depth=152, stride_in_1x1=True),
+    # PSPNet's, by timm's names: a stem of three convolutions.
+    "resnet50s": partial(ResNet, depth=50, deep_stem=True),
+    "resnet101s": partial(ResNet, depth=101, deep_stem=True),
     # The paper's Figure 5.
     "resnet50_gcn": partial(ResNetGCN, depth=50),
     "plain4": partial(Plain, widths=(24, 48, 96, 96)),
     "_tiny": partial(Plain, widths=(4, 8, 8, 8)),
+}
+
+#: Name -> constructor of a backbone whose res4 and res5 have stride 8 (DeepLab-v2, PSPNet): a
+#: ResNet dilates them, and pools as Caffe does, so that a map may have a row and a column more, of
+#: pixels beyond the image. Feature i lies at pixel 8 * i.
+STRIDE_8_BACKBONES: Mapping[str, Callable[..., nn.Module]] = {
+    name: partial(make, output_stride=8, ceil_mode=True) if make.func is ResNet else make
+    for name, make in BACKBONES.items()
+    if make.func in (ResNet, Plain)
 }

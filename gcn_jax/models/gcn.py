@@ -12,10 +12,17 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from gcn_jax.errors import UserError, check_choice
+from gcn_jax.errors import check_choice
 from gcn_jax.models.backbones import BACKBONES
 from gcn_jax.models.heads import HEADS, check_odd
-from gcn_jax.models.layers import Conv, Deconv2x, Dtype, normal_init, resize_bilinear_2x
+from gcn_jax.models.layers import (
+    Conv,
+    Deconv2x,
+    Dtype,
+    check_images,
+    normal_init,
+    resize_bilinear_2x,
+)
 
 # Nine residual branches lie in a row: each starts small, so that scores do not grow with depth.
 _small_init = normal_init(0.01)
@@ -115,7 +122,7 @@ class GCN(nn.Module):
         Raises:
             UserError: if the images are not a batch of floats.
         """
-        _check_images(images)
+        check_images(images)
         backbone = self.make_backbone()
         features = backbone(images, train=train)
         strides = dict(zip((2, 3, 4, 5), backbone.strides, strict=True))
@@ -157,11 +164,3 @@ class GCN(nn.Module):
         else:
             scores = resize_bilinear_2x(scores)
         return scores[:, : shape[1], : shape[2], :]
-
-
-def _check_images(images: jax.Array) -> None:
-    if images.ndim != 4 or not jnp.issubdtype(images.dtype, jnp.floating):
-        raise UserError(
-            f"images are {images.dtype}{list(images.shape)}, but must be normalised floats "
-            "[N, H, W, 3]; `gcn_jax.models.predict` takes one uint8 image as it is"
-        )

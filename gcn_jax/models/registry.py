@@ -11,7 +11,12 @@ from flax import linen as nn
 
 from gcn_jax.errors import UserError, check_choice
 from gcn_jax.models.classifier import Classifier
+from gcn_jax.models.deeplab_largefov import DeepLabLargeFOV
+from gcn_jax.models.deeplab_v2 import DeepLabV2
+from gcn_jax.models.fcn import FCN
 from gcn_jax.models.gcn import GCN
+from gcn_jax.models.pspnet import PSPNet
+from gcn_jax.models.segnet import SegNet
 
 #: Name -> (module, its fields that the name fixes). Names with "_" in front are for tests.
 MODELS: Mapping[str, tuple[type[nn.Module], Mapping[str, Any]]] = {
@@ -25,6 +30,19 @@ MODELS: Mapping[str, tuple[type[nn.Module], Mapping[str, Any]]] = {
     "gcn_resnet152_caffe": (GCN, {"backbone": "resnet152_caffe"}),
     "gcn_resnet50_gcn": (GCN, {"backbone": "resnet50_gcn"}),
     "gcn_plain4": (GCN, {"backbone": "plain4"}),
+    "fcn32s_vgg16": (FCN, {"stride": 32}),
+    "fcn16s_vgg16": (FCN, {"stride": 16}),
+    "fcn8s_vgg16": (FCN, {"stride": 8}),
+    "segnet": (SegNet, {}),
+    "deeplab_largefov": (DeepLabLargeFOV, {}),
+    "deeplab_v2_resnet18": (DeepLabV2, {"backbone": "resnet18"}),
+    "deeplab_v2_resnet101": (DeepLabV2, {"backbone": "resnet101"}),
+    "deeplab_v2_resnet101_caffe": (DeepLabV2, {"backbone": "resnet101_caffe"}),
+    "deeplab_v2_plain4": (DeepLabV2, {"backbone": "plain4"}),
+    "pspnet_resnet18": (PSPNet, {"backbone": "resnet18"}),
+    "pspnet_resnet50": (PSPNet, {"backbone": "resnet50s"}),
+    "pspnet_resnet101": (PSPNet, {"backbone": "resnet101s"}),
+    "pspnet_plain4": (PSPNet, {"backbone": "plain4"}),
     "classifier": (Classifier, {}),
     "_tiny": (GCN, {"backbone": "_tiny", "kernel_size": 5}),
 }
