@@ -31,14 +31,14 @@ def get_config():
     config.augment.flip = True
 
     config.batch_size = 16
-    config.num_steps = 600
-    config.optimizer.learning_rate = 0.05
+    config.num_steps = 300
+    config.optimizer.learning_rate = 0.01
     config.optimizer.weight_decay = 1e-4
-    config.optimizer.warmup_steps = 50
+    config.optimizer.warmup_steps = 20
     config.optimizer.clip_norm = 1.0
 
-    config.log_every = 50
-    config.eval_every = 200
-    config.checkpoint_every = 200
+    config.log_every = 20
+    config.eval_every = 150
+    config.checkpoint_every = 150
     config.eval_batch_size = 20
     return config

@@ -67,7 +67,10 @@ def start_variables(
     else:
         backbone = load_backbone_weights(source, model.make_backbone())
     backbone = jax.device_get(backbone)
-    return {name: {**variables[name], BACKBONE: backbone[name]} for name in variables}
+    return {
+        name: {**tree, BACKBONE: backbone[name]} if name in backbone else tree
+        for name, tree in variables.items()  # a network without batch-norm has no batch_stats
+    }
 
 
 def _is_workdir(source: str) -> bool:
