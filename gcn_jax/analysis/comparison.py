@@ -122,10 +122,10 @@ def draw(
     rows = {"image": [sample["image"] for sample in samples]}
     rows["truth"] = [palette[sample["label"]] for sample in samples]
     rows |= {system: [palette[labels] for labels in of] for system, of in maps.items()}
-    height, width = samples[0]["label"].shape
-    height = round(_WIDTH * height / width)
-    names = legend(source.class_names, palette, _NAMES + len(samples) * (_WIDTH + _GAP))
-    size = (names.shape[1], len(rows) * (height + _GAP) + len(names))
+    height = round(_WIDTH * np.divide(*samples[0]["label"].shape))
+    width = _NAMES + len(samples) * (_WIDTH + _GAP)
+    names = legend(source.class_names, palette[: len(source.class_names)], width)
+    size = (width, len(rows) * (height + _GAP) + len(names))
     picture = Image.new("RGB", size, "white")
     pen, font = ImageDraw.Draw(picture), ImageFont.load_default(14)
     for i, (name, tiles) in enumerate(rows.items()):

@@ -21,7 +21,7 @@ def head_parameters(cell: Cell, channels: int, num_classes: int, *, use_bias: bo
     """
     fields = {"kernel_size": cell.kernel_size, "use_bias": use_bias}
     if cell.head == "stack":
-        fields["middle_features"] = round(cell.channel_share * channels)
+        fields["middle_features"] = cell.stack_channels(channels)
     head: nn.Module = HEADS[cell.head](num_classes, **fields)
     features = jax.ShapeDtypeStruct((1, 8, 8, channels), jnp.float32)
     shapes = jax.eval_shape(head.init, jax.random.key(0), features)

@@ -65,7 +65,6 @@ def _train(config: ConfigDict, workdir: Path) -> float | None:
     resumed = (workdir / "checkpoints").exists()
     start = time.monotonic()
     train_and_evaluate(config, workdir)
-    jax.clear_caches()  # of programs for a network that does not come again
     return None if resumed else time.monotonic() - start
 
 
@@ -103,7 +102,9 @@ class CellRunner:
         if cell.stage is not None:
             set_stage(config, self.data, cell.stage)
         set_values(config, self._settings)
-        config.model.update(cell.model_fields(_top_channels(config.model)))
+        config.model.update(cell.model_fields)
+        if cell.head == "stack":
+            config.model.stack_channels = cell.stack_channels(_top_channels(config.model))
         if cell.stage is not None and cell.stage > 1:
             before = dataclasses.replace(cell, stage=cell.stage - 1).run_name
             config.init_from = str(self._workdir(before, seed).resolve())

@@ -58,17 +58,19 @@ class Cell:
         """What its scores are called."""
         return self.run_name if self.inference == "single" else f"{self.run_name}_{self.inference}"
 
-    def model_fields(self, top_channels: int) -> dict[str, Any]:
-        """Return the fields of `models.GCN` for a backbone whose res-5 has so many channels."""
-        fields = {
+    @property
+    def model_fields(self) -> dict[str, Any]:
+        """The fields of `models.GCN`, but for the channels of a stack."""
+        return {
             "head": self.head,
             "finer_head": "baseline",
             "kernel_size": self.kernel_size,
             "boundary_refinement": self.boundary_refinement,
         }
-        if self.head == "stack":
-            fields["stack_channels"] = round(self.channel_share * top_channels)
-        return fields
+
+    def stack_channels(self, top_channels: int) -> int:
+        """Return m of a stack behind a backbone whose res-5 has so many channels."""
+        return round(self.channel_share * top_channels)
 
 
 @dataclasses.dataclass(frozen=True)
