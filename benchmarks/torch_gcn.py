@@ -68,7 +68,7 @@ class ResNet(nn.Module):
 
 
 class GlobalConv(nn.Module):
-    """Ours: `gcn_jax.models.gcn.GlobalConv`."""
+    """Ours: `gcn_jax.models.heads.GlobalConv`."""
 
     def __init__(self, c_in: int, c_out: int, k: int):
         super().__init__()

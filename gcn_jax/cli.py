@@ -32,8 +32,12 @@ _XLA_FLAGS = "--xla_cpu_experimental_ynn_fusion_type=LIBRARY_FUSION_TYPE_REDUCE"
 _KEEP_FREED_MEMORY = {-1: -1, -4: 0, -8: 1}
 
 
-def run(main: Callable[[Sequence[str]], None]) -> None:
+def run(main: Callable[[Sequence[str]], None], argv: Sequence[str] | None = None) -> None:
     """Parse the command line, call `main(argv)`, and end the process.
+
+    Args:
+        main: What is done; it gets what is left of the command line without the flags.
+        argv: The command line; that of the process if None.
 
     A `UserError`, an unknown flag and an unreadable flag value end it with one line on standard
     error and exit code 2; any other exception is a fault of ours and keeps its traceback.
@@ -42,7 +46,7 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     logging.set_verbosity(logging.ERROR)
     _choose_xla_flags()
-    app.run(_one_line_for_user_errors(main), flags_parser=_parse_flags)
+    app.run(_one_line_for_user_errors(main), argv, flags_parser=_parse_flags)
 
 
 def keep_freed_memory() -> None:

@@ -7,7 +7,11 @@ Example:
     >>> logits = model.apply(variables, images)  # [N, H, W, 21], any H and W
 """
 
-from gcn_jax.models.gcn import GCN, BoundaryRefine, GlobalConv
+from gcn_jax.models.deeplab_largefov import DeepLabLargeFOV
+from gcn_jax.models.deeplab_v2 import DeepLabV2
+from gcn_jax.models.fcn import FCN
+from gcn_jax.models.gcn import GCN, BoundaryRefine
+from gcn_jax.models.heads import GlobalConv
 from gcn_jax.models.pretrained import (
     ModelInfo,
     Pretrained,
@@ -16,17 +20,24 @@ from gcn_jax.models.pretrained import (
     predict,
     read_info,
 )
+from gcn_jax.models.pspnet import PSPNet
 from gcn_jax.models.publishing import push_to_hub
 from gcn_jax.models.registry import create_model, list_models
 from gcn_jax.models.resnet import ResNet
+from gcn_jax.models.segnet import SegNet
 
 __all__ = [
+    "FCN",
     "GCN",
     "BoundaryRefine",
+    "DeepLabLargeFOV",
+    "DeepLabV2",
     "GlobalConv",
     "ModelInfo",
+    "PSPNet",
     "Pretrained",
     "ResNet",
+    "SegNet",
     "create_model",
     "from_pretrained",
     "list_models",

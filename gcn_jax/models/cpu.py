@@ -44,37 +44,37 @@ def convolve(x: jax.Array, kernel: jax.Array, padding: tuple[int, int]) -> jax.A
     return conv(x, kernel, padding)[..., :c_out]
 
 
-def deconvolve_2x(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Deconvolve `[N, H, W, C]` with `[4, 4, C, C']` to `[N, 2H, 2W, C']`.
+def deconvolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """Deconvolve `[N, H, W, C]` with `[2f, 2f, C, C']` at stride f to `[N, f(H+1), f(W+1), C']`.
 
-    Output pixels of one parity see 2 x 2 inputs, through every other tap. So all four parities are
-    one 2 x 2 convolution with four times the channels, and then laid between each other.
+    Output pixels of one phase (their number modulo f) see 2 x 2 inputs, through every f-th tap. So
+    all f x f phases are one 2 x 2 convolution with f * f times the channels, and then laid between
+    each other.
     """
     n, height, width, _ = x.shape
-    c_out = kernel.shape[3]
+    f, c_out = kernel.shape[0] // 2, kernel.shape[3]
     if c_out <= _NARROW:
         kernel = _pad_channels(_pad_channels(kernel, axis=2), axis=3)
         x = _pad_channels(x, axis=3)
     c_in, padded = kernel.shape[2:]
-    # Tap 2 * d + r is tap d of parity 1 - r: output 2 * i - r sees inputs i - 1 + d.
-    taps = kernel.reshape(2, 2, 2, 2, c_in, padded)[:, ::-1, :, ::-1]
-    taps = taps.transpose(0, 2, 4, 1, 3, 5).reshape(2, 2, c_in, 4 * padded)
-    y = _convolve(x, taps, (1, 1)).reshape(n, height + 1, width + 1, 2, 2, padded)
-    y = y.transpose(0, 1, 3, 2, 4, 5).reshape(n, 2 * height + 2, 2 * width + 2, padded)
-    return y[:, 1:-1, 1:-1, :c_out]
+    # Tap f * d + r is tap d of phase f - 1 - r: output f * i + f - 1 - r sees inputs i - 1 + d.
+    taps = kernel.reshape(2, f, 2, f, c_in, padded)[:, ::-1, :, ::-1]
+    taps = taps.transpose(0, 2, 4, 1, 3, 5).reshape(2, 2, c_in, f * f * padded)
+    y = _convolve(x, taps, (1, 1)).reshape(n, height + 1, width + 1, f, f, padded)
+    y = y.transpose(0, 1, 3, 2, 4, 5).reshape(n, f * (height + 1), f * (width + 1), padded)
+    return y[..., :c_out]
 
 
-def max_pool(x: jax.Array, window: int, strides: int, padding: int) -> jax.Array:
-    """Max-pool `[N, H, W, C]`, along W and then along H; NaN if there is one.
+def max_pool(
+    x: jax.Array, window: int, strides: int, padding: int, size: Sequence[int]
+) -> jax.Array:
+    """Max-pool `[N, H, W, C]` to a size (H', W'), along W and then along H; NaN if there is one.
 
     The gradient goes to the first maximum of a window in reading order, as XLA's own does.
     """
     for axis in (2, 1):
-        count = (x.shape[axis] + 2 * padding - window) // strides + 1
-        slices = (
-            _window(x, axis, i - padding, strides * (count - 1) + 1, fill=-jnp.inf)
-            for i in range(window)
-        )
+        length = strides * (size[axis - 1] - 1) + 1
+        slices = (_window(x, axis, i - padding, length, fill=-jnp.inf) for i in range(window))
         first, *others = (lax.slice_in_dim(s, 0, None, strides, axis) for s in slices)
         for other in others:
             first = jnp.where((first >= other) | jnp.isnan(first), first, other)

@@ -1,11 +1,14 @@
-"""The primitives every network is built from: convolution, batch-norm, upsampling, pooling.
+"""The primitives every network is built from: convolution, batch-norm, upsampling.
 
 Networks use these instead of `flax.linen`'s own, so how a primitive is computed can change in one
 place; on a CPU some are computed in other words (`cpu.py`). The names and shapes of parameters
 belong to the primitive, not to how it is computed: a checkpoint never depends on it.
 """
 
+import contextlib
+import contextvars
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -14,10 +17,16 @@ import numpy as np
 from flax import linen as nn
 from jax import lax
 
+from gcn_jax.errors import UserError
 from gcn_jax.models import cpu
 
 Dtype = Any
 Initializer = jax.nn.initializers.Initializer
+
+#: The collection of `sow_auxiliary`: name -> (weight, logits).
+AUXILIARY = "auxiliary"
+
+_everywhere_plain = contextvars.ContextVar("everywhere_plain", default=False)
 
 
 def computes_on_cpu() -> bool:
@@ -25,7 +34,26 @@ def computes_on_cpu() -> bool:
 
     Other devices get the plain formulation, which their compilers know: cuDNN has its own.
     """
-    return jax.default_backend() == "cpu"
+    return jax.default_backend() == "cpu" and not _everywhere_plain.get()
+
+
+@contextlib.contextmanager
+def plain_formulation() -> Iterator[None]:
+    """Trace the plain formulation inside, on a CPU too: what is counted is then the network's."""
+    token = _everywhere_plain.set(True)
+    try:
+        yield
+    finally:
+        _everywhere_plain.reset(token)
+
+
+def check_images(images: jax.Array) -> None:
+    """Raise `UserError` unless images are a batch of floats."""
+    if images.ndim != 4 or not jnp.issubdtype(images.dtype, jnp.floating):
+        raise UserError(
+            f"images are {images.dtype}{list(images.shape)}, but must be normalised floats "
+            "[N, H, W, 3]; `gcn_jax.models.predict` takes one uint8 image as it is"
+        )
 
 
 def normal_init(stddev: float) -> Initializer:
@@ -114,6 +142,21 @@ def convolve(
     )
 
 
+def sow_auxiliary(module: nn.Module, name: str, logits: jax.Array, weight: float) -> None:
+    """Hand logits to the training step besides those that a network returns.
+
+    The step adds `weight` times their objective to the loss. They are of use in training only, and
+    so are the layers that make them: a network has these `if train or self.is_initializing()`.
+
+    Args:
+        module: the network.
+        name: of the logits.
+        logits: float32, of the shape of the network's own logits in training.
+        weight: of their objective in the sum.
+    """
+    module.sow(AUXILIARY, name, (weight, logits), reduce_fn=lambda _, new: new)
+
+
 class BatchNorm(nn.BatchNorm):
     """Batch normalisation with the running average and epsilon of torchvision's models.
 
@@ -128,17 +171,23 @@ class BatchNorm(nn.BatchNorm):
 
 
 def bilinear_kernel_init(key: jax.Array, shape: tuple[int, ...], dtype: Dtype) -> jax.Array:
-    """Return the kernel `[4, 4, C, C]` with which `Deconv2x` interpolates each channel by itself.
+    """Return the kernel with which `deconvolve` interpolates each channel by itself.
 
     Args:
         key: unused, there is nothing random.
-        shape: `(4, 4, C, C)`.
+        shape: `(2 * f, 2 * f, C, C)`.
         dtype: of the kernel.
     """
     del key
-    taps = np.array([0.25, 0.75, 0.75, 0.25])
+    taps = bilinear_taps(shape[0] // 2)
     kernel = np.einsum("h,w,io->hwio", taps, taps, np.eye(shape[2]))
     return jnp.asarray(kernel, dtype)
+
+
+def bilinear_taps(factor: int) -> np.ndarray:
+    """Return the `2 * factor` weights of linear interpolation, such as 1/4, 3/4, 3/4, 1/4."""
+    rising = (np.arange(factor) + 0.5) / factor
+    return np.concatenate([rising, rising[::-1]])
 
 
 class Deconv2x(nn.Module):
@@ -163,19 +212,30 @@ class Deconv2x(nn.Module):
         channels = x.shape[-1]
         shape = (4, 4, channels, channels)
         kernel = self.param("kernel", bilinear_kernel_init, shape, jnp.float32)
-        return deconvolve_2x(x.astype(self.dtype), kernel.astype(self.dtype))
+        return deconvolve(x.astype(self.dtype), kernel.astype(self.dtype), crop=1)
 
 
-def deconvolve_2x(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Deconvolve `[N, H, W, C]` with `[4, 4, C, C']` to `[N, 2H, 2W, C']`; see `Deconv2x`."""
+def deconvolve(x: jax.Array, kernel: jax.Array, crop: int = 0) -> jax.Array:
+    """Deconvolve at stride f with a kernel of twice that size.
+
+    Args:
+        x: `[N, H, W, C]`.
+        kernel: `[2 * f, 2 * f, C, C']`, as in `Deconv2x`.
+        crop: what is cut off the output on every side (the 'pad' of Caffe and PyTorch).
+
+    Returns:
+        `[N, f * (H + 1) - 2 * crop, f * (W + 1) - 2 * crop, C']`.
+    """
     if computes_on_cpu():
-        return cpu.deconvolve_2x(x, kernel)
+        y = cpu.deconvolve(x, kernel)
+        return y[:, crop : y.shape[1] - crop, crop : y.shape[2] - crop]
+    size = kernel.shape[0]
     return lax.conv_general_dilated(
         x,
         kernel,
         window_strides=(1, 1),
-        padding=[(2, 2), (2, 2)],
-        lhs_dilation=(2, 2),
+        padding=[(size - 1 - crop, size - 1 - crop)] * 2,
+        lhs_dilation=(size // 2, size // 2),
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
     )
 
@@ -199,10 +259,54 @@ def _take(x: jax.Array, start: int, stop: int, axis: int) -> jax.Array:
     return lax.slice_in_dim(x, start, stop, axis=axis)
 
 
-def max_pool(x: jax.Array, window: int = 3, strides: int = 2, padding: int = 1) -> jax.Array:
-    """Max-pool `[N, H, W, C]`; the defaults are those of ResNet and give `ceil(n / 2)`."""
-    if computes_on_cpu():
-        return cpu.max_pool(x, window, strides, padding)
-    return nn.max_pool(
-        x, (window, window), strides=(strides, strides), padding=[(padding, padding)] * 2
+def resize_bilinear(
+    x: jax.Array, size: tuple[int, int], *, align_corners: bool = False
+) -> jax.Array:
+    """Resize `[N, H, W, C]` to `[N, *size, C]`, the values those of PyTorch's `interpolate`.
+
+    Args:
+        x: float of any precision; the result has the same.
+        size: height and width.
+        align_corners: whether the centres of the corner pixels stay where they are, as in Caffe's
+            `Interp`; else the outer edges of the corner pixels do, and the border is repeated.
+    """
+    for axis, new in zip((1, 2), size, strict=True):
+        old = x.shape[axis]
+        if align_corners:
+            positions = np.arange(new) * ((old - 1) / max(new - 1, 1))
+        else:
+            positions = (np.arange(new) + 0.5) * (old / new) - 0.5
+        x = _interpolate(x, axis, positions)
+    return x
+
+
+def sample_bilinear(x: jax.Array, size: tuple[int, int], step: float) -> jax.Array:
+    """Sample `[N, H, W, C]` at every `step`-th pixel from the first on, to `[N, *size, C]`.
+
+    So a map whose feature i lies at pixel 8 * i of the image, as symmetric padding places it, gets
+    the image's size with a step of 1/8 and no shift. At sizes 8 * m + 1 that is a resizing with
+    `align_corners`; beyond the last feature it is repeated.
+
+    Args:
+        x: float of any precision; the result has the same.
+        size: height and width.
+        step: distance of samples, in pixels of x.
+    """
+    for axis, new in zip((1, 2), size, strict=True):
+        x = _interpolate(x, axis, step * np.arange(new))
+    return x
+
+
+def _interpolate(x: jax.Array, axis: int, positions: np.ndarray) -> jax.Array:
+    """Interpolate along an axis at positions in pixels, the border repeated.
+
+    As a product with a matrix of two weights in a row: the gradient is another one, whereas that
+    of a gather scatters, which is slow and on a GPU differs from run to run.
+    """
+    last = x.shape[axis] - 1
+    distance = np.abs(np.clip(positions, 0, last)[:, None] - np.arange(last + 1)[None, :])
+    weights = np.maximum(1 - distance, 0).astype(np.float32)
+    y = jnp.tensordot(
+        weights, x.astype(jnp.float32), axes=(1, axis), precision=lax.Precision.HIGHEST
     )
+    return jnp.moveaxis(y, 0, axis).astype(x.dtype)

@@ -8,6 +8,7 @@ from typing import Any
 from ml_collections import ConfigDict, config_dict
 
 from gcn_jax.errors import UserError
+from gcn_jax.models.registry import model_fields
 
 #: What may differ between a run and its continuation; a change of anything else is another run.
 #: (After a change of the optimiser's settings the run goes on from where it was, with these.)
@@ -53,15 +54,9 @@ def default_config() -> ConfigDict:
     # memory, more time (docs/performance.md). To the same end: optimizer.accumulate.
     config.remat = False
 
-    # Arguments of gcn_jax.models.create_model; num_classes comes from the data.
-    config.model = ConfigDict()
-    config.model.name = "gcn_resnet50"
-    config.model.kernel_size = 15
-    config.model.head = "gcn"
-    config.model.boundary_refinement = True
-    config.model.upsampling = "deconv"
-    config.model.frozen_batch_norm = False
-    config.model.dtype = "float32"
+    # Arguments of gcn_jax.models.create_model; num_classes comes from the data. Another kind of
+    # network has other settings: config.model = model_settings("segnet").
+    config.model = model_settings("gcn_resnet50")
 
     # What a new run starts from, the first that is given: the best checkpoint of another workdir
     # (with a fresh optimiser); weights of a ResNet, a .pth or .safetensors file of torchvision or
@@ -120,6 +115,7 @@ def default_config() -> ConfigDict:
     config.optimizer.step_boundaries = ()  # steps after which the rate drops (schedule "step")
     config.optimizer.step_factor = 0.1
     config.optimizer.head_multiplier = 1.0  # learning rate of all layers but the backbone's
+    config.optimizer.bias_multiplier = 1.0  # learning rate of the biases of convolutions
     config.optimizer.clip_norm = 0.0  # scale a gradient down to this global norm; 0: off
     config.optimizer.accumulate = 1  # parts of a batch that are computed one after the other
     config.optimizer.ema_decay = 0.0  # moving average of the weights, for evaluation; 0: off
@@ -130,6 +126,26 @@ def default_config() -> ConfigDict:
     config.checkpoint_every = 500
     config.eval_batch_size = 16
     return config
+
+
+def model_settings(name: str) -> ConfigDict:
+    """Return what can be set of a network, with its defaults.
+
+    Args:
+        name: One of `gcn_jax.models.list_models()`.
+
+    Returns:
+        `name`, and the fields of the module that neither the name nor the data nor
+        `config.remat` decides; `dtype` is a string.
+
+    Raises:
+        UserError: There is no such network.
+    """
+    settings = ConfigDict({"name": name})
+    for field, (kind, default) in model_fields(name).items():
+        if field not in ("num_classes", "remat"):
+            settings[field] = config_dict.placeholder(kind) if default is None else default
+    return settings
 
 
 def check_config(config: ConfigDict) -> None:

@@ -73,7 +73,7 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
     info = _model_info(config, num_classes, train_source)
     schedule = make_schedule(config.optimizer, config.num_steps)
     tx = make_optimizer(
-        config.optimizer, schedule, frozen_batch_norm=config.model.frozen_batch_norm
+        config.optimizer, schedule, frozen_batch_norm=config.model.get("frozen_batch_norm", False)
     )
 
     # ------------------------------------------------------------------ state, or restored

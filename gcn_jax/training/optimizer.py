@@ -45,8 +45,9 @@ def make_optimizer(
     """Make SGD with momentum: `v = momentum * v + (g + decay * w)`, `w = w - rate * v`.
 
     Weight decay is for kernels only, not for biases and batch-norm. `clip_norm` bounds the norm of
-    the loss's gradient. `head_multiplier` scales the rate of every layer outside the backbone. With
-    frozen batch-norm its scales and biases stay.
+    the loss's gradient. `head_multiplier` scales the rate of every layer outside the backbone,
+    `bias_multiplier` that of the biases of all convolutions. With frozen batch-norm its scales and
+    biases stay.
 
     Args:
         config: `config.optimizer`.
@@ -62,6 +63,7 @@ def make_optimizer(
         optax.add_decayed_weights(config.weight_decay, mask=_kernels),
         optax.trace(config.momentum),
         optax.masked(optax.scale(config.head_multiplier), _outside_backbone),
+        optax.masked(optax.scale(config.bias_multiplier), _conv_biases),
         optax.masked(optax.set_to_zero(), _batch_norms) if frozen_batch_norm else optax.identity(),
         optax.scale_by_learning_rate(schedule),
     )
@@ -76,8 +78,15 @@ def _outside_backbone(params: Any) -> Any:
 
 
 def _batch_norms(params: Any) -> Any:
-    # A layer with a scale is a batch-norm; its bias counts too.
-    return _mark(params, lambda path, paths: (*path[:-1], "scale") in paths)
+    return _mark(params, _is_batch_norm)
+
+
+def _conv_biases(params: Any) -> Any:
+    return _mark(params, lambda path, paths: path[-1] == "bias" and not _is_batch_norm(path, paths))
+
+
+def _is_batch_norm(path: tuple[str, ...], paths: Any) -> bool:
+    return (*path[:-1], "scale") in paths  # which no other layer has; its bias counts too
 
 
 def _mark(params: Any, predicate) -> Any:

@@ -10,7 +10,6 @@ from ml_collections import ConfigDict
 
 from gcn_jax.errors import UserError
 from gcn_jax.models.backbone_weights import load_backbone_weights, read_backbone_preprocessing
-from gcn_jax.models.gcn import BACKBONES
 from gcn_jax.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from gcn_jax.models.pretrained import load_pretrained, read_info
 from gcn_jax.training.optimizer import BACKBONE
@@ -58,7 +57,7 @@ def start_variables(
         start = {name: start[name] for name in variables}
         _check_fit(variables, start, config.init_from)
         return jax.device_get(start)
-    backbone = load_backbone_weights(config.backbone_weights, BACKBONES[model.backbone]())
+    backbone = load_backbone_weights(config.backbone_weights, model.make_backbone())
     backbone = jax.device_get(backbone)
     return {name: {**variables[name], BACKBONE: backbone[name]} for name in variables}
 

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 from flax import linen as nn
 
+from gcn_jax.models.layers import AUXILIARY
 from gcn_jax.models.preprocessing import normalize
 from gcn_jax.training.objective import MEAN_CROSS_ENTROPY, Objective
 from gcn_jax.training.state import TrainState
@@ -32,7 +33,9 @@ def make_train_step(
     of batch-norm are those of the whole batch.
 
     Args:
-        model: The network.
+        model: The network. Its `label_stride` s, where it has one, says that in training its logits
+            are `[N, ceil(H / s), ceil(W / s), C]`, for the labels of every s-th pixel. Logits that
+            it sows (`sow_auxiliary`) add to the loss.
         tx: Its optimiser.
         mean: What is subtracted from images, RGB in 0..255.
         std: By what they are divided then.
@@ -46,8 +49,12 @@ def make_train_step(
     Returns:
         `train_step(state, batch) -> (state, metrics)`, where the batch is `{"image": uint8
         [N, H, W, 3], "label": uint8 [N, H, W]}`, for `accumulate > 1` each with another axis of
-        that length in front; metrics are `{"loss": float32 []}`, the objective.
+        that length in front; metrics are `{"loss": float32 []}`, auxiliary losses included.
     """
+    stride = getattr(model, "label_stride", 1)
+
+    def subsampled(labels: jax.Array) -> jax.Array:
+        return labels[..., ::stride, ::stride]
 
     def part_loss(params, batch_stats, part: Batch, rng: jax.Array, counts):
         logits, updates = model.apply(
@@ -55,15 +62,18 @@ def make_train_step(
             normalize(part["image"], jnp.asarray(mean), jnp.asarray(std)),
             train=True,
             rngs={"dropout": rng},
-            mutable=["batch_stats"],
+            mutable=["batch_stats", AUXILIARY],
         )
-        loss = objective(logits=logits, labels=part["label"], counts=counts)
+        labels = subsampled(part["label"])
+        loss = objective(logits=logits, labels=labels, counts=counts)
+        for weight, auxiliary in updates.get(AUXILIARY, {}).values():
+            loss += weight * objective(logits=auxiliary, labels=labels, counts=counts)
         return loss, updates.get("batch_stats", batch_stats)
 
     gradient = jax.value_and_grad(part_loss, has_aux=True)
 
     def batch_gradient(state: TrainState, batch: Batch, rng: jax.Array):
-        counts = objective.counts(batch["label"])
+        counts = objective.counts(subsampled(batch["label"]))
         if accumulate == 1:
             (loss, stats), grads = gradient(state.params, state.batch_stats, batch, rng, counts)
             return loss, stats, grads

@@ -10,8 +10,9 @@ from models import torchvision_weights
 from models.fake_hub import FakeHub
 
 from gcn_jax.errors import UserError
+from gcn_jax.models import SegNet
 from gcn_jax.models.backbone_weights import load_backbone_weights, read_backbone_preprocessing
-from gcn_jax.models.importers import import_resnet
+from gcn_jax.models.importers import import_resnet, import_vgg
 from gcn_jax.models.plain import Plain
 from gcn_jax.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from gcn_jax.models.resnet import ResNet
@@ -83,10 +84,25 @@ def test_another_network_with_the_same_tensors_is_refused(hub, file):
     hub("timm/resnetblur18", {"architecture": "resnetblur18", "pretrained_cfg": INCEPTION}, file)
     with pytest.raises(UserError, match="is timm's resnetblur18; .* weights of resnet18"):
         load_backbone_weights("hf://timm/resnetblur18", ResNet(depth=18))
+    with pytest.raises(UserError, match="this backbone needs weights of resnet18s"):
+        load_backbone_weights("hf://timm/resnetblur18", ResNet(depth=18, deep_stem=True))
+
+
+def test_vgg_comes_with_or_without_batch_norm(hub, tmp_path):
+    weights = torchvision_weights.vgg_state_dict(batch_norm=True, divisor=32)
+    path = tmp_path / "vgg16_bn.safetensors"
+    safetensors.numpy.save_file(weights, path)
+    hub("timm/vgg16_bn.test", {"architecture": "vgg16_bn", "pretrained_cfg": INCEPTION}, path)
+    hub("timm/vgg16.test", {"architecture": "vgg16", "pretrained_cfg": INCEPTION}, path)
+    backbone = SegNet(num_classes=3, width=1 / 32).make_backbone()
+    variables = load_backbone_weights("hf://timm/vgg16_bn.test", backbone)
+    jax.tree.map(np.testing.assert_array_equal, variables, import_vgg(weights, backbone))
+    with pytest.raises(UserError, match="is timm's vgg16; this backbone needs weights of vgg16_bn"):
+        load_backbone_weights("hf://timm/vgg16.test", backbone)
 
 
 def test_weights_that_do_not_fit_are_named(file):
-    with pytest.raises(UserError, match=r"resnet18.safetensors, for ResNet-34: .*missing tensors"):
+    with pytest.raises(UserError, match=r"resnet18.safetensors, for resnet34: .*missing tensors"):
         load_backbone_weights(str(file), ResNet(depth=34))
-    with pytest.raises(UserError, match="for ResNets, not for Plain"):
+    with pytest.raises(UserError, match="for ResNets and VGG-16, not for Plain"):
         load_backbone_weights(str(file), Plain())

@@ -8,7 +8,7 @@ from flax import linen as nn
 from jax import lax
 from jax.sharding import NamedSharding, PartitionSpec
 
-from gcn_jax.models import cpu, layers
+from gcn_jax.models import cpu, layers, pooling
 
 NHWC = ("NHWC", "HWIO", "NHWC")
 
@@ -93,15 +93,19 @@ def test_devices_add_up_a_gradient_in_several_parts_once():
     assert " all-reduce(" not in loop
 
 
-@pytest.mark.parametrize(("shape", "c_out"), [((2, 5, 4, 21), 21), ((1, 1, 3, 5), 7)])
-def test_deconvolutions_and_their_gradients(shape, c_out):
+@pytest.mark.parametrize(
+    ("shape", "factor", "c_out"),
+    [((2, 5, 4, 21), 2, 21), ((1, 1, 3, 5), 2, 7), ((1, 3, 2, 5), 8, 3)],
+)
+def test_deconvolutions_and_their_gradients(shape, factor, c_out):
     def plain(x, kernel):
-        pads = [(2, 2), (2, 2)]
+        pads = [(2 * factor - 1, 2 * factor - 1)] * 2
         return lax.conv_general_dilated(
-            x, kernel, (1, 1), pads, lhs_dilation=(2, 2), dimension_numbers=NHWC
+            x, kernel, (1, 1), pads, lhs_dilation=(factor, factor), dimension_numbers=NHWC
         )
 
-    assert_same(cpu.deconvolve_2x, plain, normal(*shape), normal(4, 4, shape[3], c_out, seed=1))
+    kernel = normal(2 * factor, 2 * factor, shape[3], c_out, seed=1)
+    assert_same(cpu.deconvolve, plain, normal(*shape), kernel)
 
 
 @pytest.mark.parametrize(
@@ -124,12 +128,12 @@ def test_max_pools_and_their_gradients(shape, window, dtype):
         return nn.max_pool(x, (size, size), (strides, strides), [(padding, padding)] * 2)
 
     tolerance = 1e-5 if dtype == "float32" else 1e-2
-    assert_same(lambda x: cpu.max_pool(x, *window), plain, x, tolerance=tolerance)
+    assert_same(lambda x: pooling.max_pool(x, *window), plain, x, tolerance=tolerance)
 
 
 def test_a_max_pool_keeps_nan():
     x = jnp.zeros((1, 5, 5, 1)).at[0, 2, 2].set(jnp.nan)
-    nans = np.isnan(cpu.max_pool(x, 3, 2, 1)[0, :, :, 0])
+    nans = np.isnan(pooling.max_pool(x)[0, :, :, 0])
     np.testing.assert_array_equal(nans, [[0, 0, 0], [0, 1, 0], [0, 0, 0]])
 
 
@@ -138,12 +142,13 @@ def test_other_devices_compute_in_plain_words(monkeypatch):
 
     def primitives():
         convolved = layers.convolve(x, kernel, 1, (1, 1), 1)
-        return [convolved, layers.deconvolve_2x(x, normal(4, 4, 5, 5)), layers.max_pool(x)]
+        return [convolved, layers.deconvolve(x, normal(4, 4, 5, 5), crop=1), pooling.max_pool(x)]
 
     fast = primitives()
     with monkeypatch.context() as patch:
         patch.setattr(layers.cpu, "convolve", None)
-        patch.setattr(layers, "computes_on_cpu", lambda: False)
+        for module in (layers, pooling):
+            patch.setattr(module, "computes_on_cpu", lambda: False)
         plain = primitives()
     for a, b in zip(fast, plain, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)

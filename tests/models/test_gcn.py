@@ -7,13 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import traverse_util
+from models.random_values import normal, random_params
 
 from gcn_jax.errors import UserError
-from gcn_jax.models import GCN, BoundaryRefine, GlobalConv, create_model
-
-
-def normal(*shape, seed=0):
-    return np.random.default_rng(seed).standard_normal(shape).astype("float32")
+from gcn_jax.models import GCN, BoundaryRefine, create_model
 
 
 @pytest.fixture(scope="module")
@@ -21,64 +18,6 @@ def tiny_variables():
     """Return initial variables of `_tiny` with three classes."""
     model = create_model("_tiny", num_classes=3)
     return jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, 16, 16, 3)))
-
-
-def random_params(module, x):
-    """Return normal values, also where the initialiser gives zeros, for every parameter."""
-    shapes = jax.eval_shape(module.init, jax.random.key(0), x)["params"]
-    flat = traverse_util.flatten_dict(shapes)
-    values = {
-        path: 0.3 * normal(*leaf.shape, seed=i) for i, (path, leaf) in enumerate(flat.items())
-    }
-    return traverse_util.unflatten_dict(values)
-
-
-def correlate(x, kernel):
-    """Correlate [H, W, C] with [kh, kw, C, C'] in float64, zeros beyond the border."""
-    kh, kw = kernel.shape[:2]
-    padded = np.pad(x.astype(np.float64), [(kh // 2, kh // 2), (kw // 2, kw // 2), (0, 0)])
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (kh, kw), axis=(0, 1))
-    return np.einsum("hwcij,ijcd->hwd", windows, kernel)
-
-
-def test_global_conv_is_a_dense_convolution_of_low_rank():
-    x = normal(1, 9, 8, 3)
-    module = GlobalConv(2, kernel_size=5, use_bias=False)
-    params = random_params(module, x)
-    k = {name: np.asarray(layer["kernel"], np.float64) for name, layer in params.items()}
-    assert {name: kernel.shape for name, kernel in k.items()} == {
-        "left_k1": (5, 1, 3, 2),
-        "left_1k": (1, 5, 2, 2),
-        "right_1k": (1, 5, 3, 2),
-        "right_k1": (5, 1, 2, 2),
-    }
-    # Zeros beyond the border are of the input and of what lies between, which a k x k kernel
-    # sees in the same way: the second convolution only moves along the other axis.
-    dense = np.einsum("icm,jmd->ijcd", k["left_k1"][:, 0], k["left_1k"][0])
-    dense += np.einsum("jcm,imd->ijcd", k["right_1k"][0], k["right_k1"][:, 0])
-    y = module.apply({"params": params}, x)
-    np.testing.assert_allclose(y[0], correlate(x[0], dense), atol=1e-4)
-
-
-def test_global_conv_adds_its_biases_with_no_non_linearity():
-    x = normal(1, 5, 5, 3)
-    module = GlobalConv(2, kernel_size=3)
-    params = random_params(module, x)
-
-    def conv(name, values):
-        return correlate(values, params[name]["kernel"]) + params[name]["bias"][None, None]
-
-    expected = conv("left_1k", conv("left_k1", x[0])) + conv("right_k1", conv("right_1k", x[0]))
-    np.testing.assert_allclose(module.apply({"params": params}, x)[0], expected, atol=1e-4)
-
-
-@pytest.mark.parametrize(
-    ("kernel_size", "count"), [(3, 260_694), (5, 434_490), (7, 608_286), (9, 782_082)]
-)
-def test_global_conv_has_the_parameters_of_table_2(kernel_size, count):
-    module = GlobalConv(21, kernel_size=kernel_size, use_bias=False)
-    shapes = jax.eval_shape(module.init, jax.random.key(0), jnp.zeros((1, 16, 16, 2048)))
-    assert sum(leaf.size for leaf in jax.tree.leaves(shapes)) == count
 
 
 def test_boundary_refine_by_hand():
@@ -102,6 +41,16 @@ def test_layers_are_those_of_figure_2():
         + ["refine_sum2", "refine_sum3", "refine_sum4", "refine_up1", "refine_up2"]
         + ["deconv1", "deconv2", "deconv3", "deconv4", "deconv5"]
     )
+
+
+def test_the_finer_levels_may_have_another_head():
+    model = create_model(
+        "_tiny", num_classes=3, head="stack", finer_head="baseline", stack_channels=6
+    )
+    params = abstract_variables(model)["params"]
+    assert {"stack5", "baseline4", "baseline3", "baseline2"} < params.keys()
+    assert params["stack5"]["conv1"]["kernel"].shape == (3, 3, 8, 6)
+    assert params["baseline2"]["conv"]["kernel"].shape == (1, 1, 4, 3)
 
 
 def test_layers_of_a_backbone_whose_last_levels_are_equal_in_stride():
@@ -247,7 +196,10 @@ def test_models_are_values_and_compile_with_a_static_train(tiny_variables):
     ("fields", "message"),
     [
         ({"backbone": "resnet5"}, "unknown backbone 'resnet5' (did you mean resnet50"),
-        ({"head": "gnc"}, "unknown head 'gnc' (did you mean gcn?); choose one of: gcn"),
+        (
+            {"head": "gnc"},
+            "unknown head 'gnc' (did you mean gcn?); choose one of: gcn, baseline, conv",
+        ),
         ({"upsampling": "cubic"}, "unknown upsampling 'cubic'; choose one of: deconv, bilinear"),
         ({"kernel_size": 14}, "kernel_size is 14, but must be odd and positive"),
     ],
@@ -256,11 +208,6 @@ def test_wrong_fields_are_refused_when_the_model_is_built(fields, message):
     with pytest.raises(UserError) as error:
         GCN(num_classes=3, **fields)
     assert message in str(error.value)
-
-
-def test_an_even_kernel_of_a_global_convolution_is_refused():
-    with pytest.raises(UserError, match="kernel_size is 4, but must be odd"):
-        GlobalConv(3, kernel_size=4)
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,13 @@ from gcn_jax.models.layers import (
     BatchNorm,
     Conv,
     Deconv2x,
-    deconvolve_2x,
+    deconvolve,
     he_normal,
     lecun_normal,
-    max_pool,
     normal_init,
+    resize_bilinear,
     resize_bilinear_2x,
+    sample_bilinear,
 )
 
 
@@ -105,6 +106,54 @@ def test_bilinear_resize_interpolates_and_repeats_the_border(shape):
     np.testing.assert_allclose(y[0, :, :, 1], -expected, atol=1e-6)
 
 
+def resize_by_loops(x, size, align_corners):
+    """Resize [H, W] pixel by pixel, in float64, by PyTorch's definition of both modes."""
+
+    def neighbours(i, old, new):
+        if align_corners:
+            place = i * (old - 1) / (new - 1) if new > 1 else 0.0
+        else:
+            place = max((i + 0.5) * old / new - 0.5, 0.0)
+        low = min(int(place), old - 1)
+        return low, min(low + 1, old - 1), place - low
+
+    y = np.zeros(size)
+    for i, j in np.ndindex(*size):
+        (top, bottom, a), (left, right, b) = map(neighbours, (i, j), x.shape, size)
+        upper = (1 - b) * x[top, left] + b * x[top, right]
+        lower = (1 - b) * x[bottom, left] + b * x[bottom, right]
+        y[i, j] = (1 - a) * upper + a * lower
+    return y
+
+
+@pytest.mark.parametrize("align_corners", [False, True])
+@pytest.mark.parametrize(
+    ("shape", "size"), [((5, 4), (13, 9)), ((9, 7), (4, 3)), ((1, 3), (5, 1)), ((6, 5), (6, 17))]
+)
+def test_bilinear_resize_to_any_size(shape, size, align_corners):
+    x = normal(*shape)
+    y = resize_bilinear(jnp.stack([x, -x], -1)[None], size, align_corners=align_corners)
+    expected = resize_by_loops(x, size, align_corners)
+    np.testing.assert_allclose(y[0], np.stack([expected, -expected], -1), atol=1e-6)
+
+
+def test_bilinear_resize_agrees_with_doubling_and_keeps_the_dtype():
+    x = normal(2, 3, 5, 2)
+    np.testing.assert_allclose(resize_bilinear(x, (6, 10)), resize_bilinear_2x(x), atol=1e-6)
+    assert resize_bilinear(jnp.asarray(x, jnp.bfloat16), (7, 7)).dtype == jnp.bfloat16
+
+
+def test_sampling_puts_features_at_multiples_of_their_stride():
+    x = normal(1, 3, 4, 2)
+    y = sample_bilinear(x, (12, 12), 1 / 4)  # features at 0, 4, 8 and, along W, 12
+    np.testing.assert_allclose(y[:, ::4, ::4], x[:, :, :3], atol=1e-6)
+    np.testing.assert_allclose(y[0, 0, 11], 0.25 * x[0, 0, 2] + 0.75 * x[0, 0, 3], atol=1e-6)
+    np.testing.assert_allclose(y[:, 9:], np.repeat(y[:, 8:9], 3, axis=1))
+    aligned = resize_bilinear(x, (9, 13), align_corners=True)
+    np.testing.assert_allclose(sample_bilinear(x, (9, 13), 1 / 4), aligned, atol=1e-6)
+    np.testing.assert_allclose(sample_bilinear(aligned, (3, 4), 4), x, atol=1e-6)
+
+
 def test_an_initial_deconvolution_interpolates_each_channel():
     x = normal(1, 5, 4, 3)
     deconv = Deconv2x()
@@ -120,18 +169,17 @@ def test_an_initial_deconvolution_interpolates_each_channel():
         np.testing.assert_allclose(y[0, 1:-1, 1:-1, channel], interior, atol=1e-6)
 
 
-def test_a_deconvolution_spreads_every_input_over_4x4_outputs():
-    x, kernel = normal(1, 3, 2, 2), normal(4, 4, 2, 5, seed=1)
-    expected = np.zeros((8, 6, 5))  # with the border of one pixel that is cut off
+@pytest.mark.parametrize(("factor", "crop"), [(2, 1), (3, 0)])
+def test_a_deconvolution_spreads_every_input_over_a_window(factor, crop):
+    window = 2 * factor
+    x, kernel = normal(1, 3, 2, 2), normal(window, window, 2, 5, seed=1)
+    expected = np.zeros((4 * factor, 3 * factor, 5))
     for i, j in np.ndindex(3, 2):
         spread = np.einsum("c,hwcd->hwd", x[0, i, j], kernel[::-1, ::-1])
-        expected[2 * i : 2 * i + 4, 2 * j : 2 * j + 4] += spread
-    np.testing.assert_allclose(deconvolve_2x(x, kernel)[0], expected[1:-1, 1:-1], atol=1e-5)
-
-
-def test_max_pool_takes_3x3_windows_around_every_other_pixel():
-    x = -np.arange(1.0, 21.0, dtype="float32").reshape(1, 4, 5, 1)  # negative: padding is no zero
-    np.testing.assert_array_equal(max_pool(x)[0, :, :, 0], [[-1, -2, -4], [-6, -7, -9]])
+        top, left = factor * i, factor * j
+        expected[top : top + window, left : left + window] += spread
+    expected = expected[crop : 4 * factor - crop, crop : 3 * factor - crop]
+    np.testing.assert_allclose(deconvolve(x, kernel, crop)[0], expected, atol=1e-5)
 
 
 def test_bfloat16_is_of_the_computation_not_of_the_parameters():

@@ -11,9 +11,11 @@ from gcn_jax import models
 from gcn_jax.errors import UserError
 from gcn_jax.models.registry import MODELS
 
-# Name -> parameters with 21 classes and k = 15, of the network and of its backbone. The head of a
-# GCN on ResNet-152 has 2,472,456 in global convolutions, 9 x 7,980 in refinements, and 35,280 in
-# deconvolutions: the sum of these and its trunk is 60,723,364.
+# Name -> parameters with 21 classes, of the network and of its backbone. The head of a GCN on
+# ResNet-152 has 2,472,456 in global convolutions (k = 15), 9 x 7,980 in refinements, and 35,280 in
+# deconvolutions: the sum of these and its trunk is 60,723,364. FCN's deconvolutions have none: with
+# kernels that learn FCN-8s has the published 134,489,759 (`test_fcn.py`). Those of a PSPNet have an
+# auxiliary classifier, of 2,365,205 on ResNet-50 and -101 (without: `test_pspnet.py`).
 PARAMETERS = {
     "gcn_resnet18": (11_941_668, 11_176_512),
     "gcn_resnet34": (22_049_828, 21_284_672),
@@ -24,7 +26,20 @@ PARAMETERS = {
     "gcn_resnet101_caffe": (45_079_716, 42_500_160),
     "gcn_resnet152_caffe": (60_723_364, 58_143_808),
     "gcn_plain4": (440_544, 135_960),
-    "_tiny": (157_508, 1_604),
+    "fcn32s_vgg16": (134_346_581, 134_260_544),
+    "fcn16s_vgg16": (134_357_354, 134_260_544),
+    "fcn8s_vgg16": (134_362_751, 134_260_544),
+    "segnet": (29_455_125, 14_723_136),
+    "deeplab_largefov": (20_505_429, 20_483_904),
+    "deeplab_v2_resnet18": (11_563_668, 11_176_512),
+    "deeplab_v2_resnet101": (44_048_532, 42_500_160),
+    "deeplab_v2_resnet101_caffe": (44_048_532, 42_500_160),
+    "deeplab_v2_plain4": (208_620, 135_960),
+    "pspnet_resnet18": (12_771_242, 11_176_512),
+    "pspnet_resnet50": (49_081_578, 23_631_808),
+    "pspnet_resnet101": (68_073_706, 42_623_936),
+    "pspnet_plain4": (208_722, 135_960),
+    "_tiny": (110_468, 1_604),
 }
 
 
@@ -39,7 +54,7 @@ def abstract_params(model):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_parameters_are_counted(name):
-    params = abstract_params(models.create_model(name, num_classes=21, kernel_size=15))
+    params = abstract_params(models.create_model(name, num_classes=21))
     assert (count(params), count(params["backbone"])) == PARAMETERS[name]
 
 
@@ -65,7 +80,7 @@ def test_a_name_builds_what_the_class_builds():
     ("name", "overrides", "message"),
     [
         ("gcn_resnet5O", {}, "unknown model 'gcn_resnet5O' (did you mean gcn_resnet50 or"),
-        ("unet", {}, "unknown model 'unet'; choose one of: gcn_resnet18, gcn_resnet34, "),
+        ("swin", {}, "unknown model 'swin'; choose one of: gcn_resnet18, gcn_resnet34, "),
         ("_tiny", {"classes": 3}, "unknown field of _tiny 'classes' (did you mean num_classes"),
         ("_tiny", {"num_classes": 3, "parent": None}, "unknown field of _tiny 'parent'"),
         ("_tiny", {}, "_tiny needs a value for: num_classes"),
@@ -101,3 +116,11 @@ print(*sorted({name.split(".")[0] for name in set(sys.modules) - before}))
     }
     assert "gcn_jax" in done.stdout.split()
     assert not heavy & set(done.stdout.split())
+
+
+def test_fields_of_a_model_are_those_its_name_leaves_open():
+    fields = models.registry.model_fields("gcn_resnet18")
+    assert fields["kernel_size"] == (int, 15)
+    assert fields["stack_channels"] == (int, None)
+    assert fields["dtype"] == (str, "float32")
+    assert "backbone" not in fields

@@ -11,10 +11,10 @@ from flax import linen as nn
 from models import torchvision_weights
 
 from gcn_jax.errors import UserError
-from gcn_jax.models.gcn import BACKBONES
+from gcn_jax.models.backbones import BACKBONES
 from gcn_jax.models.importers import import_resnet
 from gcn_jax.models.layers import BatchNorm, Conv
-from gcn_jax.models.resnet import Bottleneck, ResNet
+from gcn_jax.models.resnet import BasicBlock, Bottleneck, ResNet
 
 DATA = Path(__file__).parents[1] / "data"
 
@@ -112,3 +112,63 @@ def test_caffe_s_strides_change_features_but_neither_shapes_nor_parameters():
 def test_a_stride_needs_a_1x1():
     with pytest.raises(UserError, match="ResNet-34 has no 1 x 1"):
         ResNet(depth=34, stride_in_1x1=True)
+
+
+def test_dilation_gives_the_strided_features_and_those_between():
+    """The 'hole algorithm' (DeepLab): exact where strides sit in the first 1 x 1, as in Caffe."""
+    variables = import_resnet(torchvision_weights.state_dict(50), ResNet(depth=50))
+    model = ResNet(depth=50, stride_in_1x1=True, output_stride=8)
+    strided = ResNet(depth=50, stride_in_1x1=True).apply(variables, images(61, 47))
+    dilated = model.apply(variables, images(61, 47))
+    for level, stride in zip((2, 3, 4, 5), model.strides, strict=True):
+        features = dilated[f"res{level}"]
+        assert features.shape[1:3] == (-(-61 // stride), -(-47 // stride))
+        step = 2**level // stride
+        assert_close(features[:, ::step, ::step], strided[f"res{level}"], f"res{level}")
+
+
+def test_basic_blocks_dilate_both_of_their_convolutions():
+    """One channel, weights of one: the second sum of 3 x 3 over the first, at every other pixel."""
+    conv = partial(Conv, use_bias=False, kernel_init=nn.initializers.ones)
+    norm = partial(BatchNorm, use_running_average=True)
+    x = jnp.zeros((1, 9, 9, 1)).at[0, 4, 4].set(1.0)
+    y, _ = BasicBlock(1, 1, conv, norm, dilation=2).init_with_output(jax.random.key(0), x)
+    taps = np.zeros(9)
+    taps[::2] = [1, 2, 3, 2, 1]
+    expected = np.outer(taps, taps) + np.asarray(x[0, :, :, 0])
+    np.testing.assert_allclose(y[0, :, :, 0], expected, rtol=1e-4)
+
+
+def test_ceil_mode_has_a_feature_more_where_the_stride_divides_the_size():
+    model = ResNet(depth=18, output_stride=8, ceil_mode=True)
+    outputs = jax.eval_shape(model.init_with_output, jax.random.key(0), images(320, 321))[0]
+    assert outputs["res2"].shape[1:3] == (81, 81)
+    assert outputs["res5"].shape[1:3] == (41, 41)
+
+
+def test_a_deep_stem_takes_timm_s_weights_of_resnet50s():
+    model = ResNet(depth=50, deep_stem=True)
+    weights = torchvision_weights.state_dict(50)
+    rng = np.random.default_rng(0)
+    stem = {f"conv1.{i}.weight": (64, c, 3, 3) for i, c in ((0, 3), (3, 64))}
+    stem["conv1.6.weight"] = (128, 64, 3, 3)
+    for name in ("weight", "bias", "running_mean", "running_var"):
+        stem |= {f"conv1.{i}.{name}": (64,) for i in (1, 4)} | {f"bn1.{name}": (128,)}
+    stem["layer1.0.conv1.weight"] = (64, 128, 1, 1)
+    stem["layer1.0.downsample.0.weight"] = (256, 128, 1, 1)
+    del weights["conv1.weight"]
+    weights |= {name: rng.uniform(0.5, 1, shape) for name, shape in stem.items()}
+    variables = import_resnet(weights, model)
+    kernel = variables["params"]["conv1_3"]["kernel"]
+    np.testing.assert_allclose(kernel, np.einsum("oihw->hwio", weights["conv1.6.weight"]))
+    mean = variables["batch_stats"]["bn1_2"]["mean"]
+    np.testing.assert_allclose(mean, weights["conv1.4.running_mean"])
+    outputs = jax.eval_shape(model.apply, variables, images(65, 97))
+    assert outputs["res2"].shape == (1, 17, 25, 256)
+    with pytest.raises(UserError, match=r"conv1\.weight"):
+        import_resnet(torchvision_weights.state_dict(50), model)
+
+
+def test_an_unknown_output_stride_names_the_known_ones():
+    with pytest.raises(UserError, match=r"output_stride is 4; choose one of \[32, 16, 8\]"):
+        ResNet(depth=50, output_stride=4)

@@ -1,4 +1,4 @@
-"""State dicts of torchvision's ResNets without torch: names and shapes, and seeded values."""
+"""State dicts of torchvision's networks without torch: names and shapes, and seeded values."""
 
 import zlib
 
@@ -12,10 +12,33 @@ STAGE_SIZES = {
     152: (3, 8, 36, 3),
 }
 
+#: Channels of VGG-16's convolutions, and the numbers of these layers without and with batch-norm.
+VGG_CHANNELS = (64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512)
+VGG_LAYERS = {
+    False: (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28),
+    True: (0, 3, 7, 10, 14, 17, 20, 24, 27, 30, 34, 37, 40),
+}
+
 
 def state_dict(depth: int) -> dict[str, np.ndarray]:
     """Return every tensor of torchvision's `resnet{depth}().state_dict()`, with seeded values."""
     return {name: _value(name, shape) for name, shape in _shapes(depth).items()}
+
+
+def vgg_state_dict(*, batch_norm: bool, divisor: int = 1) -> dict[str, np.ndarray]:
+    """Return every tensor of `vgg16` or `vgg16_bn`, with channels divided by a number."""
+    shapes, channels = {}, 3
+    for i, c_out in zip(VGG_LAYERS[batch_norm], VGG_CHANNELS, strict=True):
+        shapes[f"features.{i}.weight"] = (c_out // divisor, channels, 3, 3)
+        shapes[f"features.{i}.bias"] = (c_out // divisor,)
+        if batch_norm:
+            shapes |= _norm(f"features.{i + 1}", c_out // divisor)
+        channels = c_out // divisor
+    inputs = 49 * channels
+    for i, c_out in ((0, 4096 // divisor), (3, 4096 // divisor), (6, 1000)):
+        shapes |= {f"classifier.{i}.weight": (c_out, inputs), f"classifier.{i}.bias": (c_out,)}
+        inputs = c_out
+    return {name: _value(name, shape) for name, shape in shapes.items()}
 
 
 def _shapes(depth):

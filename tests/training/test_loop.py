@@ -261,7 +261,9 @@ def test_start_that_is_not_there_is_refused_before_anything_is_written(config, t
     with pytest.raises(UserError, match="nowhere is not the workdir of a training run"):
         train_and_evaluate(changed(config, init_from=str(tmp_path / "nowhere")), tmp_path / "run")
     weights = tmp_path / "resnet50.pth"
-    with pytest.raises(UserError, match=r"resnet50.pth: weights .* are for ResNets, not for Plain"):
+    with pytest.raises(
+        UserError, match=r"resnet50.pth: weights .* are for ResNets and VGG-16, not"
+    ):
         train_and_evaluate(changed(config, backbone_weights=str(weights)), tmp_path / "run")
     assert not (tmp_path / "run/model.json").exists()
 

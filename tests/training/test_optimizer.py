@@ -57,6 +57,14 @@ def test_head_multiplier_spares_the_backbone():
     np.testing.assert_allclose(change["gcn5"]["left_k1"]["bias"], -1.0, rtol=1e-6)
 
 
+def test_bias_multiplier_is_for_convolutions():
+    settings = {"momentum": 0.0, "weight_decay": 0.0, "head_multiplier": 10.0}
+    change = updates(optimizer(**settings, bias_multiplier=2.0))
+    np.testing.assert_allclose(change["gcn5"]["left_k1"]["bias"], -2.0, rtol=1e-6)
+    np.testing.assert_allclose(change["gcn5"]["left_k1"]["kernel"], -1.0, rtol=1e-6)
+    np.testing.assert_allclose(change["backbone"]["bn1"]["bias"], -0.1, rtol=1e-6)
+
+
 def test_clipping_bounds_the_norm_of_all_gradients_together():
     # five ones have the norm sqrt(5)
     change = updates(optimizer(momentum=0.0, weight_decay=0.0, clip_norm=1.0))

@@ -1,13 +1,16 @@
 import functools
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from flax import linen as nn
 
 from gcn_jax import mesh as mesh_lib
 from gcn_jax import models
+from gcn_jax.models.layers import Conv, sow_auxiliary
 from gcn_jax.training.state import create_state
 from gcn_jax.training.step import make_train_step
 
@@ -58,6 +61,12 @@ def assert_close(left, right, rtol, atol):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=rtol, atol=atol), left, right)
 
 
+def mean_cross_entropy(logits, label):
+    log_p = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+    valid = label != 255
+    return -log_p[valid][np.arange(valid.sum()), label[valid]].mean()
+
+
 def test_loss_is_the_mean_over_labelled_pixels():
     sample = batch()
     _, metrics = jitted_step()(initial_state(), sample)
@@ -66,10 +75,37 @@ def test_loss_is_the_mean_over_labelled_pixels():
     logits, _ = model().apply(
         variables, jnp.asarray(images, jnp.float32), train=True, mutable=["batch_stats"]
     )
-    logits = np.asarray(logits, np.float64)
-    log_p = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
-    valid = sample["label"] != 255
-    expected = -log_p[valid][np.arange(valid.sum()), sample["label"][valid]].mean()
+    expected = mean_cross_entropy(np.asarray(logits, np.float64), sample["label"])
+    np.testing.assert_allclose(metrics["loss"], expected, rtol=1e-5)
+
+
+class Coarse(nn.Module):
+    """A network that scores every second pixel in training, and has auxiliary logits."""
+
+    num_classes: int = 3
+    label_stride: ClassVar[int] = 2
+
+    @nn.compact
+    def __call__(self, images, *, train=False):
+        logits = Conv(self.num_classes, (1, 1), name="score")(images)
+        if not train:
+            return logits
+        logits = logits[:, ::2, ::2]
+        sow_auxiliary(self, "twice", 2 * logits, weight=0.4)
+        return logits
+
+
+def test_auxiliary_losses_and_coarse_labels_by_hand():
+    sample = batch()
+    sample["label"][:, 1::2] = sample["label"][:, :, 1::2] = 7  # no class: must not be looked at
+    state = create_state(Coarse(), TX, jax.random.key(0), ema=False)
+    step = jax.jit(make_train_step(Coarse(), TX, mean=MEAN, std=STD, seed=0))
+    _, metrics = step(state, sample)
+    images = (sample["image"] - np.array(MEAN)) / np.array(STD)
+    score = jax.tree.map(np.asarray, state.params["score"])
+    logits = (images @ score["kernel"][0, 0] + score["bias"])[:, ::2, ::2]
+    label = sample["label"][:, ::2, ::2]
+    expected = mean_cross_entropy(logits, label) + 0.4 * mean_cross_entropy(2 * logits, label)
     np.testing.assert_allclose(metrics["loss"], expected, rtol=1e-5)
 
 

@@ -1,0 +1,1 @@
+"""Studies of networks: what the paper compares, what they see, and what they cost."""

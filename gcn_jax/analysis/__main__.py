@@ -1,0 +1,34 @@
+"""The studies of the paper, and tools to look at a network.
+
+python -m gcn_jax.analysis table 1|2|3|4|5|7        train what a table of the paper compares
+python -m gcn_jax.analysis compare                  train all systems under one budget
+python -m gcn_jax.analysis receptive-field          what a network could see, and what it looks at
+python -m gcn_jax.analysis complexity               parameters, FLOPs and memory of a network
+
+Each says more with --help.
+"""
+
+import importlib
+import sys
+
+from gcn_jax import cli
+from gcn_jax.errors import check_choice
+
+#: Each is a module `<command>_command.py` with a function `run(arguments)`.
+_COMMANDS = ("table", "compare", "receptive-field", "complexity")
+
+
+def main(arguments: list[str]) -> None:
+    """Run a command."""
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(__doc__.strip(), file=sys.stderr)
+        sys.exit(0 if arguments else cli.USER_ERROR_CODE)
+    command, *rest = arguments
+    check_choice("command", command, _COMMANDS)
+    module = importlib.import_module(f"gcn_jax.analysis.{command.replace('-', '_')}_command")
+    module.run(rest)
+
+
+if __name__ == "__main__":
+    # Every command has flags of its own.
+    cli.run(lambda argv: main(sys.argv[1:]), argv=sys.argv[:1])

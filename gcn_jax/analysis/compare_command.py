@@ -1,0 +1,83 @@
+"""`python -m gcn_jax.analysis compare`: GCN and its rivals, trained under one equal budget."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import jax
+from absl import flags
+
+from gcn_jax import cli, data, models
+from gcn_jax import mesh as mesh_lib
+from gcn_jax.analysis.commands import parse_flags
+from gcn_jax.analysis.comparison import Row, draw, print_rows, write_rows
+from gcn_jax.analysis.measure import images_per_second, training_memory
+from gcn_jax.analysis.runner import cost, run_once
+from gcn_jax.analysis.settings import set_values
+from gcn_jax.analysis.systems import DATA, SIZES, SYSTEMS, system_config
+from gcn_jax.errors import UserError, check_choice
+from gcn_jax.evaluation import Predictor
+
+_USAGE = """\
+usage: python -m gcn_jax.analysis compare [--models gcn,fcn8s,...] [--data camvid|shapes]
+           [--size reduced|full] [--seeds N] [--output DIR] [--set KEY=VALUE ...]
+
+Trains each system with the same recipe (steps, batch, crops, rate), from scratch, and writes
+compare.md, .csv and .png to DIR/<data>_<size>. What is finished is not trained again."""
+
+#: Images in the picture.
+_SHOWN = 4
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Train, score, measure and draw the systems.
+
+    Raises:
+        UserError: A flag or a name is unknown, or the data is at fault.
+    """
+    values = flags.FlagValues()
+    size = "reduced" if jax.default_backend() == "cpu" else "full"
+    flags.DEFINE_list("models", list(SYSTEMS), "Which of them.", flag_values=values)
+    flags.DEFINE_string("data", "camvid", "camvid or shapes.", flag_values=values)
+    flags.DEFINE_string("size", size, "As published, or reduced.", flag_values=values)
+    flags.DEFINE_integer("seeds", 1, "How many times each is trained.", 1, flag_values=values)
+    flags.DEFINE_string("output", "runs/compare", "Folder of the runs.", flag_values=values)
+    flags.DEFINE_multi_string("set", [], "KEY=VALUE of the recipe.", flag_values=values)
+    if parse_flags(values, arguments, _USAGE):
+        raise UserError(_USAGE)
+    name, size, seeds = (values[flag].value for flag in ("data", "size", "seeds"))
+    for flag, value, choices in (("--data", name, DATA), ("--size", size, SIZES)):
+        check_choice(flag, value, choices)
+    configs = {
+        system: set_values(system_config(system, name, size), values["set"].value)
+        for system in values["models"].value
+    }
+    cli.keep_freed_memory()
+
+    folder = Path(values["output"].value) / f"{name}_{size}"
+    results = {system: [] for system in configs}
+    for seed in range(seeds):
+        for system, config in configs.items():
+            config.seed = seed
+            results[system].append(run_once(config, folder / f"{system}_seed{seed}", system))
+
+    rows, maps = [], {}
+    options = next(iter(configs.values())).data
+    source = data.open_split(options.val, options)
+    shown = [source[len(source) * i // _SHOWN] for i in range(_SHOWN)]
+    for system, config in configs.items():
+        predictor = _predictor(folder / f"{system}_seed0", config.eval_batch_size)
+        by_index = {index: labels for index, _, labels in predictor.predict(shown)}
+        maps[system] = [by_index[i] for i in range(_SHOWN)]
+        speed = images_per_second(predictor, source)
+        memory = training_memory(config, len(source.class_names))
+        rows.append(Row(system, tuple(results[system]), cost(config), speed, memory))
+    print_rows(rows)
+    write_rows(rows, folder, next(iter(configs.values())))
+    draw(shown, maps, source, folder / "compare.png")
+    print(f"wrote {folder}/compare.md")
+
+
+def _predictor(workdir: Path, batch_size: int) -> Predictor:
+    model, variables, info, _ = models.load_pretrained(workdir, step="last")
+    mesh = mesh_lib.data_mesh(jax.local_devices())
+    return Predictor(model, variables, info, batch_size=batch_size, mesh=mesh)

@@ -1,0 +1,139 @@
+"""What a comparison of systems found: on the screen, as files, and as a picture."""
+
+import csv
+import dataclasses
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ml_collections import ConfigDict
+from PIL import Image, ImageDraw, ImageFont
+from rich.console import Console
+from rich.table import Table
+
+from gcn_jax import atomic, data
+from gcn_jax.analysis.complexity import Cost
+from gcn_jax.analysis.runner import METRICS, Result
+from gcn_jax.report.pictures import encode, legend
+
+#: In the picture: width of a column, between columns, and of the names, in px.
+_WIDTH, _GAP, _NAMES = 240, 6, 130
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """What was found of one system.
+
+    Attributes:
+        system: Its name.
+        results: Of each seed.
+        cost: For one image of the size of a training crop.
+        images_per_second: Of prediction, whole images of the validation split.
+        memory: Bytes that a training step holds.
+    """
+
+    system: str
+    results: tuple[Result, ...]
+    cost: Cost
+    images_per_second: float
+    memory: int
+
+    def mean(self, metric: str) -> float:
+        """Return the mean of a metric over the seeds, a share of 1."""
+        return sum(result[metric] for result in self.results) / len(self.results)
+
+
+def print_rows(rows: Sequence[Row]) -> None:
+    """Print the comparison."""
+    heads, cells = _cells(rows)
+    table = Table()
+    for head in heads:
+        table.add_column(head, justify="left" if head == heads[0] else "right")
+    for row in cells:
+        table.add_row(*row)
+    Console().print(table)
+
+
+def write_rows(rows: Sequence[Row], folder: Path, config: ConfigDict) -> None:
+    """Write `compare.md` and `compare.csv`.
+
+    Args:
+        rows: Of all systems.
+        folder: Where to.
+        config: The settings of one of them; the budget is that of all.
+    """
+    heads, cells = _cells(rows)
+    seeds = len(rows[0].results)
+    lines = [
+        f"# {config.data.val}: {config.num_steps} steps of {config.batch_size} crops of "
+        f"{config.augment.crop_size[0]} x {config.augment.crop_size[1]} px, from scratch\n",
+        f"Scores in %, mean of {seeds} seed{'s' * (seeds > 1)}. FLOPs are of one such crop, "
+        "images/s of prediction on whole images, memory that of a training step as compiled.\n",
+        "| " + " | ".join(heads) + " |",
+        "|" + "|".join(["---", *["---:"] * (len(heads) - 1)]) + "|",
+        *("| " + " | ".join(row) + " |" for row in cells),
+    ]
+    atomic.write(folder / "compare.md", "\n".join(lines) + "\n")
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    measured = ("parameters", "flops", "images_per_second", "training_bytes")
+    writer.writerow(["system", "seed", *METRICS, *measured])
+    for row in rows:
+        own = (row.cost.parameters, row.cost.flops, row.images_per_second, row.memory)
+        for result in row.results:
+            scores = [result[metric] for metric in METRICS]
+            writer.writerow([row.system, result["seed"], *scores, *own])
+    atomic.write(folder / "compare.csv", buffer.getvalue())
+
+
+def _cells(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
+    heads = ["system", *METRICS.values(), "parameters", "GFLOPs", "images/s", "memory, GiB"]
+    cells = [
+        [
+            row.system,
+            *(f"{100 * row.mean(metric):.1f}" for metric in METRICS),
+            f"{row.cost.parameters / 1e6:.2f} M",
+            f"{row.cost.flops / 1e9:.2f}",
+            f"{row.images_per_second:.1f}",
+            f"{row.memory / 2**30:.2f}",
+        ]
+        for row in rows
+    ]
+    return heads, cells
+
+
+def draw(
+    samples: Sequence[Mapping[str, Any]],
+    maps: Mapping[str, Sequence[np.ndarray]],
+    source: data.Source,
+    path: Path,
+) -> None:
+    """Draw images, truth and a row of predictions for each system.
+
+    Args:
+        samples: With "image" and "label".
+        maps: System -> class map `[H, W]` of each sample.
+        source: Whose classes these are.
+        path: Of the PNG file.
+    """
+    palette = source.palette
+    rows = {"image": [sample["image"] for sample in samples]}
+    rows["truth"] = [palette[sample["label"]] for sample in samples]
+    rows |= {system: [palette[labels] for labels in of] for system, of in maps.items()}
+    height = round(_WIDTH * np.divide(*samples[0]["label"].shape))
+    width = _NAMES + len(samples) * (_WIDTH + _GAP)
+    names = legend(source.class_names, palette[: len(source.class_names)], width)
+    size = (width, len(rows) * (height + _GAP) + len(names))
+    picture = Image.new("RGB", size, "white")
+    pen, font = ImageDraw.Draw(picture), ImageFont.load_default(14)
+    for i, (name, tiles) in enumerate(rows.items()):
+        top = i * (height + _GAP)
+        pen.text((4, top + height // 2), name, fill="black", font=font, anchor="lm")
+        for j, tile in enumerate(tiles):
+            how = Image.Resampling.BICUBIC if name == "image" else Image.Resampling.NEAREST
+            small = Image.fromarray(tile).resize((_WIDTH, height), how)
+            picture.paste(small, (_NAMES + j * (_WIDTH + _GAP), top))
+    picture.paste(Image.fromarray(names), (0, len(rows) * (height + _GAP)))
+    atomic.write(path, encode(picture))

@@ -1,0 +1,33 @@
+"""Figures of the studies, drawn by matplotlib without a window, as the text of an SVG file."""
+
+import contextlib
+import io
+from collections.abc import Callable, Iterator
+
+import matplotlib
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+_STYLE = {
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "gcn_jax",
+}
+
+
+@contextlib.contextmanager
+def svg_figure(width: float, height: float) -> Iterator[tuple[Figure, Callable[[], str]]]:
+    """Make a figure of so many inches, and a function that gives its SVG once it is drawn."""
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        FigureCanvasAgg(figure)
+
+        def svg() -> str:
+            buffer = io.StringIO()
+            figure.savefig(buffer, format="svg", metadata={"Date": None})
+            return buffer.getvalue()
+
+        yield figure, svg

@@ -1,0 +1,89 @@
+"""A finished table, on the screen and as files: Markdown, CSV, and a plot."""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from gcn_jax import atomic
+from gcn_jax.analysis.findings import Finding
+from gcn_jax.analysis.runner import METRICS
+from gcn_jax.analysis.studies import Study
+from gcn_jax.analysis.table_plots import plot_cues, plot_study
+
+
+def print_table(study: Study, findings: Sequence[Finding]) -> None:
+    """Print a table."""
+    heads, rows = _rows(study, findings)
+    table = Table(title=f"Table {study.number}: {study.caption}")
+    for head in heads:
+        table.add_column(head, justify="left" if head == heads[0] else "right")
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+
+
+def write_table(study: Study, findings: Sequence[Finding], folder: Path, seeds: int) -> Path:
+    """Write `table<N>.md`, `.csv` and `.svg`, and for `shapes` `table<N>_cue.svg`.
+
+    Args:
+        study: The table.
+        findings: Of each of its cells.
+        folder: Where to.
+        seeds: How many there were.
+
+    Returns:
+        The Markdown file.
+    """
+    path = folder / f"table{study.number}.md"
+    heads, rows = _rows(study, findings)
+    lines = [
+        f"# Table {study.number}: {study.caption}\n",
+        f"Data `{folder.name}`, {seeds} seed{'s' * (seeds > 1)}: mean and standard deviation in %. "
+        "The paper's scores are of PASCAL VOC 2012 val with ResNet-152.\n",
+        "| " + " | ".join(heads) + " |",
+        "|" + "|".join(["---", *["---:"] * (len(heads) - 1)]) + "|",
+        *("| " + " | ".join(row) + " |" for row in rows),
+    ]
+    atomic.write(path, "\n".join(lines) + "\n")
+    atomic.write(path.with_suffix(".csv"), _csv(study, findings))
+    atomic.write(path.with_suffix(".svg"), plot_study(study, findings))
+    if all("cue" in result for finding in findings for result in finding.results):
+        atomic.write(folder / f"table{study.number}_cue.svg", plot_cues(study, findings))
+    return path
+
+
+def _rows(study: Study, findings: Sequence[Finding]) -> tuple[list[str], list[list[str]]]:
+    heads = ["head" if study.axis else "model", *([study.axis] if study.axis else [])]
+    for metric in study.metrics:
+        heads += [f"paper's {METRICS[metric]}", f"ours {METRICS[metric]}"]
+    heads += ["parameters", "GFLOPs"]
+    rows = []
+    for finding in findings:
+        cell = finding.cell
+        row = [cell.row, *([cell.column] if study.axis else [])]
+        for metric in study.metrics:
+            mean, spread = finding.mean_and_spread(metric)
+            ours = f"{mean:.1f} ± {spread:.1f}" if len(finding.results) > 1 else f"{mean:.1f}"
+            row += [f"{cell.published[metric]:.1f}", ours]
+        rows.append([*row, f"{finding.cost.parameters:,}", f"{finding.cost.flops / 1e9:.2f}"])
+    return heads, rows
+
+
+def _csv(study: Study, findings: Sequence[Finding]) -> str:
+    """Return one line for each network and seed, with all metrics as shares of 1."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(["table", "model", "axis", "column", "seed", *METRICS, "parameters", "flops"])
+    for finding in findings:
+        cell = finding.cell
+        for result in finding.results:
+            writer.writerow(
+                [study.number, cell.row, study.axis, cell.column, result["seed"]]
+                + [result[metric] for metric in METRICS]
+                + [finding.cost.parameters, finding.cost.flops]
+            )
+    return buffer.getvalue()

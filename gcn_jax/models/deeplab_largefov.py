@@ -1,0 +1,103 @@
+"""DeepLab-LargeFOV on VGG-16 (Chen et al., ICLR 2015): fc6 as a 3 x 3 convolution, dilation 12.
+
+The last two poolings have stride 1 and the last three convolutions dilation 2, so that features
+have stride 8. With the labels of every eighth pixel, from the first one on, the loss needs no
+upsampling.
+"""
+
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from gcn_jax.models.layers import Conv, Dtype, check_images, normal_init, sample_bilinear
+from gcn_jax.models.pooling import avg_pool, max_pool
+from gcn_jax.models.vgg import VGG16
+
+
+class LargeFOVBackbone(VGG16):
+    """VGG-16 as DeepLab-LargeFOV lays it out: stride 8, and dense layers of a large field of view.
+
+    Poolings are 3 x 3. For sides of 8 m + 1, as the original's 321 and 513, they are Caffe's; for
+    others Caffe adds a last row or column, which here would have no labels, and is not there.
+    """
+
+    @nn.compact
+    def __call__(self, images: jax.Array, *, train: bool = False) -> jax.Array:
+        """Compute fc7.
+
+        Args:
+            images: float32 `[N, H, W, 3]`, normalised; any H and W.
+            train: batch-norm uses the statistics of the batch, and updates the running ones;
+                dropout is on.
+
+        Returns:
+            `[N, ceil(H / 8), ceil(W / 8), C]`, C = 1024 times `width`; element i is at pixel 8 * i.
+        """
+        x = images
+        for number, strides in ((1, 2), (2, 2), (3, 2), (4, 1), (5, 1)):
+            x = self.stage(x, number, dilation=2 if number == 5 else 1, train=train)
+            x = max_pool(x, 3, strides, 1)
+        return self.fully_connected(avg_pool(x), 1024, kernel_size=(3, 3), dilation=12, train=train)
+
+
+class DeepLabLargeFOV(nn.Module):
+    """DeepLab-LargeFOV on VGG-16.
+
+    Attributes:
+        num_classes: C, number of classes, without void.
+        width: factor of the backbone's channels.
+        batch_norm: whether the backbone's 3 x 3 convolutions are followed by batch-norm, which the
+            original has not; it trains from scratch.
+        frozen_batch_norm: batch-norm uses the running statistics, even in training.
+        dtype: of the computation; parameters, statistics and logits are float32.
+        remat: whether what a stage of the backbone computes inside is computed again for its
+            gradient.
+    """
+
+    num_classes: int
+    width: float = 1.0
+    batch_norm: bool = False
+    frozen_batch_norm: bool = False
+    dtype: Dtype = jnp.float32
+    remat: bool = False
+
+    #: In training, logits are of every eighth pixel, for the labels `[:, ::8, ::8]`.
+    label_stride: ClassVar[int] = 8
+
+    @nn.nowrap
+    def make_backbone(self) -> LargeFOVBackbone:
+        """Return the backbone, whose parameters are `params["backbone"]`."""
+        return LargeFOVBackbone(
+            width=self.width,
+            batch_norm=self.batch_norm,
+            frozen_batch_norm=self.frozen_batch_norm,
+            dtype=self.dtype,
+            remat=self.remat,
+            name="backbone",
+        )
+
+    @nn.compact
+    def __call__(self, images: jax.Array, *, train: bool = False) -> jax.Array:
+        """Score the classes.
+
+        Args:
+            images: float32 `[N, H, W, 3]`, normalised; any H and W.
+            train: as for `LargeFOVBackbone`.
+
+        Returns:
+            Logits, float32 `[N, H, W, num_classes]`, interpolated between those of every eighth
+            pixel; in training these, `[N, ceil(H / 8), ceil(W / 8), num_classes]`.
+
+        Raises:
+            UserError: if the images are not a batch of floats.
+        """
+        check_images(images)
+        features = self.make_backbone()(images, train=train)
+        logits = Conv(
+            self.num_classes, (1, 1), kernel_init=normal_init(0.01), dtype=self.dtype, name="fc8"
+        )(features).astype(jnp.float32)
+        if train:
+            return logits
+        return sample_bilinear(logits, images.shape[1:3], 1 / self.label_stride)

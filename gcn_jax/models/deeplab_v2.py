@@ -1,0 +1,147 @@
+"""DeepLab-v2 (Chen et al., TPAMI 2018): atrous spatial pyramid pooling over several input scales.
+
+After the authors' Caffe model on ResNet-101, details that the paper leaves out included: features
+of stride 8 with dilated res4 and res5, pooling with another row and column (`ceil_mode`), and
+pixels of different scales aligned at the first one, as Caffe's `Interp` aligns them.
+"""
+
+from functools import reduce
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from gcn_jax.errors import check_choice
+from gcn_jax.models.backbones import STRIDE_8_BACKBONES
+from gcn_jax.models.layers import (
+    Conv,
+    Dtype,
+    check_images,
+    normal_init,
+    sample_bilinear,
+    sow_auxiliary,
+)
+
+#: Dilations of the branches (the paper's ASPP-L).
+RATES = (6, 12, 18, 24)
+
+#: Sizes of the images beside their own.
+SCALES = (0.75, 0.5)
+
+
+class AtrousPyramid(nn.Module):
+    """Atrous spatial pyramid pooling (ASPP): a 3 x 3 convolution for each of `RATES`, summed.
+
+    Attributes:
+        features: number of output channels (the classes).
+        dtype: of the computation and of the output; parameters are float32.
+    """
+
+    features: int
+    dtype: Dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Map `[N, H, W, C]` to `[N, H, W, features]`; beyond the border there are zeros."""
+        return sum(
+            Conv(
+                self.features,
+                (3, 3),
+                dilation=rate,
+                kernel_init=normal_init(0.01),
+                dtype=self.dtype,
+                name=f"rate{rate}",
+            )(x)
+            for rate in RATES
+        )
+
+
+class DeepLabV2(nn.Module):
+    """DeepLab-v2: one network sees the images at three sizes, and the largest score counts.
+
+    Example:
+        >>> model = DeepLabV2(num_classes=21)
+        >>> variables = jax.jit(model.init)(jax.random.key(0), images)
+        >>> logits = model.apply(variables, images)  # [N, H, W, 21], any H and W
+
+    In training the scores of each scale have a loss of their own beside that of their maximum, all
+    of the same weight (`sow_auxiliary`). These losses compare scores on the grid of the largest
+    map; the original's use labels of the size of each map.
+
+    Attributes:
+        num_classes: C, number of classes, without void.
+        backbone: a name in `STRIDE_8_BACKBONES`. In the original's, "resnet101_caffe", strides sit
+            in the first 1 x 1 convolutions; weights of torchvision are for "resnet101".
+        multi_scale: whether there are scales beside 1, in training and in prediction.
+        frozen_batch_norm: batch-norm uses the running statistics, even in training.
+        dtype: of the computation; parameters, statistics and logits are float32.
+        remat: whether what the blocks of the backbone compute inside is computed again for the
+            gradient, instead of kept.
+    """
+
+    num_classes: int
+    backbone: str = "resnet101_caffe"
+    multi_scale: bool = True
+    frozen_batch_norm: bool = False
+    dtype: Dtype = jnp.float32
+    remat: bool = False
+
+    #: In training, logits are of every eighth pixel, for the labels `[:, ::8, ::8]`.
+    label_stride: ClassVar[int] = 8
+
+    def __post_init__(self):
+        check_choice("backbone", self.backbone, STRIDE_8_BACKBONES)
+        super().__post_init__()
+
+    @nn.nowrap
+    def make_backbone(self) -> nn.Module:
+        """Return the backbone, whose parameters are `params["backbone"]`."""
+        return STRIDE_8_BACKBONES[self.backbone](
+            frozen_batch_norm=self.frozen_batch_norm,
+            dtype=self.dtype,
+            remat=self.remat,
+            name="backbone",
+        )
+
+    @nn.compact
+    def __call__(self, images: jax.Array, *, train: bool = False) -> jax.Array:
+        """Score the classes.
+
+        Args:
+            images: float32 `[N, H, W, 3]`, normalised; any H and W.
+            train: batch-norm uses the statistics of the batch, and updates the running ones, once
+                for every scale.
+
+        Returns:
+            Logits, float32 `[N, H, W, num_classes]`, interpolated between those of every eighth
+            pixel; in training these, `[N, ceil(H / 8), ceil(W / 8), num_classes]`.
+
+        Raises:
+            UserError: if the images are not a batch of floats.
+        """
+        check_images(images)
+        backbone = self.make_backbone()
+        pyramid = AtrousPyramid(self.num_classes, dtype=self.dtype, name="aspp")
+
+        def score(images: jax.Array) -> jax.Array:
+            return pyramid(backbone(images, train=train)["res5"]).astype(jnp.float32)
+
+        scores = {1: score(images)}
+        size = scores[1].shape[1:3]
+        if self.multi_scale:
+            for scale in SCALES:
+                shrunk = [int((n - 1) * scale) + 1 for n in images.shape[1:3]]
+                smaller = score(sample_bilinear(images, shrunk, 1 / scale))
+                scores[scale] = sample_bilinear(smaller, size, scale)
+        if not train:
+            largest = reduce(jnp.maximum, scores.values())
+            return sample_bilinear(largest, images.shape[1:3], 1 / self.label_stride)
+
+        # The map may have a row and a column more: of pixels beyond the image.
+        height, width = (-(-n // self.label_stride) for n in images.shape[1:3])
+        scores = {scale: values[:, :height, :width] for scale, values in scores.items()}
+        if self.multi_scale:
+            for scale, values in scores.items():
+                sow_auxiliary(self, f"scale_{scale}", values, weight=1.0)
+        return reduce(jnp.maximum, scores.values())

@@ -1,0 +1,189 @@
+"""PSPNet (Zhao et al., CVPR 2017): pyramid pooling over the dilated features of a ResNet.
+
+After the authors' Caffe model: a stem of three convolutions, features of stride 8 with dilated res4
+and res5, and interpolation that keeps the corners where they are. The auxiliary classifier is that
+of their PyTorch code (the paper gives its place and its weight).
+"""
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from gcn_jax.errors import check_choice
+from gcn_jax.models.backbones import STRIDE_8_BACKBONES
+from gcn_jax.models.layers import (
+    BatchNorm,
+    Conv,
+    Dtype,
+    check_images,
+    lecun_normal,
+    resize_bilinear,
+    sample_bilinear,
+    sow_auxiliary,
+)
+from gcn_jax.models.pooling import adaptive_avg_pool
+
+#: The features are averaged over grids of 1 x 1 to 6 x 6 bins.
+BINS = (1, 2, 3, 6)
+
+#: Of the loss of the auxiliary classifier on res4.
+AUXILIARY_WEIGHT = 0.4
+
+#: Share of features that are zeroed before a classifier, in training.
+DROPOUT = 0.1
+
+
+class ConvNormReLU(nn.Module):
+    """A convolution without bias, batch-norm and a ReLU.
+
+    Attributes:
+        features: number of output channels.
+        kernel_size: height and width of the kernel.
+        frozen_batch_norm: batch-norm uses the running statistics, even in training.
+        dtype: of the computation and of the output; parameters and statistics are float32.
+    """
+
+    features: int
+    kernel_size: tuple[int, int]
+    frozen_batch_norm: bool = False
+    dtype: Dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
+        """Map `[N, H, W, C]` to `[N, H, W, features]`."""
+        x = Conv(self.features, self.kernel_size, use_bias=False, dtype=self.dtype, name="conv")(x)
+        running = not train or self.frozen_batch_norm
+        return nn.relu(BatchNorm(use_running_average=running, dtype=self.dtype, name="bn")(x))
+
+
+class PyramidPooling(nn.Module):
+    """The pyramid pooling module: the features, and beside them their means over coarser grids.
+
+    Attributes:
+        frozen_batch_norm: batch-norm uses the running statistics, even in training.
+        dtype: of the computation and of the output; parameters and statistics are float32.
+    """
+
+    frozen_batch_norm: bool = False
+    dtype: Dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
+        """Map `[N, H, W, C]` to `[N, H, W, 2 * C]`, with C a multiple of 4."""
+        levels = [x]
+        for bins in BINS:
+            reduced = ConvNormReLU(
+                x.shape[-1] // len(BINS),
+                (1, 1),
+                frozen_batch_norm=self.frozen_batch_norm,
+                dtype=self.dtype,
+                name=f"bins{bins}",
+            )(adaptive_avg_pool(x, bins), train=train)
+            levels.append(resize_bilinear(reduced, x.shape[1:3], align_corners=True))
+        return jnp.concatenate(levels, axis=-1)
+
+
+class Classifier(nn.Module):
+    """A 3 x 3 convolution with batch-norm and ReLU, dropout, and a 1 x 1 convolution to scores.
+
+    Attributes:
+        features: number of channels between the convolutions.
+        num_classes: number of output channels.
+        frozen_batch_norm: batch-norm uses the running statistics, even in training.
+        dtype: of the computation; parameters, statistics and scores are float32.
+    """
+
+    features: int
+    num_classes: int
+    frozen_batch_norm: bool = False
+    dtype: Dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
+        """Map `[N, H, W, C]` to scores, float32 `[N, H, W, num_classes]`."""
+        x = ConvNormReLU(
+            self.features,
+            (3, 3),
+            frozen_batch_norm=self.frozen_batch_norm,
+            dtype=self.dtype,
+            name="reduce",
+        )(x, train=train)
+        x = nn.Dropout(DROPOUT, deterministic=not train)(x)
+        scores = Conv(
+            self.num_classes, (1, 1), kernel_init=lecun_normal, dtype=self.dtype, name="score"
+        )(x)
+        return scores.astype(jnp.float32)
+
+
+class PSPNet(nn.Module):
+    """PSPNet: pyramid pooling, a classifier, and interpolation of its scores.
+
+    Example:
+        >>> model = PSPNet(num_classes=21, backbone="resnet50s")
+        >>> variables = jax.jit(model.init)(jax.random.key(0), images)
+        >>> logits = model.apply(variables, images)  # [N, H, W, 21], any H and W
+
+    Training needs the random key "dropout".
+
+    Attributes:
+        num_classes: C, number of classes, without void.
+        backbone: a name in `STRIDE_8_BACKBONES`. Those of the original, "resnet50s" and
+            "resnet101s", have its stem of three convolutions; "resnet101" has one of 7 x 7.
+        auxiliary: whether there is another classifier, on res4, whose loss training adds with
+            weight `AUXILIARY_WEIGHT`. Prediction does not compute it.
+        frozen_batch_norm: batch-norm uses the running statistics, even in training.
+        dtype: of the computation; parameters, statistics and logits are float32.
+        remat: whether what the blocks of the backbone compute inside is computed again for the
+            gradient, instead of kept.
+    """
+
+    num_classes: int
+    backbone: str = "resnet101s"
+    auxiliary: bool = True
+    frozen_batch_norm: bool = False
+    dtype: Dtype = jnp.float32
+    remat: bool = False
+
+    def __post_init__(self):
+        check_choice("backbone", self.backbone, STRIDE_8_BACKBONES)
+        super().__post_init__()
+
+    @nn.nowrap
+    def make_backbone(self) -> nn.Module:
+        """Return the backbone, whose parameters are `params["backbone"]`."""
+        return STRIDE_8_BACKBONES[self.backbone](
+            frozen_batch_norm=self.frozen_batch_norm,
+            dtype=self.dtype,
+            remat=self.remat,
+            name="backbone",
+        )
+
+    @nn.compact
+    def __call__(self, images: jax.Array, *, train: bool = False) -> jax.Array:
+        """Score the classes at every pixel.
+
+        Args:
+            images: float32 `[N, H, W, 3]`, normalised; any H and W.
+            train: batch-norm uses the statistics of the batch, and updates the running ones.
+
+        Returns:
+            Logits, float32 `[N, H, W, num_classes]`, interpolated between those of every eighth
+            pixel.
+
+        Raises:
+            UserError: if the images are not a batch of floats.
+        """
+        check_images(images)
+        features = self.make_backbone()(images, train=train)
+        options = {"frozen_batch_norm": self.frozen_batch_norm, "dtype": self.dtype}
+
+        def classify(x: jax.Array, width: int, name: str) -> jax.Array:
+            scores = Classifier(width, self.num_classes, **options, name=name)(x, train=train)
+            return sample_bilinear(scores, images.shape[1:3], 1 / 8)
+
+        if self.auxiliary and (train or self.is_initializing()):
+            logits = classify(features["res4"], features["res4"].shape[-1] // 4, "auxiliary_head")
+            if train:
+                sow_auxiliary(self, "res4", logits, weight=AUXILIARY_WEIGHT)
+        pyramid = PyramidPooling(**options, name="ppm")(features["res5"], train=train)
+        return classify(pyramid, pyramid.shape[-1] // 8, "head")

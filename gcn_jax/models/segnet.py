@@ -1,0 +1,110 @@
+"""SegNet (Badrinarayanan, Kendall and Cipolla, TPAMI 2017): pooling indices instead of skips.
+
+The encoder is VGG-16's thirteen convolutions with batch-norm, whose poolings keep where each
+maximum was; the decoder mirrors it, puts features back at these positions, and makes the sparse
+maps dense by convolutions.
+"""
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from gcn_jax.models.layers import Conv, Dtype, check_images, lecun_normal
+from gcn_jax.models.pooling import max_pool_with_indices, max_unpool
+from gcn_jax.models.vgg import STAGES, VGG16, ConvStack, batch_norm, scaled
+
+
+class SegNetEncoder(VGG16):
+    """VGG-16 without its dense layers, and with the indices of its poolings."""
+
+    @nn.compact
+    def __call__(
+        self, images: jax.Array, *, train: bool = False
+    ) -> tuple[jax.Array, list[tuple[jax.Array, tuple[int, int]]]]:
+        """Compute the features of the last pooling.
+
+        Args:
+            images: float32 `[N, H, W, 3]`, normalised; any H and W.
+            train: batch-norm uses the statistics of the batch, and updates the running ones.
+
+        Returns:
+            Features `[N, ceil(H / 32), ceil(W / 32), C]`, C = 512 times `width`; and for each of
+            the five poolings its indices (see `max_pool_with_indices`) and the (height, width) of
+            what was pooled.
+        """
+        x, poolings = images, []
+        for number in (1, 2, 3, 4, 5):
+            x = self.stage(x, number, train=train)
+            size = x.shape[1:3]
+            x, indices = max_pool_with_indices(x)
+            poolings.append((indices, size))
+        return x, poolings
+
+
+class SegNet(nn.Module):
+    """SegNet with the 26 convolutions of the paper.
+
+    Attributes:
+        num_classes: C, number of classes, without void.
+        width: factor of the channels of encoder and decoder.
+        frozen_batch_norm: batch-norm uses the running statistics, even in training.
+        dtype: of the computation; parameters, statistics and logits are float32.
+        remat: whether what a stage of the encoder computes inside is computed again for its
+            gradient.
+    """
+
+    num_classes: int
+    width: float = 1.0
+    frozen_batch_norm: bool = False
+    dtype: Dtype = jnp.float32
+    remat: bool = False
+
+    @nn.nowrap
+    def make_backbone(self) -> SegNetEncoder:
+        """Return the encoder, whose parameters are `params["backbone"]`."""
+        return SegNetEncoder(
+            width=self.width,
+            batch_norm=True,
+            frozen_batch_norm=self.frozen_batch_norm,
+            dtype=self.dtype,
+            remat=self.remat,
+            name="backbone",
+        )
+
+    @nn.compact
+    def __call__(self, images: jax.Array, *, train: bool = False) -> jax.Array:
+        """Score the classes at every pixel.
+
+        Args:
+            images: float32 `[N, H, W, 3]`, normalised; any H and W.
+            train: as for `SegNetEncoder`.
+
+        Returns:
+            Logits, float32 `[N, H, W, num_classes]`.
+
+        Raises:
+            UserError: if the images are not a batch of floats.
+        """
+        check_images(images)
+        x, poolings = self.make_backbone()(images, train=train)
+        for number in (5, 4, 3, 2, 1):
+            x = max_unpool(x, *poolings[number - 1])
+            x = ConvStack(
+                self._decoder_channels(number),
+                norm=batch_norm(self, train),
+                dtype=self.dtype,
+                name=f"decoder{number}",
+            )(x)
+        logits = Conv(
+            self.num_classes, (3, 3), kernel_init=lecun_normal, dtype=self.dtype, name="score"
+        )(x)
+        return logits.astype(jnp.float32)
+
+    def _decoder_channels(self, number: int) -> tuple[int, ...]:
+        """Mirror a stage: its last convolution has the channels of the stage before.
+
+        That of stage 1 scores the classes, and is none of these.
+        """
+        count, channels = STAGES[number - 1]
+        before = () if number == 1 else (STAGES[number - 2][1],)
+        return tuple(scaled(c, self.width) for c in ((count - 1) * (channels,) + before))

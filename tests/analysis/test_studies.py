@@ -1,0 +1,189 @@
+"""The paper's tables as data, trained on a few small images."""
+
+import csv
+import json
+
+import jax
+import numpy as np
+import pytest
+from ml_collections import ConfigDict
+
+from gcn_jax import models
+from gcn_jax.analysis import compare_command, runner, settings, systems, table_command
+from gcn_jax.analysis.complexity import Cost
+from gcn_jax.analysis.findings import Finding
+from gcn_jax.analysis.runner import CellRunner
+from gcn_jax.analysis.studies import STUDIES, study
+from gcn_jax.errors import UserError
+from gcn_jax.training import default_config
+
+
+def published(number, row):
+    return [cell.published["miou"] for cell in study(number).cells if cell.row == row]
+
+
+def test_the_paper_s_scores_are_those_of_the_slides():
+    assert published(1, "baseline") + published(1, "GCN") == [
+        69.0, 70.1, 71.1, 72.8, 73.4, 73.7, 74.0, 74.5,
+    ]  # fmt: skip
+    assert published(2, "GCN") == [70.1, 71.1, 72.8, 73.4]
+    assert published(2, "Conv") == [69.8, 70.4, 69.6, 68.8]
+    assert published(3, "GCN") == [70.1, 71.1, 72.8, 73.4, 73.7]
+    assert published(3, "Stack") == [69.8, 71.8, 71.3, 69.5, 67.5]
+    assert published(4, "Stack") + published(4, "GCN") == [71.3, 70.4, 68.8, 72.8]
+    assert [tuple(cell.published.values()) for cell in study(5).cells] == [
+        (71.3, 93.9, 69.0), (71.5, 95.0, 74.5), (73.4, 95.1, 74.7),
+    ]  # fmt: skip
+    assert published(7, "Baseline") == [69.6, 72.4, 74.0]
+    assert published(7, "GCN") == [74.1, 77.6, 78.7]
+    assert published(7, "GCN + BR") == [75.0, 78.6, 80.3, 80.4, 81.0]
+
+
+def test_one_name_stands_for_one_network():
+    networks = {}
+    for cell in (cell for one in STUDIES.values() for cell in one.cells):
+        fields = (cell.model_fields, cell.stack_channels(512), cell.stage)
+        assert networks.setdefault(cell.run_name, fields) == fields
+    # Tables 1 to 5: baseline, GCN at seven k, Conv at four, Stack at five and two m, GCN + BR.
+    assert len([name for name in networks if "stage" not in name]) == 20
+
+
+def test_a_stack_s_channels_are_a_share_of_the_backbone_s():
+    stacks = [cell for cell in study(4).cells if cell.head == "stack"]
+    assert [cell.stack_channels(2048) for cell in stacks] == [2048, 1024, 210]
+    assert [cell.stack_channels(96) for cell in stacks] == [96, 48, 10]
+
+
+def test_there_is_no_table_6():
+    with pytest.raises(UserError, match="there is no table 6; choose one of 1, 2, 3, 4, 5, 7"):
+        study(6)
+
+
+@pytest.mark.parametrize("data", settings.RECIPES)
+def test_a_cell_is_a_network_of_every_recipe(data):
+    cells = CellRunner(data, "runs")
+    for cell in study(5).cells:
+        config = cells.config(cell, seed=1)
+        assert (config.seed, config.eval_every) == (1, config.num_steps)
+        model = models.create_model(**config.model, num_classes=3)
+        assert (model.head, model.boundary_refinement) == (cell.head, cell.boundary_refinement)
+    if data == "camvid":  # ResNet-18: 512 channels
+        assert cells.config(study(4).cells[2], seed=0).model.stack_channels == 52
+
+
+def test_stages_start_from_the_one_before():
+    cells = CellRunner("voc", "runs")
+    of_br = [cell for cell in study(7).cells if cell.row == "GCN + BR"]
+    first, second, third, several_scales, _ = (cells.config(cell, 0) for cell in of_br)
+    assert first.init_from is None
+    assert second.init_from.endswith("runs/voc/gcn_k15_br_stage1_seed0")
+    assert third.init_from.endswith("runs/voc/gcn_k15_br_stage2_seed0")
+    assert several_scales.to_dict() == third.to_dict()
+    assert (len(first.data.train), len(second.data.train), len(third.data.train)) == (3, 2, 1)
+    assert first.augment.crop_size == (640, 640)
+
+
+def test_settings_are_set_by_name():
+    config = settings.set_values(
+        default_config(),
+        ["optimizer.momentum=0.5", "augment.crop_size=(64, 32)", "model.head=conv"],
+    )
+    assert config.optimizer.momentum == 0.5
+    assert config.augment.crop_size == (64, 32)
+    assert config.model.head == "conv"
+    for wrong in ("optimizer.momentun=0.5", "num_steps", "num_steps=many", "nothing.at=1"):
+        with pytest.raises(UserError, match=f"--set {wrong}: "):
+            settings.set_values(default_config(), [wrong])
+
+
+def test_mean_and_spread_by_hand():
+    results = tuple({"miou": miou} for miou in (0.5, 0.6, 0.7))
+    finding = Finding(study(1).cells[0], results, Cost())
+    np.testing.assert_allclose(finding.mean_and_spread("miou"), (60, 10))
+
+
+@pytest.fixture
+def tiny_recipe(voc_folder, tmp_path_factory, monkeypatch):
+    """A recipe "shapes" of two steps on twelve images."""
+    prepared = str(tmp_path_factory.getbasetemp() / "studies_data")
+
+    def recipe() -> ConfigDict:
+        config = default_config()
+        config.num_devices = 1
+        config.model.name = "_tiny"
+        config.data.train, config.data.val = ("folder:train",), "folder:val"
+        config.data.manual_dir, config.data.data_dir = str(voc_folder), prepared
+        config.augment.crop_size = (32, 48)
+        config.batch_size = config.eval_batch_size = 4
+        config.num_steps = 2
+        return config
+
+    monkeypatch.setitem(settings.RECIPES, "shapes", recipe)
+
+
+def test_a_table_is_trained_once_and_written(tiny_recipe, tmp_path, monkeypatch, capsys):
+    arguments = ["5", f"--output={tmp_path}", "--set=model.upsampling=bilinear"]
+    trained = []
+    train = runner.train_and_evaluate
+
+    def train_twice(config, workdir):
+        if len(trained) == 2:
+            raise KeyboardInterrupt
+        trained.append(workdir.name)
+        return train(config, workdir)
+
+    monkeypatch.setattr(runner, "train_and_evaluate", train_twice)
+    with pytest.raises(KeyboardInterrupt):
+        table_command.run(arguments)
+    trained.clear()
+    table_command.run(arguments)
+    assert trained == ["gcn_k15_br_seed0"]
+    table_command.run(arguments)
+    assert trained == ["gcn_k15_br_seed0"]
+
+    folder = tmp_path / "shapes"
+    result = json.loads((folder / "gcn_k15_seed0" / "gcn_k15.json").read_text())
+    with (folder / "table5.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["model"] for row in rows] == ["Baseline", "GCN", "GCN + BR"]
+    assert float(rows[1]["miou"]) == result["miou"]
+    (line,) = [
+        line for line in (folder / "table5.md").read_text().splitlines() if "| GCN |" in line
+    ]
+    assert f"| 95.0 | {100 * result['internal_accuracy']:.1f} |" in line
+    assert (folder / "table5.svg").read_text().startswith("<?xml")
+
+    capsys.readouterr()
+    with pytest.raises(UserError, match="was made with num_steps = 2, not 3"):
+        table_command.run([*arguments, "--set=num_steps=3"])
+
+
+def test_systems_are_compared(tiny_recipe, tmp_path, monkeypatch, capsys):
+    tiny = systems.System({"name": "_tiny"}, {"name": "_tiny", "upsampling": "bilinear"})
+    monkeypatch.setattr(systems, "SYSTEMS", {"gcn": tiny})
+    arguments = ["--data=shapes", "--models=gcn", "--size=reduced", f"--output={tmp_path}"]
+    compare_command.run(arguments)
+    folder = tmp_path / "shapes_reduced"
+    result = json.loads((folder / "gcn_seed0" / "gcn.json").read_text())
+    assert f"| gcn | {100 * result['miou']:.1f} |" in (folder / "compare.md").read_text()
+    with (folder / "compare.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    params = jax.tree.leaves(models.load_pretrained(folder / "gcn_seed0").variables["params"])
+    assert int(row["parameters"]) == sum(leaf.size for leaf in params)
+    assert float(row["images_per_second"]) > 0
+    # The state alone, parameters and momentum, is 8 bytes a parameter.
+    assert float(row["training_bytes"]) > 8 * int(row["parameters"])
+    assert (folder / "compare.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--models=gnc"], "unknown --models 'gnc' .did you mean gcn?"),
+        (["--data=voc"], "unknown --data 'voc'"),
+        (["--size=small"], "unknown --size 'small'; choose one of: full, reduced"),
+    ],
+)
+def test_wrong_arguments_of_compare_are_refused(arguments, message):
+    with pytest.raises(UserError, match=message):
+        compare_command.run(arguments)

@@ -1,0 +1,23 @@
+"""Seeded values for every variable of a network, also where an initialiser gives zeros."""
+
+import numpy as np
+from flax import traverse_util
+
+from gcn_jax.models.pretrained import variable_shapes
+
+
+def normal(*shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape).astype("float32")
+
+
+def random_variables(model):
+    """Return values that keep activations near one, and positive variances."""
+    leaves = traverse_util.flatten_dict(variable_shapes(model))
+    values = {}
+    for seed, (path, leaf) in enumerate(leaves.items()):
+        noise = normal(*leaf.shape, seed=seed)
+        if path[-1] == "kernel":
+            values[path] = noise * np.float32(np.sqrt(2 / np.prod(leaf.shape[:-1])))
+        else:
+            values[path] = 0.1 * noise + (path[-1] in ("scale", "var"))
+    return traverse_util.unflatten_dict(values)

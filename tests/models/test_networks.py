@@ -1,0 +1,106 @@
+"""What holds for every network but GCN, which has its own tests."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import traverse_util
+from models.random_variables import normal, random_variables
+
+from gcn_jax.errors import UserError
+from gcn_jax.models import create_model
+from gcn_jax.models.layers import AUXILIARY
+from gcn_jax.models.pretrained import variable_shapes
+
+#: Name -> fields that make it small.
+NETWORKS = {
+    "fcn8s_vgg16": {"width": 1 / 32, "batch_norm": True, "learn_upsampling": True},
+    "segnet": {"width": 1 / 16},
+    "deeplab_largefov": {"width": 1 / 16, "batch_norm": True},
+    "deeplab_v2_plain4": {},
+    "pspnet_plain4": {},
+}
+
+#: Half of the time to compile, and slow programs, which run once.
+compiled_fast = partial(
+    jax.jit,
+    compiler_options={
+        "xla_backend_optimization_level": 0,
+        "xla_llvm_disable_expensive_passes": True,
+    },
+)
+
+
+def small(name, **fields):
+    return create_model(name, num_classes=3, **NETWORKS[name], **fields)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_logits_have_the_size_of_the_images(name):
+    model = small(name)
+    variables = variable_shapes(model)
+    stride = getattr(model, "label_stride", 1)
+    for height, width in [(1, 1), (65, 98)]:
+        images = jax.ShapeDtypeStruct((2, height, width, 3), jnp.float32)
+        made, shown = jax.eval_shape(model.init_with_output, jax.random.key(0), images)[::-1]
+        assert made == variables
+        assert (shown.shape, shown.dtype) == ((2, height, width, 3), jnp.float32)
+
+        def train(variables, images, model=model):
+            rngs = {"dropout": jax.random.key(0)}
+            return model.apply(variables, images, train=True, rngs=rngs, mutable=True)[0]
+
+        logits = jax.eval_shape(train, variables, images)
+        assert logits.shape == (2, -(-height // stride), -(-width // stride), 3)
+        assert logits.dtype == jnp.float32
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_parameter_learns_and_every_statistic_moves(name):
+    model = small(name)
+    variables = random_variables(model)
+
+    @compiled_fast
+    def gradients(variables, images):
+        def loss(params):
+            logits, updates = model.apply(
+                {**variables, "params": params},
+                images,
+                train=True,
+                rngs={"dropout": jax.random.key(1)},
+                mutable=["batch_stats", AUXILIARY],
+            )
+            loss = jnp.mean(jnp.square(logits - 1))
+            for weight, auxiliary in updates.get(AUXILIARY, {}).values():
+                loss += weight * jnp.mean(jnp.square(auxiliary - 1))
+            return loss, updates["batch_stats"]
+
+        return jax.grad(loss, has_aux=True)(variables["params"])
+
+    grads, statistics = gradients(variables, normal(2, 40, 56, 3))
+    for path, gradient in traverse_util.flatten_dict(grads, sep="/").items():
+        assert np.isfinite(gradient).all(), path
+        assert np.abs(gradient).max() > 0, path
+    before = traverse_util.flatten_dict(variables["batch_stats"], sep="/")
+    for path, statistic in traverse_util.flatten_dict(statistics, sep="/").items():
+        assert not np.array_equal(statistic, before[path]), path
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_bfloat16_is_close_to_float32(name):
+    variables, images = random_variables(small(name)), normal(1, 33, 47, 3)
+    exact, rough = (
+        compiled_fast(small(name, dtype=dtype).apply)(variables, images)
+        for dtype in ("float32", "bfloat16")
+    )
+    assert rough.dtype == jnp.float32
+    error = np.sqrt(np.mean(np.square(rough - exact)) / np.var(exact))
+    assert 0 < error < 0.1
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_images_that_are_no_batch_of_floats_are_refused(name):
+    with pytest.raises(UserError, match=r"must be normalised floats \[N, H, W, 3\]"):
+        jax.eval_shape(small(name).init, jax.random.key(0), np.zeros((1, 16, 16, 3), "uint8"))
