@@ -1,7 +1,9 @@
-"""What the commands of `python -m gcn_jax.analysis` share: flags of their own."""
+"""What the commands of `python -m gcn_jax.analysis` share: flags of their own and KEY=VALUE."""
 
+import ast
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from absl import flags
 
@@ -29,3 +31,11 @@ def parse_flags(values: flags.FlagValues, arguments: Sequence[str], usage: str) 
         return values(["", *arguments])[1:]
     except flags.Error as error:
         raise UserError(str(error)) from None
+
+
+def read_value(text: str) -> Any:
+    """Read the value of KEY=VALUE: a number, a truth value, a tuple or else a string."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text

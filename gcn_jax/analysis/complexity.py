@@ -7,8 +7,8 @@ is compiled, so a ResNet-152 takes seconds on any machine.
   formulation of `models/layers.py`, whatever the device. A multiplication and an addition are two;
   products with the zeros of a padding, or between the pixels of a deconvolution, are not counted
   (a long kernel on a small map has many); additions, batch-norm and ReLU are.
-* Activation memory is what the forward pass of training keeps for the gradient of the parameters:
-  JAX's residuals, each counted once. A compiler may keep less.
+* Activation memory is what the forward pass of training keeps of an image for the gradient of the
+  parameters: JAX's residuals, each counted once. A compiler may keep less.
 * A part is the equations that carry the name of a Linen module, lowered by themselves. Every
   equation belongs to one part, so that the parts add up to the whole.
 """
@@ -173,12 +173,14 @@ def _activations(model, variables, images) -> dict[str, int]:
     with plain_formulation():
         jaxpr = jax.make_jaxpr(keep)(variables, images, jax.random.key(0)).jaxpr
     kept = {var for var in jaxpr.outvars if not isinstance(var, core.Literal)}
+    of_image = {*jaxpr.invars[-2:]}  # not the weights in another form, nor the zeros of a ReLU
     levels: dict[str, int] = {}
     for equation in jaxpr.eqns:
-        if all(isinstance(var, core.Literal) for var in equation.invars):
-            continue  # such as the zeros of a ReLU: made anew for free
-        size = sum(var.aval.size * var.aval.dtype.itemsize for var in kept & {*equation.outvars})
+        if any(var in of_image for var in equation.invars if not isinstance(var, core.Literal)):
+            of_image |= {*equation.outvars}
+        made = kept & of_image & {*equation.outvars}
         level = _level_of_equation(equation)
+        size = sum(var.aval.size * var.aval.dtype.itemsize for var in made)
         levels[level] = levels.get(level, 0) + size
     return levels
 

@@ -1,11 +1,10 @@
 """What a study trains with: one recipe for each data set, the same for all that is compared."""
 
-import ast
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from ml_collections import ConfigDict
 
+from gcn_jax.analysis.commands import read_value
 from gcn_jax.errors import UserError, check_choice
 from gcn_jax.evaluation import Inference
 from gcn_jax.evaluation.crf import crf_parameters
@@ -40,7 +39,7 @@ def set_values(config: ConfigDict, settings: Sequence[str]) -> ConfigDict:
                 section = section[name]
             if not equals or key not in section:
                 raise KeyError(f"there is no setting {path!r}, or no value; write it as key=value")
-            section[key] = _value(text)
+            section[key] = read_value(text)
         except (KeyError, TypeError) as error:
             raise UserError(f"--set {setting}: {error.args[0]}") from None
     return config
@@ -65,14 +64,6 @@ def set_stage(config: ConfigDict, data: str, stage: int) -> None:
         config.augment.scale = None
         config.optimizer.learning_rate *= 0.1 ** (stage - 1)
         config.num_steps //= 2
-
-
-def _value(text: str) -> Any:
-    """Read a number, a truth value, a tuple or, failing these, a string."""
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
 
 
 #: What "ms" and "ms_crf" of a cell are; the paper gives neither scales nor CRF parameters.

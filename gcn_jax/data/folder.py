@@ -46,7 +46,7 @@ class Folder(SegmentationBuilder, skip_registration=True):
         self._classes = ClassTable(_class_names(self._root / "classes.txt"))
         splits, faults = _find_splits(self._root)
         self._pairs, more_faults = check_listing(self.name, splits)
-        self.faults = faults + more_faults + _split_name_faults(self._pairs, self._root)
+        self.faults = faults + more_faults + split_name_faults(self.name, self._pairs, self._root)
         config = folder_config(self._root, self._classes.names, self._pairs, self.faults)
         super().__init__(data_dir=data_dir, config=config)
 
@@ -133,12 +133,12 @@ def _listed(root: Path, lists: Sequence[Path]) -> _Found:
     return splits, faults
 
 
-def _split_name_faults(names: Iterable[str], root: Path) -> list[Fault]:
-    """Find names that TFDS could not prepare, or not find again."""
+def split_name_faults(data_set: str, names: Iterable[str], root: Path) -> list[Fault]:
+    """Find names of splits in a folder that TFDS could not prepare, or not find again."""
     return [
         Fault(
             "name of a split",
-            f"folder: {root}: no split can be called {name!r}; rename its list or folder (to "
+            f"{data_set}: {root}: no split can be called {name!r}; rename its list or folder (to "
             "letters, digits, _ and -, but not 'all', which is every split to TFDS)",
             name,
         )

@@ -15,6 +15,7 @@ a model labels correctly measures how far it sees. `cue_distance` says how far i
 from typing import NamedTuple
 
 import numpy as np
+from PIL import Image
 
 from gcn_jax.data import shapes_draw as draw
 from gcn_jax.data.classes import IGNORE_LABEL
@@ -96,7 +97,32 @@ def render(seed: int, index: int) -> dict[str, np.ndarray]:
     rng = np.random.default_rng((seed, index))
     canvas = draw.background(rng, clutter=rng.integers(8, 20))
     chosen = rng.permutation(len(_KINDS))[: rng.integers(4, len(_KINDS))]
-    placed = _place(rng, [_KINDS[i] for i in sorted(chosen)])
+    return _draw(rng, canvas, _place(rng, [_KINDS[i] for i in sorted(chosen)]))
+
+
+def render_one(seed: int, index: int) -> dict[str, np.ndarray]:
+    """Draw a small image of one object; its class is the label of every pixel.
+
+    Args:
+        seed: as of `render`.
+        index: as of `render`.
+
+    Returns:
+        `image`: uint8 `[64, 64, 3]`, RGB, half the size of those of `render`.
+        `label`: uint8 `[64, 64]`, one index into `CLASSES[1:]`, each equally probable.
+    """
+    rng = np.random.default_rng((seed, index))
+    canvas = draw.background(rng, clutter=rng.integers(8, 20))
+    kind = rng.choice([c.kind for c in CLASSES[1:]])  # twins twice, then one of them
+    placed = []
+    while not placed:
+        placed = _place(rng, [kind])
+    image = np.array(Image.fromarray(_draw(rng, canvas, placed)["image"]).reduce(2))
+    return {"image": image, "label": np.full(image.shape[:2], placed[0][0] - 1, np.uint8)}
+
+
+def _draw(rng, canvas, placed):
+    """Finish an image of objects, and label it; see `render`."""
     _scatter_stray_cues(rng, canvas, draw.footprint([o for _, p in placed for o in p.outlines]))
 
     label = np.zeros((SIZE, SIZE), np.uint8)

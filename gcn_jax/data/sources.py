@@ -19,9 +19,10 @@ from gcn_jax.data.cityscapes import Cityscapes
 from gcn_jax.data.coco_voc import CocoVoc
 from gcn_jax.data.faults import refuse
 from gcn_jax.data.folder import Folder
+from gcn_jax.data.image_folder import ImageFolder
 from gcn_jax.data.mixture import Mixture, refuse_leak
 from gcn_jax.data.sbd import Sbd
-from gcn_jax.data.shapes_builder import Shapes
+from gcn_jax.data.shapes_builder import Shapes, SingleShapes
 from gcn_jax.data.statistics import LabelStatistics
 from gcn_jax.data.voc_segmentation import VocSegmentation
 from gcn_jax.errors import UserError, check_choice
@@ -29,10 +30,12 @@ from gcn_jax.errors import UserError, check_choice
 #: Every data set that a config can name.
 BUILDERS: dict[str, type[SegmentationBuilder]] = {
     "shapes": Shapes,
+    "single_shapes": SingleShapes,
     "camvid": Camvid,
     "cityscapes": Cityscapes,
     "coco_voc": CocoVoc,
     "folder": Folder,
+    "image_folder": ImageFolder,
     "sbd": Sbd,
     "voc_segmentation": VocSegmentation,
 }

@@ -1,4 +1,4 @@
-"""Segmentation networks: Flax Linen modules, by class or by name.
+"""Segmentation networks, and a classifier: Flax Linen modules, by class or by name.
 
 Example:
     >>> from gcn_jax import models
@@ -7,6 +7,7 @@ Example:
     >>> logits = model.apply(variables, images)  # [N, H, W, 21], any H and W
 """
 
+from gcn_jax.models.classifier import Classifier
 from gcn_jax.models.deeplab_largefov import DeepLabLargeFOV
 from gcn_jax.models.deeplab_v2 import DeepLabV2
 from gcn_jax.models.fcn import FCN
@@ -32,6 +33,7 @@ __all__ = [
     "BoundaryRefine",
     "DeepLabLargeFOV",
     "DeepLabV2",
+    "Classifier",
     "GlobalConv",
     "ModelInfo",
     "PSPNet",

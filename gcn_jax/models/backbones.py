@@ -7,6 +7,7 @@ from flax import linen as nn
 
 from gcn_jax.models.plain import Plain
 from gcn_jax.models.resnet import ResNet
+from gcn_jax.models.resnet_gcn import ResNetGCN
 
 #: Name -> constructor of a backbone: a module with the fields `frozen_batch_norm`, `dtype` and
 #: `remat` that maps images `[N, H, W, 3]` to a dict of features "res2" to "res5", and has their
@@ -26,6 +27,8 @@ BACKBONES: Mapping[str, Callable[..., nn.Module]] = {
     # PSPNet's, by timm's names: a stem of three convolutions.
     "resnet50s": partial(ResNet, depth=50, deep_stem=True),
     "resnet101s": partial(ResNet, depth=101, deep_stem=True),
+    # The paper's Figure 5.
+    "resnet50_gcn": partial(ResNetGCN, depth=50),
     "plain4": partial(Plain, widths=(24, 48, 96, 96)),
     "_tiny": partial(Plain, widths=(4, 8, 8, 8)),
 }

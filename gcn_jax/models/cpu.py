@@ -15,7 +15,7 @@ from jax import lax
 
 #: Channels are padded to a multiple of this: floats in half a vector of AVX-512.
 _LANES = 8
-#: With more channels padding would cost more than it gains.
+#: With more channels padding costs more than it gains.
 _NARROW = 32
 #: With more, a convolution has too few pixels to work on the gradient of its kernel by rows.
 _WIDE = 128
@@ -37,11 +37,13 @@ def convolve(x: jax.Array, kernel: jax.Array, padding: tuple[int, int]) -> jax.A
     kh, kw, c_in, c_out = kernel.shape
     if min(kh, kw) == 1 and c_in >= 4 * c_out:
         return _convolve_by_taps(x, kernel, padding)
-    if max(c_in, c_out) <= _NARROW:
-        kernel = _pad_channels(_pad_channels(kernel, axis=2), axis=3)
-        x = _pad_channels(x, axis=3)
+    if max(c_in, c_out) > _NARROW:
+        if min(kh, kw) >= 5 and padding == (0, 0):
+            return _convolve_by_windows(x, kernel)
+        return (_convolve if kh == kw == 3 else _plain)(x, kernel, padding)
+    kernel = _pad_channels(_pad_channels(kernel, axis=2), axis=3)
     conv = _plain if min(kh, kw) == 1 else _convolve
-    return conv(x, kernel, padding)[..., :c_out]
+    return conv(_pad_channels(x, axis=3), kernel, padding)[..., :c_out]
 
 
 def deconvolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -119,7 +121,20 @@ def _add_shifted_backward(axis, k, padding, length, g):
 _add_shifted.defvjp(_add_shifted_forward, _add_shifted_backward)
 
 
-# ------------------------------------------------------------- kernels of any height and width
+# ------------------------------------------------------------- large kernels, many channels
+def _convolve_by_windows(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """One matrix product of copied windows, without padding: dense layers as convolutions.
+
+    XLA's gradient of x takes 30 times as long for VGG's fc6, whose outputs have many channels.
+    """
+    kh, kw, _, c_out = kernel.shape
+    height, width = x.shape[1] - kh + 1, x.shape[2] - kw + 1
+    x = _gather_shifted(x, 2, range(kw), width)
+    x = _gather_shifted(x, 1, range(kh), height)
+    return jnp.tensordot(x, kernel.reshape(-1, c_out), axes=1)
+
+
+# --------------------------------------------------------------- few channels, or 3 x 3
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _convolve(x: jax.Array, kernel: jax.Array, padding: tuple[int, int]) -> jax.Array:
     """The gradient of the kernel is one matrix product; the rest is left to XLA."""

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from gcn_jax.errors import UserError, check_choice
+from gcn_jax.models.classifier import Classifier
 from gcn_jax.models.deeplab_largefov import DeepLabLargeFOV
 from gcn_jax.models.deeplab_v2 import DeepLabV2
 from gcn_jax.models.fcn import FCN
@@ -27,6 +28,7 @@ MODELS: Mapping[str, tuple[type[nn.Module], Mapping[str, Any]]] = {
     "gcn_resnet50_caffe": (GCN, {"backbone": "resnet50_caffe"}),
     "gcn_resnet101_caffe": (GCN, {"backbone": "resnet101_caffe"}),
     "gcn_resnet152_caffe": (GCN, {"backbone": "resnet152_caffe"}),
+    "gcn_resnet50_gcn": (GCN, {"backbone": "resnet50_gcn"}),
     "gcn_plain4": (GCN, {"backbone": "plain4"}),
     "fcn32s_vgg16": (FCN, {"stride": 32}),
     "fcn16s_vgg16": (FCN, {"stride": 16}),
@@ -41,6 +43,7 @@ MODELS: Mapping[str, tuple[type[nn.Module], Mapping[str, Any]]] = {
     "pspnet_resnet50": (PSPNet, {"backbone": "resnet50s"}),
     "pspnet_resnet101": (PSPNet, {"backbone": "resnet101s"}),
     "pspnet_plain4": (PSPNet, {"backbone": "plain4"}),
+    "classifier": (Classifier, {}),
     "_tiny": (GCN, {"backbone": "_tiny", "kernel_size": 5}),
 }
 

@@ -42,7 +42,7 @@ class BasicBlock(nn.Module):
         conv = partial(self.conv, self.width, (3, 3), dilation=self.dilation)
         y = nn.relu(self.norm(name="bn1")(conv(strides=self.strides, name="conv1")(x)))
         y = self.norm(name="bn2")(conv(name="conv2")(y))
-        return nn.relu(y + _shortcut(self, x, self.width))
+        return nn.relu(y + shortcut(self, x, self.width))
 
 
 class Bottleneck(nn.Module):
@@ -75,11 +75,11 @@ class Bottleneck(nn.Module):
         y = self.conv(self.width, (3, 3), strides=second, dilation=self.dilation, name="conv2")(y)
         y = nn.relu(self.norm(name="bn2")(y))
         y = self.norm(name="bn3")(self.conv(width_out, (1, 1), name="conv3")(y))
-        return nn.relu(y + _shortcut(self, x, width_out))
+        return nn.relu(y + shortcut(self, x, width_out))
 
 
-def _shortcut(block: BasicBlock | Bottleneck, x: jax.Array, width: int) -> jax.Array:
-    """Return x, projected where the block changes its size or its width."""
+def shortcut(block: nn.Module, x: jax.Array, width: int) -> jax.Array:
+    """Return the input of a block, projected where the block changes its size or its width."""
     if block.strides == 1 and x.shape[-1] == width:
         return x
     x = block.conv(width, (1, 1), strides=block.strides, name="shortcut_conv")(x)
@@ -151,6 +151,11 @@ class ResNet(nn.Module):
         """Image pixels per feature of res2, res3, res4, res5."""
         return STRIDES[self.output_stride]
 
+    @nn.nowrap
+    def block_of(self, level: int) -> type[nn.Module]:
+        """Return the class of the blocks of res2, res3, res4 or res5, by its number."""
+        return VARIANTS[self.depth][0]
+
     @nn.compact
     def __call__(self, images: jax.Array, *, train: bool = False) -> dict[str, jax.Array]:
         """Compute the features of each stage.
@@ -171,20 +176,21 @@ class ResNet(nn.Module):
         )
         x = max_pool(self._stem(images, conv, norm), ceil_mode=self.ceil_mode)
 
-        block, stage_sizes = VARIANTS[self.depth]
-        if self.remat:
-            block = nn.remat(block)
-        if self.stride_in_1x1:
-            block = partial(block, stride_in_1x1=True)
         features = {}
-        for level, num_blocks in zip((2, 3, 4, 5), stage_sizes, strict=True):
+        for level, num_blocks in zip((2, 3, 4, 5), VARIANTS[self.depth][1], strict=True):
+            block = self.block_of(level)
+            if self.remat:
+                block = nn.remat(block)
+            if self.stride_in_1x1:
+                block = partial(block, stride_in_1x1=True)
             width = 64 * 2 ** (level - 2)
             dilation = 2**level // self.strides[level - 2]
-            stage_block = block if dilation == 1 else partial(block, dilation=dilation)
+            if dilation > 1:
+                block = partial(block, dilation=dilation)
             for i in range(num_blocks):
                 strides = 2 if i == 0 and level > 2 and dilation == 1 else 1
                 name = f"res{level}_block{i + 1}"
-                x = stage_block(width, strides, conv, norm, name=name)(x)
+                x = block(width, strides, conv, norm, name=name)(x)
             features[f"res{level}"] = x
 
         if self.num_classes is not None:

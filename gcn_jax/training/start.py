@@ -45,7 +45,8 @@ def start_variables(
     Args:
         config: Names one of these: `init_from`, a workdir whose best checkpoint is taken whole (the
             moving averages, where it kept them), or, without it, `backbone_weights`, which leaves
-            the head as it is.
+            the head as it is: weights from elsewhere, or such a workdir of any network with this
+            backbone, such as a classifier.
         model: The network.
         variables: Its `params` and `batch_stats`, made from the seed.
 
@@ -55,11 +56,25 @@ def start_variables(
     if config.init_from:
         start = load_pretrained(config.init_from).variables
         start = {name: start[name] for name in variables}
-        _check_fit(variables, start, config.init_from)
+        _check_fit(variables, start, f"init_from={config.init_from}")
         return jax.device_get(start)
-    backbone = load_backbone_weights(config.backbone_weights, model.make_backbone())
+    source = config.backbone_weights
+    if _is_workdir(source):
+        there = load_pretrained(source).variables
+        backbone = {name: there[name].get(BACKBONE, {}) for name in variables}
+        here = {name: variables[name].get(BACKBONE, {}) for name in variables}
+        _check_fit(here, backbone, f"the backbone of backbone_weights={source}")
+    else:
+        backbone = load_backbone_weights(source, model.make_backbone())
     backbone = jax.device_get(backbone)
-    return {name: {**variables[name], BACKBONE: backbone[name]} for name in variables}
+    return {
+        name: {**tree, BACKBONE: backbone[name]} if name in backbone else tree
+        for name, tree in variables.items()  # a network without batch-norm has no batch_stats
+    }
+
+
+def _is_workdir(source: str) -> bool:
+    return (Path(source) / "model.json").exists()
 
 
 def _preprocessing(config: ConfigDict, workdir: Path) -> tuple[tuple[float, ...], ...]:
@@ -67,6 +82,8 @@ def _preprocessing(config: ConfigDict, workdir: Path) -> tuple[tuple[float, ...]
         info = read_info(workdir)
     elif config.init_from:
         info = read_info(config.init_from)
+    elif config.backbone_weights and _is_workdir(config.backbone_weights):
+        info = read_info(config.backbone_weights)
     elif config.backbone_weights:
         return read_backbone_preprocessing(config.backbone_weights)
     else:
@@ -88,6 +105,6 @@ def _check_fit(here: dict[str, Any], there: dict[str, Any], origin: str, limit: 
     if differing:
         rest = f"; and {len(differing) - limit} more" if len(differing) > limit else ""
         raise UserError(
-            f"init_from={origin} does not fit this network, {len(differing)} leaves differ: "
+            f"{origin} does not fit this network, {len(differing)} leaves differ: "
             f"{'; '.join(differing[:limit])}{rest}"
         )

@@ -1,13 +1,24 @@
 """What a network costs: counted by hand for one layer of each kind, and in parts that add up."""
 
+import json
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from flax import linen as nn
-from flax import traverse_util
 
 from gcn_jax import models
-from gcn_jax.analysis.complexity import OUTSIDE, Cost, cost_by_level, network_cost
+from gcn_jax.analysis.complexity import (
+    OUTSIDE,
+    Cost,
+    cost_by_level,
+    network_cost,
+    program_flops,
+)
+from gcn_jax.analysis.complexity_command import run
+from gcn_jax.analysis.kernel_size import head_costs
+from gcn_jax.errors import UserError
 from gcn_jax.models.layers import Conv, Deconv2x, plain_formulation
 
 
@@ -47,19 +58,21 @@ def test_flops_are_those_of_a_count_by_hand_and_of_the_compiled_program(kind):
 
 
 def test_levels_add_up_to_the_whole_program():
-    model = models.create_model("_tiny", num_classes=3)
-    levels = cost_by_level(model, (33, 40))
+    model, size = models.create_model("pspnet_plain4", num_classes=3), (33, 40)
+    levels = cost_by_level(model, size)
     variables = jax.eval_shape(model.init, jax.random.key(0), jnp.ones((1, 32, 32, 3)))
-    images = jax.ShapeDtypeStruct((1, 33, 40, 3), jnp.float32)
     with plain_formulation():
-        whole = jax.jit(model.apply).lower(variables, images).cost_analysis()["flops"]
-    assert network_cost(model, (33, 40)).flops == pytest.approx(whole, rel=1e-5)
-    parameters = {level: cost.parameters for level, cost in levels.items() if cost.parameters}
-    expected = {}
-    for path, leaf in traverse_util.flatten_dict(variables["params"]).items():
-        level = "/".join(path[:2]) if path[0] == "backbone" else path[0]
-        expected[level] = expected.get(level, 0) + leaf.size
-    assert parameters == expected
+        images = jax.ShapeDtypeStruct((1, *size, 3), jnp.float32)
+        flops = program_flops(model.apply, variables, images)
+    whole = sum(levels.values(), Cost())
+    assert whole.flops == pytest.approx(flops, rel=1e-5)
+    assert whole.parameters == sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
+    for module, params in variables["params"].items():
+        if module != "backbone":
+            parameters = sum(leaf.size for leaf in jax.tree.leaves(params))
+            assert levels[module].parameters == parameters
+    # Auxiliary layers are of training: they keep activations, and inference has none of them.
+    assert all((cost.flops > 0) != ("auxiliary" in level) for level, cost in levels.items())
 
 
 def test_activations_are_what_the_gradient_needs():
@@ -76,3 +89,46 @@ def test_activations_are_what_the_gradient_needs():
     assert levels["first"] == Cost(3 * 9 * 4 + 4, 2 * 3 * 4 * 22**2 + 4 * pixels, 0)
     assert levels["second"] == Cost(4 * 9 * 2 + 2, 2 * 4 * 2 * 22**2 + 2 * pixels, 0)
     assert levels[OUTSIDE] == Cost(0, 4 * pixels, (4 + 1) * 4 * pixels)
+
+
+def test_heads_against_their_kernel_size():
+    """Parameters are those of the paper's Table 2; of the padding there are no products."""
+    costs = head_costs((16, 16, 2048), 21, (3, 5, 7, 9))
+    gcn, conv = ([cost.parameters for cost in costs[head].values()] for head in ("gcn", "conv"))
+    assert gcn == [260_694, 434_490, 608_286, 782_082]
+    assert conv == [387_072, 1_075_200, 2_107_392, 3_483_648]
+    assert len({*np.diff(gcn)}) == 1  # linear
+    assert len({*np.diff(conv, 2)}) == 1  # quadratic
+    taps = 3 * 16 - 2  # inside, along an axis
+    assert costs["conv"][3].flops == pytest.approx(2 * 2048 * 21 * taps**2, rel=1e-6)
+    products = 2 * taps * 16 * (2048 * 21 + 21 * 21)
+    assert costs["gcn"][3].flops == pytest.approx(2 * products + 21 * 16**2, rel=1e-6)
+
+
+def test_the_command_writes_what_it_prints(tmp_path, capsys):
+    flags = ["--model=_tiny", "--size=33x40", "--num_classes=3", "--field=kernel_size=3"]
+    run([*flags, f"--output={tmp_path}"])
+    numbers = json.loads((tmp_path / "complexity.json").read_text())
+    parameters = f"{numbers['network']['parameters']:,}"
+    assert numbers["network"]["flops"] == sum(of["flops"] for of in numbers["levels"].values())
+    assert numbers["compiled_flops"] == pytest.approx(numbers["network"]["flops"], rel=0.1)
+    assert [*numbers["kernel_size"]["gcn"]] == ["3", "5", "7", "9", "11", "13", "15"]
+    assert f"| the network | {parameters} |" in (tmp_path / "complexity.md").read_text()
+    assert parameters in capsys.readouterr().out
+    assert (tmp_path / "levels.csv").read_text().startswith("level,parameters,GFLOPs,")
+    assert "quadratic" in (tmp_path / "kernel_size.svg").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "usage: python -m gcn_jax.analysis complexity --model NAME"),
+        (["--model=_tiny", "--size=8,8"], "--size=8,8 is neither N nor HxW"),
+        (["--model=_tiny", "--field=kernel_size"], "--field=kernel_size is not KEY=VALUE"),
+        (["--model=_tiny", "--field=kernel=3"], "unknown field of _tiny 'kernel'"),
+    ],
+)
+def test_mistakes_are_named(arguments, message):
+    with pytest.raises(UserError) as error:
+        run(arguments)
+    assert message in str(error.value)

@@ -42,8 +42,9 @@ def assert_same(fast, plain, *args, tolerance=1e-5):
         ((3, 3), (1, 1), 21, 21),  # padded to 24 channels
         ((3, 3), (0, 2), 5, 5),
         ((2, 2), (1, 1), 8, 12),
-        ((3, 5), (1, 2), 40, 8),  # not padded
         ((3, 3), (1, 1), 33, 130),  # the gradient in one part
+        ((3, 5), (1, 2), 40, 8),  # XLA's own
+        ((5, 6), (0, 0), 4, 40),  # by windows
         ((15, 1), (7, 0), 84, 21),  # by taps, and longer than the image
         ((1, 7), (0, 3), 20, 5),
         ((5, 1), (1, 2), 33, 3),

@@ -21,6 +21,7 @@ NETWORKS = {
     "deeplab_largefov": {"width": 1 / 16, "batch_norm": True},
     "deeplab_v2_plain4": {},
     "pspnet_plain4": {},
+    "classifier": {"backbone": "_tiny"},
 }
 
 #: Half of the time to compile, and slow programs, which run once.

@@ -32,6 +32,19 @@ def test_backbone_weights_leave_the_head_as_it_is(tmp_path):
         assert variables[name] == head
 
 
+def test_a_backbone_without_batch_norm_has_no_statistics(tmp_path):
+    config = default_config()
+    config.backbone_weights = str(tmp_path / "vgg16.safetensors")
+    weights = torchvision_weights.vgg_state_dict(batch_norm=False, divisor=32)
+    safetensors.numpy.save_file(weights, config.backbone_weights)
+    model = models.create_model("deeplab_largefov", num_classes=3, width=1 / 32)
+    before = {"batch_stats": {}, **variable_shapes(model)}
+    variables = start_variables(config, model, before)
+    assert jax.tree.map(np.shape, variables) == jax.tree.map(np.shape, before)
+    kernel = variables["params"]["backbone"]["stage1"]["conv1"]["kernel"]
+    np.testing.assert_array_equal(kernel, weights["features.0.weight"].transpose(2, 3, 1, 0))
+
+
 @pytest.fixture
 def folders(tmp_path, monkeypatch):
     """A workdir whose images have mean ONE, another with TWO, and weights with FOUR."""

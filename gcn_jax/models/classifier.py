@@ -1,0 +1,66 @@
+"""Classification of images with the backbones of segmentation: to pre-train one, or to rate it."""
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from gcn_jax.errors import check_choice
+from gcn_jax.models.backbones import BACKBONES
+from gcn_jax.models.layers import Dtype, check_images, lecun_normal
+
+
+class Classifier(nn.Module):
+    """A backbone, the mean of its features over the image, and one linear layer.
+
+    The scores of an image are those of each of its pixels: with labels that are constant over an
+    image, whatever trains and scores segmentation trains and scores classification. Pixel accuracy
+    is then the share of the pixels of images of the right class; of images of one size it is the
+    accuracy. Padding belongs to the image: where it is much, so is its part in the mean.
+
+    Attributes:
+        num_classes: C, number of classes.
+        backbone: a name in `BACKBONES`.
+        frozen_batch_norm: batch-norm uses the running statistics, even in training.
+        dtype: of the computation of the features; parameters, statistics and logits are float32.
+        remat: as of `GCN`.
+    """
+
+    num_classes: int
+    backbone: str = "resnet50"
+    frozen_batch_norm: bool = False
+    dtype: Dtype = jnp.float32
+    remat: bool = False
+
+    def __post_init__(self):
+        check_choice("backbone", self.backbone, BACKBONES)
+        super().__post_init__()
+
+    @nn.nowrap
+    def make_backbone(self) -> nn.Module:
+        """Return the backbone, whose parameters are `params["backbone"]`."""
+        return BACKBONES[self.backbone](
+            frozen_batch_norm=self.frozen_batch_norm,
+            dtype=self.dtype,
+            remat=self.remat,
+            name="backbone",
+        )
+
+    @nn.compact
+    def __call__(self, images: jax.Array, *, train: bool = False) -> jax.Array:
+        """Score the classes of each image.
+
+        Args:
+            images: float32 `[N, H, W, 3]`, normalised; any H and W.
+            train: batch-norm uses the statistics of the batch, and updates the running ones.
+
+        Returns:
+            Logits, float32 `[N, H, W, num_classes]`, the same at every pixel of an image.
+
+        Raises:
+            UserError: if the images are not a batch of floats.
+        """
+        check_images(images)
+        features = self.make_backbone()(images, train=train)["res5"]
+        pooled = features.mean(axis=(1, 2), dtype=jnp.float32)
+        logits = nn.Dense(self.num_classes, kernel_init=lecun_normal, name="logits")(pooled)
+        return jnp.broadcast_to(logits[:, None, None, :], (*images.shape[:3], self.num_classes))
