@@ -9,15 +9,12 @@ import pytest
 from flax import linen as nn
 from flax import traverse_util
 from jax import lax
+from models.random_values import normal
 
 from gcn_jax.errors import UserError
 from gcn_jax.models.backbones import BACKBONES
 from gcn_jax.models.layers import BatchNorm, Conv
 from gcn_jax.models.resnet_gcn import GlobalConvBottleneck, ResNetGCN
-
-
-def normal(*shape, seed=0):
-    return np.random.default_rng(seed).standard_normal(shape).astype("float32")
 
 
 def kernels(params):
@@ -92,7 +89,7 @@ def test_a_block_is_two_branches_a_sum_and_a_shortcut():
     assert gradient["right_1k"]["kernel"].shape == (1, 5, 32, 85)
 
 
-@pytest.mark.parametrize("fields", [{"depth": 18}, {"stride_in_1x1": True}])
-def test_what_has_no_bottlenecks_is_refused(fields):
-    with pytest.raises(UserError, match="its depth is 50, 101 or 152, and stride_in_1x1 is off"):
+@pytest.mark.parametrize("fields", [{"depth": 18}, {"stride_in_1x1": True}, {"output_stride": 8}])
+def test_what_is_about_other_blocks_is_refused(fields):
+    with pytest.raises(UserError, match="stride_in_1x1 is off, and output_stride is 32"):
         ResNetGCN(**fields)
