@@ -7,9 +7,10 @@ import jax
 import pytest
 
 from gcn_jax import data, models
+from gcn_jax.errors import UserError
 from gcn_jax.models.preprocessing import IMAGENET_MEAN
 from gcn_jax.models.pretrained import variable_shapes
-from gcn_jax.training.config import check_config
+from gcn_jax.training.config import check_config, default_config, model_settings
 from gcn_jax.training.optimizer import make_optimizer, make_schedule
 
 NAMES = sorted(path.stem for path in (Path(__file__).parent.parent / "configs").glob("*.py"))
@@ -27,3 +28,18 @@ def test_config_builds_its_network_optimizer_and_transform(name):
     assert sum(leaf.size for leaf in jax.tree.leaves(velocity)) >= 1e5
     data.Augment(**config.augment, fill=IMAGENET_MEAN)
     assert 0 < float(schedule(config.num_steps // 2)) <= config.optimizer.learning_rate
+
+
+def test_another_kind_of_network_needs_its_own_settings():
+    config = default_config()
+    config.model.name = "segnet"  # as by --config.model.name=segnet
+    has = "no boundary_refinement, .*, upsampling; it has dtype, frozen_batch_norm, width"
+    with pytest.raises(
+        UserError, match=rf"is segnet, which has {has}\..* model_settings\('segnet'\)"
+    ):
+        check_config(config)
+    config.model = model_settings("segnet")
+    check_config(config)
+    config.model = model_settings("_tiny")
+    config.model.kernel_size = 3  # what the name fixes may be set, too
+    check_config(config)

@@ -68,7 +68,7 @@ def create_model(name: str, **overrides: Any) -> nn.Module:
             "float32" or "bfloat16".
 
     Returns:
-        The module; `GCN` documents its fields.
+        The module; its class documents the fields.
 
     Raises:
         UserError: for an unknown name, field or dtype, or a missing `num_classes`.

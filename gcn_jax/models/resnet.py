@@ -167,8 +167,8 @@ class ResNet(nn.Module):
         Returns:
             res2 to res5, each `[N, ceil(H / stride), ceil(W / stride), C]`, with C = 64, 128, 256,
             512 (four times as many from depth 50 on), or with `ceil_mode` of size
-            (n + 1) // stride + 1 (a feature more where stride divides n); with `num_classes`,
-            also logits, float32 `[N, num_classes]`.
+            (n + 1) // stride + 1 (a feature more where stride divides n or n + 1); with
+            `num_classes`, also logits, float32 `[N, num_classes]`.
         """
         conv = partial(Conv, use_bias=False, dtype=self.dtype)
         norm = partial(

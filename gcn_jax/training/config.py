@@ -8,7 +8,7 @@ from typing import Any
 from ml_collections import ConfigDict, config_dict
 
 from gcn_jax.errors import UserError
-from gcn_jax.models.registry import model_fields
+from gcn_jax.models.registry import MODELS, model_fields
 
 #: What may differ between a run and its continuation; a change of anything else is another run.
 #: (After a change of the optimiser's settings the run goes on from where it was, with these.)
@@ -153,8 +153,10 @@ def check_config(config: ConfigDict) -> None:
     """Check the settings that nothing else checks before they do harm.
 
     Raises:
-        UserError: A number is outside its range; the message names it.
+        UserError: A number is outside its range, or the network has no such setting; the message
+            names it.
     """
+    _check_fields(config.model)
     values = flatten(config.to_dict())
     for key in (
         "batch_size",
@@ -171,6 +173,19 @@ def check_config(config: ConfigDict) -> None:
     for key in ("momentum", "ema_decay"):
         if not 0 <= config.optimizer[key] < 1:
             raise UserError(f"optimizer.{key} is {config.optimizer[key]}; it lies in [0, 1)")
+
+
+def _check_fields(settings: ConfigDict) -> None:
+    """Raise `UserError` for settings that a network has not, such as those of another kind."""
+    name = settings.name
+    known = model_fields(name).keys() | MODELS[name][1].keys()
+    unknown = ", ".join(field for field in settings if field not in known | {"name"})
+    if unknown:
+        valid = ", ".join(field for field in model_settings(name) if field != "name")
+        raise UserError(
+            f"config.model.name is {name}, which has no {unknown}; it has {valid}. A network of "
+            f"another kind needs a config file with config.model = model_settings({name!r})"
+        )
 
 
 def check_same_run(config: ConfigDict, workdir: str | Path) -> None:

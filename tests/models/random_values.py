@@ -4,6 +4,8 @@ import jax
 import numpy as np
 from flax import traverse_util
 
+from gcn_jax.models.pretrained import variable_shapes
+
 
 def normal(*shape, seed=0):
     return np.random.default_rng(seed).standard_normal(shape).astype("float32")
@@ -16,4 +18,17 @@ def random_params(module, x):
     values = {
         path: 0.3 * normal(*leaf.shape, seed=i) for i, (path, leaf) in enumerate(flat.items())
     }
+    return traverse_util.unflatten_dict(values)
+
+
+def random_variables(model):
+    """Return values of every variable that keep activations near one, and positive variances."""
+    leaves = traverse_util.flatten_dict(variable_shapes(model))
+    values = {}
+    for seed, (path, leaf) in enumerate(leaves.items()):
+        noise = normal(*leaf.shape, seed=seed)
+        if path[-1] == "kernel":
+            values[path] = noise * np.float32(np.sqrt(2 / np.prod(leaf.shape[:-1])))
+        else:
+            values[path] = 0.1 * noise + (path[-1] in ("scale", "var"))
     return traverse_util.unflatten_dict(values)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from models.random_variables import normal, random_variables
+from models.random_values import normal, random_variables
 
 from gcn_jax.errors import UserError
 from gcn_jax.models import create_model

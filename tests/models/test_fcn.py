@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from flax import linen as nn
 from models import reference
-from models.random_variables import normal, random_variables
+from models.random_values import normal, random_variables
 
 from gcn_jax.errors import UserError
 from gcn_jax.models.fcn import FCN, Upsample

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import lax
+from models.random_values import normal
 
 from gcn_jax.models.layers import (
     BatchNorm,
@@ -18,10 +19,6 @@ from gcn_jax.models.layers import (
     resize_bilinear_2x,
     sample_bilinear,
 )
-
-
-def normal(*shape, seed=0):
-    return np.random.default_rng(seed).standard_normal(shape).astype("float32")
 
 
 @pytest.mark.parametrize("strides", [1, 2])

@@ -7,12 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from models import reference
+from models.random_values import normal
 
 from gcn_jax.models import pooling
-
-
-def normal(*shape, seed=0):
-    return np.random.default_rng(seed).standard_normal(shape).astype("float32")
 
 
 @pytest.mark.parametrize("device", ["cpu", "other"])

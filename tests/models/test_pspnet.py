@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from flax import traverse_util
 from models import reference
-from models.random_variables import normal, random_variables
+from models.random_values import normal, random_variables
 
 from gcn_jax.models import PSPNet, create_model
 from gcn_jax.models.layers import AUXILIARY

@@ -9,15 +9,12 @@ import pytest
 from flax import linen as nn
 from flax import traverse_util
 from jax import lax
+from models.random_values import normal
 
 from gcn_jax.errors import UserError
 from gcn_jax.models.backbones import BACKBONES
 from gcn_jax.models.layers import BatchNorm, Conv
 from gcn_jax.models.resnet_gcn import GlobalConvBottleneck, ResNetGCN
-
-
-def normal(*shape, seed=0):
-    return np.random.default_rng(seed).standard_normal(shape).astype("float32")
 
 
 def kernels(params):

@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 from models import reference
-from models.random_variables import normal, random_variables
+from models.random_values import normal, random_variables
 
 from gcn_jax.models import SegNet
 from gcn_jax.models.pretrained import variable_shapes
