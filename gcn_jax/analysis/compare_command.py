@@ -42,8 +42,9 @@ def run(arguments: Sequence[str]) -> None:
     flags.DEFINE_integer("seeds", 1, "How many times each is trained.", 1, flag_values=values)
     flags.DEFINE_string("output", "runs/compare", "Folder of the runs.", flag_values=values)
     flags.DEFINE_multi_string("set", [], "KEY=VALUE of the recipe.", flag_values=values)
-    if parse_flags(values, arguments, _USAGE):
-        raise UserError(_USAGE)
+    parse_flags(values, arguments, _USAGE)
+    if not values["models"].value:
+        raise UserError(f"--models is empty; name some of {', '.join(SYSTEMS)}")
     name, size, seeds = (values[flag].value for flag in ("data", "size", "seeds"))
     for flag, value, choices in (("--data", name, DATA), ("--size", size, SIZES)):
         check_choice(flag, value, choices)

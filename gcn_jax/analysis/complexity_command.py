@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from absl import flags
 from flax import linen as nn
@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gcn_jax import atomic
-from gcn_jax.analysis.commands import parse_flags, read_value
+from gcn_jax.analysis.commands import key_and_value, parse_flags
 from gcn_jax.analysis.complexity import BACKBONE, Cost, compiled_flops, cost_by_level
 from gcn_jax.analysis.kernel_size import head_costs, top_features
 from gcn_jax.analysis.kernel_size_plot import plot_head_costs
@@ -96,20 +96,15 @@ def _parse(arguments: Sequence[str]) -> flags.FlagValues:
     flags.DEFINE_integer("num_classes", 21, "That it scores.", 1, flag_values=values)
     flags.DEFINE_multi_string("field", [], "KEY=VALUE of the model.", flag_values=values)
     flags.DEFINE_string("output", None, "Folder to write to.", flag_values=values)
-    rest = parse_flags(values, arguments, _USAGE)
-    if rest or not values.model:
-        raise UserError(_USAGE.partition("\n\n")[0])
+    parse_flags(values, arguments, _USAGE)
+    if not values.model:
+        raise UserError("complexity needs --model=NAME, such as gcn_resnet50")
     return values
 
 
 def _model(values: flags.FlagValues) -> nn.Module:
-    fields: dict[str, Any] = {"num_classes": values.num_classes}
-    for field in values.field:
-        key, equals, text = field.partition("=")
-        if not equals:
-            raise UserError(f"--field={field} is not KEY=VALUE, such as kernel_size=7")
-        fields[key] = read_value(text)
-    return create_model(values.model, **fields)
+    fields = dict(key_and_value("--field", field) for field in values.field)
+    return create_model(values.model, **{"num_classes": values.num_classes, **fields})
 
 
 def _size(text: str) -> tuple[int, int]:

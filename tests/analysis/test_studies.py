@@ -179,7 +179,24 @@ def test_systems_are_compared(tiny_recipe, tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ([], "table needs a number, one of 1, 2, 3, 4, 5, 7"),
+        (["one"], "table needs a number, one of 1, 2, 3, 4, 5, 7"),
+        (["6"], "there is no table 6"),
+        (["1", "2"], "unexpected argument '2'"),
+        (["1", "--params"], "table 1 prints no counts of parameters; tables 2 and 4 do"),
+    ],
+)
+def test_wrong_arguments_of_table_are_refused(arguments, message):
+    with pytest.raises(UserError, match=message):
+        table_command.run(arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
         (["--models=gnc"], "unknown --models 'gnc' .did you mean gcn?"),
+        (["--models="], "--models is empty; name some of gcn, fcn8s"),
+        (["gcn"], "unexpected argument 'gcn'"),
         (["--data=voc"], "unknown --data 'voc'"),
         (["--size=small"], "unknown --size 'small'; choose one of: full, reduced"),
     ],
