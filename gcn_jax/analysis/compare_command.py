@@ -75,8 +75,9 @@ def run(arguments: Sequence[str]) -> None:
         speed = images_per_second(predictor, source)
         memory = training_memory(config)
         rows.append(Row(system, tuple(results[system]), cost(config), speed, memory))
-    print_rows(rows)
-    write_rows(rows, folder, next(iter(configs.values())))
+    budget = next(iter(configs.values()))
+    print_rows(rows, budget)
+    write_rows(rows, folder, budget)
     draw(shown, maps, source, folder / "compare.png")
     print(f"wrote {folder}/compare.md")
 
