@@ -6,7 +6,7 @@ import jax
 from absl import flags
 from ml_collections import config_flags
 
-from gcn_jax import cli, report
+from gcn_jax import cli
 from gcn_jax.errors import UserError
 from gcn_jax.training import train_and_evaluate
 
@@ -37,6 +37,8 @@ def main(argv):
     workdir = _WORKDIR.value or str(Path("runs") / path.stem)
     train_and_evaluate(_CONFIG.value, workdir)
     if jax.process_index() == 0:
+        from gcn_jax import report  # not sooner: its plotting library would delay the first step
+
         print(f"report: {report.training_report(workdir)}")
 
 

@@ -24,6 +24,7 @@ from benchmarks.contestants import CONTESTANTS, Case, peak_memory
 from gcn_jax import atomic, cli
 
 _QUICK = flags.DEFINE_bool("quick", False, "ResNet-50 at 256 px in float32, without torch.compile.")
+_ONLY = flags.DEFINE_string("only", "", "Cases whose name has this in it, as 'ResNet-152, 512'.")
 _OUTPUT = flags.DEFINE_string("output", None, "Where to write NAME.json and NAME.md.")
 _REPEATS = flags.DEFINE_integer("repeats", 9, "How often each is timed.")
 _BATCH = flags.DEFINE_integer("batch", 2, "Images in a batch.")
@@ -51,12 +52,13 @@ def main(argv):
 def _cases() -> list[Case]:
     if _QUICK.value:
         return [Case(50, 256, _BATCH.value, "float32")]
-    return [
+    cases = [
         Case(depth, size, _BATCH.value, dtype)
         for dtype in ("float32", "bfloat16")
         for depth in (50, 152)
         for size in (256, 512)
     ]
+    return [case for case in cases if _ONLY.value in str(case)]
 
 
 def _measure(case: Case) -> dict[str, dict]:

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+import jax
 import pytest
 
 SCRIPT = """
@@ -36,3 +37,37 @@ def test_compiled_programs_are_kept_where_the_user_says(variable, flag, folder, 
         text=True,
     )
     assert out.strip() == (str(tmp_path / folder) if folder else "None")
+
+
+COMPILED = """
+import jax
+import jax.numpy as jnp
+from gcn_jax import cli
+from gcn_jax.models.layers import convolve
+
+def main(argv):
+    x, kernel = jnp.ones((2, 16, 16, 32)), jnp.ones((3, 3, 32, 32))
+    program = jax.jit(lambda x, k: convolve(x, k, 1, (1, 1), 1)).lower(x, kernel).compile()
+    print("ynn" in program.as_text())
+
+cli.run(main)
+"""
+
+
+YNNPACK = "--xla_cpu_experimental_ynn_fusion_type"
+
+
+@pytest.mark.skipif(not jax.__version__.startswith("0.10."), reason="flags of another release")
+@pytest.mark.parametrize(
+    ("flags", "by_ynnpack"),
+    [
+        (None, "False"),
+        (f"{YNNPACK}=LIBRARY_FUSION_TYPE_INDIVIDUAL_CONVOLUTION", "True"),
+    ],
+)
+def test_xla_computes_convolutions_itself_unless_told_otherwise(flags, by_ynnpack):
+    environment = {k: v for k, v in os.environ.items() if k != "XLA_FLAGS"}
+    environment |= {"XLA_FLAGS": flags} if flags else {}
+    environment["PYTHONPATH"] = os.pathsep.join([os.getcwd(), *sys.path])
+    out = subprocess.check_output([sys.executable, "-c", COMPILED], env=environment, text=True)
+    assert out.strip() == by_ynnpack

@@ -6,7 +6,7 @@ from flax import linen as nn
 
 from gcn_jax.errors import check_choice
 from gcn_jax.models.backbones import BACKBONES
-from gcn_jax.models.layers import Dtype, lecun_normal
+from gcn_jax.models.layers import Dtype, check_images, lecun_normal
 
 
 class Classifier(nn.Module):
@@ -55,7 +55,11 @@ class Classifier(nn.Module):
 
         Returns:
             Logits, float32 `[N, H, W, num_classes]`, the same at every pixel of an image.
+
+        Raises:
+            UserError: if the images are not a batch of floats.
         """
+        check_images(images)
         features = self.make_backbone()(images, train=train)["res5"]
         pooled = features.mean(axis=(1, 2), dtype=jnp.float32)
         logits = nn.Dense(self.num_classes, kernel_init=lecun_normal, name="logits")(pooled)

@@ -15,10 +15,12 @@ from jax import lax
 
 #: Channels are padded to a multiple of this: floats in half a vector of AVX-512.
 _LANES = 8
-#: With more channels XLA's own gradient of a convolution is as fast.
+#: With more channels padding costs more than it gains.
 _NARROW = 32
-#: Pixels at a time in the gradient of a kernel: their copies fill a few MiB.
-_CACHED_PIXELS = 8192
+#: With more, a convolution has too few pixels to work on the gradient of its kernel by rows.
+_WIDE = 128
+#: Floats in the moved copies of those rows: a few MiB.
+_CACHED = 2**20
 
 
 def convolve(x: jax.Array, kernel: jax.Array, padding: tuple[int, int]) -> jax.Array:
@@ -36,9 +38,11 @@ def convolve(x: jax.Array, kernel: jax.Array, padding: tuple[int, int]) -> jax.A
     if min(kh, kw) == 1 and c_in >= 4 * c_out:
         return _convolve_by_taps(x, kernel, padding)
     if max(c_in, c_out) > _NARROW:
-        return _plain(x, kernel, padding)
+        if min(kh, kw) >= 5 and padding == (0, 0):
+            return _convolve_by_windows(x, kernel)
+        return (_convolve if kh == kw == 3 else _plain)(x, kernel, padding)
     kernel = _pad_channels(_pad_channels(kernel, axis=2), axis=3)
-    conv = _plain if min(kh, kw) == 1 else _convolve_narrow
+    conv = _plain if min(kh, kw) == 1 else _convolve
     return conv(_pad_channels(x, axis=3), kernel, padding)[..., :c_out]
 
 
@@ -58,7 +62,7 @@ def deconvolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
     # Tap f * d + r is tap d of phase f - 1 - r: output f * i + f - 1 - r sees inputs i - 1 + d.
     taps = kernel.reshape(2, f, 2, f, c_in, padded)[:, ::-1, :, ::-1]
     taps = taps.transpose(0, 2, 4, 1, 3, 5).reshape(2, 2, c_in, f * f * padded)
-    y = _convolve_narrow(x, taps, (1, 1)).reshape(n, height + 1, width + 1, f, f, padded)
+    y = _convolve(x, taps, (1, 1)).reshape(n, height + 1, width + 1, f, f, padded)
     y = y.transpose(0, 1, 3, 2, 4, 5).reshape(n, f * (height + 1), f * (width + 1), padded)
     return y[..., :c_out]
 
@@ -117,18 +121,31 @@ def _add_shifted_backward(axis, k, padding, length, g):
 _add_shifted.defvjp(_add_shifted_forward, _add_shifted_backward)
 
 
-# ------------------------------------------------------------------------------ few channels
+# ------------------------------------------------------------- large kernels, many channels
+def _convolve_by_windows(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """One matrix product of copied windows, without padding: dense layers as convolutions.
+
+    XLA's gradient of x takes 30 times as long for VGG's fc6, whose outputs have many channels.
+    """
+    kh, kw, _, c_out = kernel.shape
+    height, width = x.shape[1] - kh + 1, x.shape[2] - kw + 1
+    x = _gather_shifted(x, 2, range(kw), width)
+    x = _gather_shifted(x, 1, range(kh), height)
+    return jnp.tensordot(x, kernel.reshape(-1, c_out), axes=1)
+
+
+# --------------------------------------------------------------- few channels, or 3 x 3
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
-def _convolve_narrow(x: jax.Array, kernel: jax.Array, padding: tuple[int, int]) -> jax.Array:
+def _convolve(x: jax.Array, kernel: jax.Array, padding: tuple[int, int]) -> jax.Array:
     """The gradient of the kernel is one matrix product; the rest is left to XLA."""
     return _plain(x, kernel, padding)
 
 
-def _convolve_narrow_forward(x, kernel, padding):
+def _convolve_forward(x, kernel, padding):
     return _plain(x, kernel, padding), (x, kernel)
 
 
-def _convolve_narrow_backward(padding, saved, g):
+def _convolve_backward(padding, saved, g):
     x, kernel = saved
     (dx,) = jax.linear_transpose(lambda x: _plain(x, kernel, padding), x)(g)
     return dx, _kernel_gradient(x, g, kernel.shape, padding)
@@ -138,29 +155,35 @@ def _kernel_gradient(x, g, shape, padding):
     """Sum x[h + i - ph, w + j - pw] * g[h, w] over h, w for every tap (i, j).
 
     j moves x, i moves g, and one product makes all of it: few channels become enough for a matrix
-    product. A few rows of the image at a time, whose moved copies stay in the cache.
+    product. Few channels are many pixels: a few rows of the image at a time, whose moved copies
+    stay in the cache. Each image has a sum of its own meanwhile, so that devices with an image
+    each need to speak once, and not after every few rows.
     """
     (kh, kw, c_in, c_out), (ph, pw), (n, height, width, _) = shape, padding, x.shape
-    rows = max(1, _CACHED_PIXELS // (n * width))
+    rows = height
+    if max(c_in, c_out) <= _WIDE:
+        rows = min(rows, max(1, _CACHED // (n * width * (kw * c_in + kh * c_out))))
     steps = -(-height // rows)
     x = _window(x, 1, 0, steps * rows)
     g = _window(g, 1, ph - kh + 1, steps * rows + kh - 1)
 
-    def add_rows(step, total):
+    def product(step, contracted, batched):
         part = lax.dynamic_slice_in_dim(x, step * rows, rows, axis=1)
         part = _gather_shifted(part, 2, [j - pw for j in range(kw)], g.shape[2])
         moved = lax.dynamic_slice_in_dim(g, step * rows, rows + kh - 1, axis=1)
         moved = _gather_shifted(moved, 1, [kh - 1 - i for i in range(kh)], rows)
-        pixels = (0, 1, 2)
-        return total + lax.dot_general(
-            part, moved, ((pixels, pixels), ((), ())), preferred_element_type=jnp.float32
-        )
+        dimensions = (contracted, contracted), (batched, batched)
+        return lax.dot_general(part, moved, dimensions, preferred_element_type=jnp.float32)
 
-    total = lax.fori_loop(0, steps, add_rows, jnp.zeros((kw * c_in, kh * c_out), jnp.float32))
+    if steps == 1:
+        total = product(0, (0, 1, 2), ())
+    else:
+        sums = jnp.zeros((n, kw * c_in, kh * c_out), jnp.float32)
+        total = lax.fori_loop(0, steps, lambda i, s: s + product(i, (1, 2), (0,)), sums).sum(0)
     return total.reshape(kw, c_in, kh, c_out).transpose(2, 0, 1, 3).astype(x.dtype)
 
 
-_convolve_narrow.defvjp(_convolve_narrow_forward, _convolve_narrow_backward)
+_convolve.defvjp(_convolve_forward, _convolve_backward)
 
 
 # ----------------------------------------------------------------------------------- helpers

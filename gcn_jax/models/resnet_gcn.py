@@ -56,14 +56,15 @@ class GlobalConvBottleneck(nn.Module):
 class ResNetGCN(ResNet):
     """ResNet-50, -101 or -152 with `GlobalConvBottleneck` in res-4 and res-5; fields of `ResNet`.
 
-    The paper's is depth 50. `stride_in_1x1` has no 1 x 1 there to be about: it raises `UserError`.
+    The paper's is depth 50. `stride_in_1x1` has no 1 x 1 there to be about, and nothing says how
+    global convolutions would dilate: it and an `output_stride` below 32 raise `UserError`.
     """
 
     def __post_init__(self):
-        if VARIANTS.get(self.depth, (None,))[0] is not Bottleneck or self.stride_in_1x1:
+        bottlenecks = VARIANTS.get(self.depth, (None,))[0] is Bottleneck
+        if not bottlenecks or self.stride_in_1x1 or self.output_stride != 32:
             raise UserError(
-                "ResNet-GCN stands for bottlenecks: its depth is 50, 101 or 152, and stride_in_1x1 "
-                "is off"
+                "ResNet-GCN is of depth 50, 101 or 152, without stride_in_1x1, at output_stride 32"
             )
         super().__post_init__()
 

@@ -59,9 +59,9 @@ def default_config() -> ConfigDict:
     config.model = model_settings("gcn_resnet50")
 
     # What a new run starts from, the first that is given: the best checkpoint of another workdir
-    # (with a fresh optimiser); weights of a ResNet, a .pth or .safetensors file of torchvision or
-    # timm, "hf://owner/name" on the Hugging Face hub, or a workdir whose network has the same
-    # backbone, such as a classifier; else the seed.
+    # (with a fresh optimiser); weights of a ResNet or VGG-16, a .pth or .safetensors file of
+    # torchvision or timm, "hf://owner/name" on the Hugging Face hub, or a workdir whose network has
+    # the same backbone, such as a classifier; else the seed.
     config.init_from = config_dict.placeholder(str)
     config.backbone_weights = config_dict.placeholder(str)
 

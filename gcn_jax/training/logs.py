@@ -2,9 +2,9 @@
 
 import json
 import math
+from functools import cached_property
 from pathlib import Path
 
-import tensorboardX
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -21,11 +21,18 @@ class MetricWriter:
 
     def __init__(self, workdir: str | Path, first_step: int = 0):
         self._path = Path(workdir) / "metrics.jsonl"
+        self._first_step = first_step
         lines = [
             json.dumps(line) for line in read_metrics(self._path) if line["step"] <= first_step
         ]
         atomic.write(self._path, "".join(f"{line}\n" for line in lines))
-        self._events = tensorboardX.SummaryWriter(str(workdir), purge_step=first_step + 1)
+
+    @cached_property
+    def _events(self):
+        # Not sooner: it imports PyTorch where that is installed, which would delay the first step.
+        import tensorboardX
+
+        return tensorboardX.SummaryWriter(str(self._path.parent), purge_step=self._first_step + 1)
 
     def write(self, step: int, scalars: dict[str, float]) -> None:
         """Add the scalars of a step by their names; NaN, which JSON does not know, is left out."""

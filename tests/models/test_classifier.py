@@ -1,62 +1,23 @@
 """The classifier of images: scores that are those of every pixel, from the features of all."""
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import traverse_util
+from models.random_variables import normal, random_variables
 
 from gcn_jax.errors import UserError
 from gcn_jax.models import create_model
 
 
-def normal(*shape, seed=0):
-    return np.random.default_rng(seed).standard_normal(shape).astype("float32")
-
-
-def classifier(**fields):
-    return create_model("classifier", num_classes=3, backbone="_tiny", **fields)
-
-
-@pytest.fixture(scope="module")
-def variables():
-    return jax.jit(classifier().init)(jax.random.key(0), normal(1, 32, 32, 3))
-
-
-def test_every_pixel_has_the_scores_of_its_image(variables):
-    model, images = classifier(), normal(2, 17, 30, 3)
-    logits = model.apply(variables, images)
-    assert logits.shape == (2, 17, 30, 3)
+def test_every_pixel_has_the_scores_of_its_image():
+    model = create_model("classifier", num_classes=3, backbone="_tiny")
+    variables, images = random_variables(model), normal(2, 17, 30, 3)
     features = model.make_backbone().apply(
-        {name: tree["backbone"] for name, tree in variables.items() if "backbone" in tree}, images
+        {name: tree["backbone"] for name, tree in variables.items()}, images
     )["res5"]
     dense = variables["params"]["logits"]
     expected = np.mean(features, axis=(1, 2)) @ dense["kernel"] + np.asarray(dense["bias"])[None]
-    for n in range(2):
-        pixels = np.asarray(logits[n]).reshape(-1, 3)
-        np.testing.assert_allclose(pixels, np.tile(expected[n], (len(pixels), 1)), atol=1e-5)
-    rough = classifier(dtype="bfloat16").apply(variables, images)
-    assert rough.dtype == jnp.float32
-    np.testing.assert_allclose(rough, logits, atol=0.05)
-
-
-def test_every_parameter_learns(variables):
-    model = classifier()
-
-    @jax.jit
-    def gradients(params, images, weights):
-        def loss(params):
-            logits, _ = model.apply(
-                {**variables, "params": params}, images, train=True, mutable=["batch_stats"]
-            )
-            return (weights * logits).mean()
-
-        return jax.grad(loss)(params)
-
-    grads = gradients(variables["params"], normal(2, 32, 32, 3), normal(2, 32, 32, 3, seed=1))
-    for path, gradient in traverse_util.flatten_dict(grads, sep="/").items():
-        assert np.isfinite(gradient).all(), path
-        assert np.abs(gradient).max() > 0, path
+    expected = np.broadcast_to(expected[:, None, None, :], (2, 17, 30, 3))
+    np.testing.assert_allclose(model.apply(variables, images), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_an_unknown_backbone_is_refused():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from flax import linen as nn
 from jax import lax
+from jax.sharding import NamedSharding, PartitionSpec
 
 from gcn_jax.models import cpu, layers, pooling
 
@@ -41,7 +42,9 @@ def assert_same(fast, plain, *args, tolerance=1e-5):
         ((3, 3), (1, 1), 21, 21),  # padded to 24 channels
         ((3, 3), (0, 2), 5, 5),
         ((2, 2), (1, 1), 8, 12),
+        ((3, 3), (1, 1), 33, 130),  # the gradient in one part
         ((3, 5), (1, 2), 40, 8),  # XLA's own
+        ((5, 6), (0, 0), 4, 40),  # by windows
         ((15, 1), (7, 0), 84, 21),  # by taps, and longer than the image
         ((1, 7), (0, 3), 20, 5),
         ((5, 1), (1, 2), 33, 3),
@@ -65,13 +68,30 @@ def test_convolutions_and_their_gradients(kernel_size, padding, c_in, c_out, dty
 
 
 def test_a_gradient_in_several_parts(monkeypatch):
-    monkeypatch.setattr(cpu, "_CACHED_PIXELS", 40)  # three rows of two images; the last part has 1
+    # Three rows of two images, six pixels each, 5 channels padded to 8; the last part has one row.
+    monkeypatch.setattr(cpu, "_CACHED", 3 * (2 * 6 * 2 * 3 * 8))
     x, kernel = normal(2, 7, 6, 5), normal(3, 3, 5, 5, seed=1)
 
     def plain(x, kernel):
         return lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=NHWC)
 
     assert_same(lambda x, kernel: cpu.convolve(x, kernel, (1, 1)), plain, x, kernel)
+
+
+def test_devices_add_up_a_gradient_in_several_parts_once():
+    mesh = jax.make_mesh((4,), ("data",))
+    split, whole = (NamedSharding(mesh, PartitionSpec(*axes)) for axes in (["data"], []))
+    x = jax.ShapeDtypeStruct((4, 512, 64, 24), "float32", sharding=split)
+    kernel = jax.ShapeDtypeStruct((3, 3, 24, 24), "float32", sharding=whole)
+
+    def loss(kernel, x):
+        return jnp.sum(cpu.convolve(x, kernel, (1, 1)) ** 2)
+
+    program = jax.jit(jax.grad(loss), out_shardings=whole).lower(kernel, x).compile().as_text()
+    loop, entry = program.split("\nENTRY ")
+    assert "while(" in entry
+    assert entry.count(" all-reduce(") == 1
+    assert " all-reduce(" not in loop
 
 
 @pytest.mark.parametrize(
@@ -89,12 +109,18 @@ def test_deconvolutions_and_their_gradients(shape, factor, c_out):
     assert_same(cpu.deconvolve, plain, normal(*shape), kernel)
 
 
-@pytest.mark.parametrize("shape", [(2, 8, 7, 3), (1, 1, 2, 5)])
-@pytest.mark.parametrize("window", [(3, 2, 1), (2, 2, 0), (3, 1, 1)])
+@pytest.mark.parametrize(
+    ("shape", "window"),
+    [
+        ((2, 8, 7, 3), (3, 2, 1)),
+        ((2, 8, 7, 3), (2, 2, 0)),
+        ((2, 8, 7, 3), (3, 1, 1)),
+        ((1, 1, 2, 5), (3, 2, 1)),
+        ((1, 1, 2, 5), (3, 1, 1)),
+    ],
+)
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_max_pools_and_their_gradients(shape, window, dtype):
-    if min(shape[1:3]) + 2 * window[2] < window[0]:
-        pytest.skip("a window does not fit")
     size, strides, padding = window
     # Of few values, so that most windows have several maxima.
     x = jnp.round(normal(*shape, dtype=dtype))

@@ -21,6 +21,7 @@ NETWORKS = {
     "deeplab_largefov": {"width": 1 / 16, "batch_norm": True},
     "deeplab_v2_plain4": {},
     "pspnet_plain4": {},
+    "classifier": {"backbone": "_tiny"},
 }
 
 #: Half of the time to compile, and slow programs, which run once.
@@ -104,3 +105,21 @@ def test_bfloat16_is_close_to_float32(name):
 def test_images_that_are_no_batch_of_floats_are_refused(name):
     with pytest.raises(UserError, match=r"must be normalised floats \[N, H, W, 3\]"):
         jax.eval_shape(small(name).init, jax.random.key(0), np.zeros((1, 16, 16, 3), "uint8"))
+
+
+def test_computing_again_keeps_less_of_the_stages_of_vgg():
+    images = jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32)
+
+    def kept(remat):
+        """Return how many values wait for the backward pass; nothing is computed."""
+        model = small("segnet", remat=remat).make_backbone()
+
+        def pull(params, statistics, images):
+            variables = {"params": params, "batch_stats": statistics}
+            return jax.vjp(lambda x: model.apply(variables, x)[0], images)[1]
+
+        variables = variable_shapes(model)
+        kept = jax.eval_shape(pull, variables["params"], variables["batch_stats"], images)
+        return sum(leaf.size for leaf in jax.tree.leaves(kept))
+
+    assert kept(True) < 0.6 * kept(False)

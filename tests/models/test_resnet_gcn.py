@@ -92,7 +92,7 @@ def test_a_block_is_two_branches_a_sum_and_a_shortcut():
     assert gradient["right_1k"]["kernel"].shape == (1, 5, 32, 85)
 
 
-@pytest.mark.parametrize("fields", [{"depth": 18}, {"stride_in_1x1": True}])
-def test_what_has_no_bottlenecks_is_refused(fields):
-    with pytest.raises(UserError, match="its depth is 50, 101 or 152, and stride_in_1x1 is off"):
+@pytest.mark.parametrize("fields", [{"depth": 18}, {"stride_in_1x1": True}, {"output_stride": 8}])
+def test_what_has_no_bottlenecks_to_replace_is_refused(fields):
+    with pytest.raises(UserError, match="ResNet-GCN is of depth 50, 101 or 152, without"):
         ResNetGCN(**fields)
