@@ -223,7 +223,7 @@ def test_systems_are_compared(tiny_recipe, tmp_path, monkeypatch, capsys):
         (["one"], "table needs a number, one of 1, 2, 3, 4, 5, 7"),
         (["6"], "there is no table 6"),
         (["1", "2"], "unexpected argument '2'"),
-        (["1", "--params"], "table 1 prints no counts of parameters; tables 2 and 4 do"),
+        (["5", "--params"], "table 5 prints no counts of parameters; tables 2 and 4 do"),
     ],
 )
 def test_wrong_arguments_of_table_are_refused(arguments, message):
