@@ -10,27 +10,45 @@ from absl import flags
 from gcn_jax.errors import UserError
 
 
-def parse_flags(values: flags.FlagValues, arguments: Sequence[str], usage: str) -> list[str]:
+def parse_flags(
+    values: flags.FlagValues, arguments: Sequence[str], usage: str, positional: int = 0
+) -> list[str]:
     """Parse the flags of a command.
 
     Args:
         values: The command's flags, which get their values.
         arguments: What was typed after the command.
-        usage: What is printed for `--help`, and where there is no argument.
+        usage: What is printed for `--help`, which ends the process.
+        positional: How many arguments may be no flags.
 
     Returns:
         What is no flag.
 
     Raises:
-        UserError: A flag is unknown, or its value makes no sense.
+        UserError: A flag is unknown, its value makes no sense, or there are more arguments.
     """
     if "--help" in arguments or "-h" in arguments:
         print(usage)
         sys.exit(0)
     try:
-        return values(["", *arguments])[1:]
+        rest = values(["", *arguments])[1:]
     except flags.Error as error:
         raise UserError(str(error)) from None
+    if len(rest) > positional:
+        raise UserError(f"unexpected argument {rest[positional]!r}; --help lists what there is")
+    return rest
+
+
+def key_and_value(flag: str, text: str) -> tuple[str, Any]:
+    """Split KEY=VALUE, what a flag was given, and read the value.
+
+    Raises:
+        UserError: There is no =.
+    """
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise UserError(f"{flag}={text} is not KEY=VALUE, such as kernel_size=7")
+    return key, read_value(value)
 
 
 def read_value(text: str) -> Any:

@@ -24,6 +24,8 @@ usage: python -m gcn_jax.analysis compare [--models gcn,fcn8s,...] [--data camvi
 Trains each system with the same recipe (steps, batch, crops, rate), from scratch, and writes
 compare.md, .csv and .png to DIR/<data>_<size>. What is finished is not trained again."""
 
+#: Settings that are a system's or a seed's own.
+_DECIDED = ("seed", "eval_every", "model.name")
 #: Images in the picture.
 _SHOWN = 4
 
@@ -42,15 +44,17 @@ def run(arguments: Sequence[str]) -> None:
     flags.DEFINE_integer("seeds", 1, "How many times each is trained.", 1, flag_values=values)
     flags.DEFINE_string("output", "runs/compare", "Folder of the runs.", flag_values=values)
     flags.DEFINE_multi_string("set", [], "KEY=VALUE of the recipe.", flag_values=values)
-    if parse_flags(values, arguments, _USAGE):
-        raise UserError(_USAGE)
+    parse_flags(values, arguments, _USAGE)
+    if not values["models"].value:
+        raise UserError(f"--models is empty; name some of {', '.join(SYSTEMS)}")
     name, size, seeds = (values[flag].value for flag in ("data", "size", "seeds"))
     for flag, value, choices in (("--data", name, DATA), ("--size", size, SIZES)):
         check_choice(flag, value, choices)
-    configs = {
-        system: set_values(system_config(system, name, size), values["set"].value)
-        for system in values["models"].value
-    }
+    configs = {}
+    for system in values["models"].value:
+        config = system_config(system, name, size)
+        configs[system] = set_values(config, values["set"].value, decided=_DECIDED)
+        config.eval_every = config.num_steps
     cli.keep_freed_memory()
 
     folder = Path(values["output"].value) / f"{name}_{size}"
@@ -69,10 +73,11 @@ def run(arguments: Sequence[str]) -> None:
         by_index = {index: labels for index, _, labels in predictor.predict(shown)}
         maps[system] = [by_index[i] for i in range(_SHOWN)]
         speed = images_per_second(predictor, source)
-        memory = training_memory(config, len(source.class_names))
+        memory = training_memory(config)
         rows.append(Row(system, tuple(results[system]), cost(config), speed, memory))
-    print_rows(rows)
-    write_rows(rows, folder, next(iter(configs.values())))
+    budget = next(iter(configs.values()))
+    print_rows(rows, budget)
+    write_rows(rows, folder, budget)
     draw(shown, maps, source, folder / "compare.png")
     print(f"wrote {folder}/compare.md")
 

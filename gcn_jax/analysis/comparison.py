@@ -11,11 +11,11 @@ import numpy as np
 from ml_collections import ConfigDict
 from PIL import Image, ImageDraw, ImageFont
 from rich.console import Console
-from rich.table import Table
 
 from gcn_jax import atomic, data
 from gcn_jax.analysis.complexity import Cost
 from gcn_jax.analysis.runner import METRICS, Result
+from gcn_jax.analysis.sheets import Sheet
 from gcn_jax.report.pictures import encode, legend
 
 #: In the picture: width of a column, between columns, and of the names, in px.
@@ -45,15 +45,9 @@ class Row:
         return sum(result[metric] for result in self.results) / len(self.results)
 
 
-def print_rows(rows: Sequence[Row]) -> None:
-    """Print the comparison."""
-    heads, cells = _cells(rows)
-    table = Table()
-    for head in heads:
-        table.add_column(head, justify="left" if head == heads[0] else "right")
-    for row in cells:
-        table.add_row(*row)
-    Console().print(table)
+def print_rows(rows: Sequence[Row], config: ConfigDict) -> None:
+    """Print the comparison; see `write_rows`."""
+    Console().print(_sheet(rows, config).table())
 
 
 def write_rows(rows: Sequence[Row], folder: Path, config: ConfigDict) -> None:
@@ -64,18 +58,15 @@ def write_rows(rows: Sequence[Row], folder: Path, config: ConfigDict) -> None:
         folder: Where to.
         config: The settings of one of them; the budget is that of all.
     """
-    heads, cells = _cells(rows)
+    sheet = _sheet(rows, config)
     seeds = len(rows[0].results)
     lines = [
-        f"# {config.data.val}: {config.num_steps} steps of {config.batch_size} crops of "
-        f"{config.augment.crop_size[0]} x {config.augment.crop_size[1]} px, from scratch\n",
+        f"# {sheet.caption}\n",
         f"Scores in %, mean of {seeds} seed{'s' * (seeds > 1)}. FLOPs are of one such crop, "
         "images/s of prediction on whole images, memory that of a training step as compiled.\n",
-        "| " + " | ".join(heads) + " |",
-        "|" + "|".join(["---", *["---:"] * (len(heads) - 1)]) + "|",
-        *("| " + " | ".join(row) + " |" for row in cells),
+        sheet.markdown(),
     ]
-    atomic.write(folder / "compare.md", "\n".join(lines) + "\n")
+    atomic.write(folder / "compare.md", "\n".join(lines))
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     measured = ("parameters", "flops", "images_per_second", "training_bytes")
@@ -88,7 +79,12 @@ def write_rows(rows: Sequence[Row], folder: Path, config: ConfigDict) -> None:
     atomic.write(folder / "compare.csv", buffer.getvalue())
 
 
-def _cells(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
+def _sheet(rows: Sequence[Row], config: ConfigDict) -> Sheet:
+    height, width = config.augment.crop_size
+    caption = (
+        f"{config.data.val}: {config.num_steps} steps of {config.batch_size} crops of "
+        f"{height} x {width} px, from scratch"
+    )
     heads = ["system", *METRICS.values(), "parameters", "GFLOPs", "images/s", "memory, GiB"]
     cells = [
         [
@@ -101,7 +97,7 @@ def _cells(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
         ]
         for row in rows
     ]
-    return heads, cells
+    return Sheet(caption, heads, cells)
 
 
 def draw(

@@ -7,18 +7,17 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from absl import flags
 from flax import linen as nn
 from rich.console import Console
-from rich.table import Table
 
 from gcn_jax import atomic
-from gcn_jax.analysis.commands import parse_flags, read_value
+from gcn_jax.analysis.commands import key_and_value, parse_flags
 from gcn_jax.analysis.complexity import BACKBONE, Cost, compiled_flops, cost_by_level
 from gcn_jax.analysis.kernel_size import head_costs, top_features
 from gcn_jax.analysis.kernel_size_plot import plot_head_costs
+from gcn_jax.analysis.sheets import Sheet
 from gcn_jax.errors import UserError
 from gcn_jax.models import create_model
 
@@ -38,14 +37,6 @@ Parameters are what is learnt. FLOPs are of inference on one image: a product th
 is two; products with the zeros of a padding are none. They are XLA's count for the program that it
 is handed. Activations are what the forward pass of training keeps of one image for the gradient.
 """
-
-
-class _Sheet(NamedTuple):
-    """A table as text."""
-
-    caption: str
-    heads: Sequence[str]
-    rows: Sequence[Sequence[str]]
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -78,10 +69,11 @@ def run(arguments: Sequence[str]) -> None:
         }
         files["kernel_size.svg"] = plot_head_costs(costs, features)
     for sheet in sheets.values():
-        Console().print(_table(sheet))
+        Console().print(sheet.table())
     if values.output:
         files["complexity.json"] = json.dumps(numbers, indent=2) + "\n"
-        files["complexity.md"] = "\n".join([_NOTES, *map(_markdown, sheets.values())])
+        texts = [f"{sheet.caption}\n\n{sheet.markdown()}" for sheet in sheets.values()]
+        files["complexity.md"] = "\n".join([_NOTES, *texts])
         files |= {f"{name}.csv": _csv(sheet) for name, sheet in sheets.items()}
         for name, content in files.items():
             atomic.write(Path(values.output) / name, content)
@@ -96,20 +88,15 @@ def _parse(arguments: Sequence[str]) -> flags.FlagValues:
     flags.DEFINE_integer("num_classes", 21, "That it scores.", 1, flag_values=values)
     flags.DEFINE_multi_string("field", [], "KEY=VALUE of the model.", flag_values=values)
     flags.DEFINE_string("output", None, "Folder to write to.", flag_values=values)
-    rest = parse_flags(values, arguments, _USAGE)
-    if rest or not values.model:
-        raise UserError(_USAGE.partition("\n\n")[0])
+    parse_flags(values, arguments, _USAGE)
+    if not values.model:
+        raise UserError("complexity needs --model=NAME, such as gcn_resnet50")
     return values
 
 
 def _model(values: flags.FlagValues) -> nn.Module:
-    fields: dict[str, Any] = {"num_classes": values.num_classes}
-    for field in values.field:
-        key, equals, text = field.partition("=")
-        if not equals:
-            raise UserError(f"--field={field} is not KEY=VALUE, such as kernel_size=7")
-        fields[key] = read_value(text)
-    return create_model(values.model, **fields)
+    fields = dict(key_and_value("--field", field) for field in values.field)
+    return create_model(values.model, **{"num_classes": values.num_classes, **fields})
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -122,7 +109,7 @@ def _size(text: str) -> tuple[int, int]:
 # ------------------------------------------------------------------------------------- the sheets
 def _level_sheet(
     values: flags.FlagValues, size: tuple[int, int], levels: Mapping[str, Cost], compiled: int
-) -> _Sheet:
+) -> Sheet:
     backbone = sum((levels[level] for level in levels if level.startswith(BACKBONE)), Cost())
     network = sum(levels.values(), Cost())
     rows = [
@@ -138,10 +125,10 @@ def _level_sheet(
         f"{values.model}, {values.num_classes} classes, {size[0]} x {size[1]} px; compiled for "
         f"this machine: {compiled / 1e9:.3f} GFLOPs"
     )
-    return _Sheet(caption, ("level", "parameters", "GFLOPs", "activations, MiB"), rows)
+    return Sheet(caption, ("level", "parameters", "GFLOPs", "activations, MiB"), rows)
 
 
-def _kernel_size_sheet(costs: Mapping[str, Mapping[int, Cost]]) -> _Sheet:
+def _kernel_size_sheet(costs: Mapping[str, Mapping[int, Cost]]) -> Sheet:
     rows = []
     for k, gcn in costs["gcn"].items():
         conv = costs["conv"][k]
@@ -151,25 +138,10 @@ def _kernel_size_sheet(costs: Mapping[str, Mapping[int, Cost]]) -> _Sheet:
         rows.append((str(k), *counts, *ratio, *flops))
     heads = ("k", "GCN parameters", "k x k parameters", "ratio", "2 / k")
     heads += ("GCN MFLOPs", "k x k MFLOPs")
-    return _Sheet("One head on res-5, without biases, against its kernel size k", heads, rows)
+    return Sheet("One head on res-5, without biases, against its kernel size k", heads, rows)
 
 
-def _table(sheet: _Sheet) -> Table:
-    table = Table(title=sheet.caption)
-    for head in sheet.heads:
-        table.add_column(head, justify="left" if head == sheet.heads[0] else "right")
-    for row in sheet.rows:
-        table.add_row(*row)
-    return table
-
-
-def _markdown(sheet: _Sheet) -> str:
-    rule = ("---", *["---:"] * (len(sheet.heads) - 1))
-    lines = "\n".join(f"| {' | '.join(row)} |" for row in (sheet.heads, rule, *sheet.rows))
-    return f"{sheet.caption}\n\n{lines}\n"
-
-
-def _csv(sheet: _Sheet) -> str:
+def _csv(sheet: Sheet) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(sheet.heads)

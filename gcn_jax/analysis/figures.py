@@ -1,4 +1,4 @@
-"""Figures of the studies, drawn by matplotlib without a window, as the text of an SVG file."""
+"""Figures of the studies, drawn by matplotlib without a window."""
 
 import contextlib
 import io
@@ -19,11 +19,18 @@ _STYLE = {
 
 
 @contextlib.contextmanager
-def svg_figure(width: float, height: float) -> Iterator[tuple[Figure, Callable[[], str]]]:
-    """Make a figure of so many inches, and a function that gives its SVG once it is drawn."""
+def new_figure(width: float, height: float) -> Iterator[Figure]:
+    """Make a figure of so many inches."""
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(figure)
+        yield figure
+
+
+@contextlib.contextmanager
+def svg_figure(width: float, height: float) -> Iterator[tuple[Figure, Callable[[], str]]]:
+    """Make a figure of so many inches, and a function that gives its SVG file once it is drawn."""
+    with new_figure(width, height) as figure:
 
         def svg() -> str:
             buffer = io.StringIO()

@@ -5,12 +5,13 @@ import time
 
 import jax
 import jax.numpy as jnp
-import optax
 from ml_collections import ConfigDict
 
-from gcn_jax import models
+from gcn_jax import data, models
 from gcn_jax.evaluation import Predictor
 from gcn_jax.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
+from gcn_jax.training.objective import make_objective
+from gcn_jax.training.optimizer import make_optimizer, make_schedule
 from gcn_jax.training.state import create_state
 from gcn_jax.training.step import make_train_step
 
@@ -32,21 +33,41 @@ def images_per_second(predictor: Predictor, source, repeats: int = 5) -> float:
     return len(batch.samples) / statistics.median(seconds[1:])
 
 
-def training_memory(config: ConfigDict, num_classes: int) -> int:
-    """Return the bytes that a training step holds at its peak, as the compiler plans them.
+def training_memory(config: ConfigDict) -> int:
+    """Return the bytes that a training step of a run needs, as the compiler plans them.
 
     Args:
-        config: The settings of the run, of which network, batch and crop count.
-        num_classes: That it scores.
+        config: The settings of the run.
 
     Returns:
-        State, batch and what the step sets aside; on one device.
+        State, batch and what the step sets aside, for the whole batch on one device.
     """
+    source = data.open_training_source(config.data.train, config.data)
+    num_classes = len(source.class_names)
     model = models.create_model(**config.model, num_classes=num_classes, remat=config.remat)
-    tx = optax.sgd(0.01, momentum=0.9)
-    state = jax.eval_shape(lambda key: create_state(model, tx, key, ema=False), jax.random.key(0))
-    labels = jax.ShapeDtypeStruct((config.batch_size, *config.augment.crop_size), jnp.uint8)
-    batch = {"image": jax.ShapeDtypeStruct((*labels.shape, 3), jnp.uint8), "label": labels}
-    step = make_train_step(model, tx, mean=IMAGENET_MEAN, std=IMAGENET_STD, seed=0)
+    optimizer = config.optimizer
+    tx = make_optimizer(
+        optimizer,
+        make_schedule(optimizer, config.num_steps),
+        frozen_batch_norm=config.model.get("frozen_batch_norm", False),
+    )
+    step = make_train_step(
+        model,
+        tx,
+        mean=IMAGENET_MEAN,
+        std=IMAGENET_STD,
+        seed=config.seed,
+        objective=make_objective(config.loss, source),
+        accumulate=optimizer.accumulate,
+        ema_decay=optimizer.ema_decay,
+    )
+    has_ema = optimizer.ema_decay > 0
+    state = jax.eval_shape(lambda key: create_state(model, tx, key, ema=has_ema), jax.random.key(0))
+    shape = (config.batch_size, *config.augment.crop_size)
+    if optimizer.accumulate > 1:
+        shape = (optimizer.accumulate, config.batch_size // optimizer.accumulate, *shape[1:])
+    labels = jax.ShapeDtypeStruct(shape, jnp.uint8)
+    batch = {"image": jax.ShapeDtypeStruct((*shape, 3), jnp.uint8), "label": labels}
     plan = jax.jit(step, donate_argnums=0).lower(state, batch).compile().memory_analysis()
+    # The new state takes the place of the old one.
     return plan.argument_size_in_bytes + plan.temp_size_in_bytes

@@ -3,14 +3,13 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from absl import flags
 from rich.console import Console
 
 from gcn_jax import atomic, models, report
 from gcn_jax.analysis import rf_figures
-from gcn_jax.analysis.commands import parse_flags, read_value
+from gcn_jax.analysis.commands import key_and_value, parse_flags
 from gcn_jax.analysis.receptive_field import OUTPUT, receptive_fields
 from gcn_jax.analysis.rf_tables import Network, Sights, layer_table, numbers, sight_table
 from gcn_jax.analysis.sight import Scene, look, scene_on_object
@@ -48,11 +47,11 @@ def run(arguments: Sequence[str]) -> None:
     options = _parse(arguments)
     console = Console()
     if options.model:
-        fields = dict(map(_key_and_value, options.field))
+        fields = dict(key_and_value("--field", field) for field in options.field)
         model = models.create_model(options.model, **{"num_classes": 21, **fields})
         console.print(layer_table(options.model, receptive_fields(model), options.layer))
         return
-    networks = [_load(path) for path in (options.ckpt, options.compare) if path]
+    networks = _load([path for path in (options.ckpt, options.compare) if path])
     for network in networks:
         console.print(layer_table(network.name, network.fields, options.layer))
     sights = _look_at_all(networks, _scenes(networks[0], options), options)
@@ -85,9 +84,7 @@ def _parse(arguments: Sequence[str]) -> flags.FlagValues:
     define(flags.DEFINE_integer, "stride", STRIDE, "Step between its places, in pixels.", 1)
     define(flags.DEFINE_list, "layer", [], "Layers to list, or all; by default the main ones.")
     define(flags.DEFINE_string, "output", "receptive_field", "Folder to write to.")
-    rest = parse_flags(values, arguments, _USAGE)
-    if rest:
-        raise UserError(f"receptive-field: unexpected argument {rest[0]!r}")
+    parse_flags(values, arguments, _USAGE)
     if (values.ckpt is None) == (values.model is None):
         raise UserError("receptive-field needs either --ckpt=DIR, a run's workdir, or --model=NAME")
     if values.image and (values.split or values.num_images > 1):
@@ -95,16 +92,19 @@ def _parse(arguments: Sequence[str]) -> flags.FlagValues:
     return values
 
 
-def _key_and_value(text: str) -> tuple[str, Any]:
-    key, equals, value = text.partition("=")
-    if not equals:
-        raise UserError(f"--field={text} is not KEY=VALUE, such as kernel_size=7")
-    return key, read_value(value)
-
-
-def _load(path: str) -> Network:
-    pretrained = models.load_pretrained(path)
-    return Network(Path(path).resolve().name, pretrained, receptive_fields(pretrained.model))
+def _load(paths: Sequence[str]) -> list[Network]:
+    """Load runs; they are called as their folders, with the folder above where that is the same."""
+    folders = [Path(path).resolve() for path in paths]
+    names = [folder.name for folder in folders]
+    if len({*names}) < len(names):
+        names = [f"{folder.parent.name}_{folder.name}" for folder in folders]
+    if len({*names}) < len(names):
+        raise UserError(f"--ckpt and --compare are both called {names[0]}; name two other runs")
+    loaded = map(models.load_pretrained, paths)
+    return [
+        Network(name, pretrained, receptive_fields(pretrained.model))
+        for name, pretrained in zip(names, loaded, strict=True)
+    ]
 
 
 # -------------------------------------------------------------------------------------- scenes

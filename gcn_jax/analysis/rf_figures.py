@@ -1,6 +1,5 @@
 """Pictures of receptive fields, as PNG."""
 
-import contextlib
 import io
 from collections.abc import Sequence
 
@@ -8,21 +7,19 @@ import matplotlib
 import numpy as np
 from flax import linen as nn
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon, Rectangle
 from PIL import Image
 from scipy import ndimage
 
+from gcn_jax.analysis.figures import new_figure
 from gcn_jax.analysis.receptive_field import AxisField, ReceptiveField, receptive_fields
 from gcn_jax.analysis.sight import SHARE, Sight
 from gcn_jax.analysis.units import level_holding
 from gcn_jax.models.layers import Conv
 
-_DPI = 100
-_STYLE = {"font.size": 9, "text.color": "#222222"}
 _HEAT = matplotlib.colormaps["inferno"]
-_BOX, _INK, _PAPER = "#1fa8e0", "#222222", "#ffffff"
+_BOX, _PAPER = "#1fa8e0", "#ffffff"
 #: Standard deviation with which gradients are blurred, as a share of the image's longer side.
 _BLUR = 0.02
 #: Width of a row of panels, and of one panel of averages, in inches.
@@ -46,7 +43,7 @@ def panels(sights: Sequence[tuple[str, Sight, str]]) -> bytes:
     """
     sizes = [sight.valid.shape for _, sight, _ in sights]
     inches = _ROW_WIDTH / sum(width for _, width in sizes)
-    with _figure(_ROW_WIDTH, max(height for height, _ in sizes) * inches + 0.45) as figure:
+    with new_figure(_ROW_WIDTH, max(height for height, _ in sizes) * inches + 0.45) as figure:
         ratios = [width for _, width in sizes]
         row = figure.subplots(1, len(sights), width_ratios=ratios, squeeze=False)[0]
         for axes, (title, sight, kind) in zip(row, sights, strict=True):
@@ -77,7 +74,7 @@ def averages(fields: Sequence[tuple[str, np.ndarray, ReceptiveField]]) -> bytes:
         for _, field, theory in fields
     ]
     reach = 1.1 * np.abs(boxes).max()
-    with _figure(_AVERAGE_WIDTH * len(fields), _AVERAGE_WIDTH + 0.7) as figure:
+    with new_figure(_AVERAGE_WIDTH * len(fields), _AVERAGE_WIDTH + 0.7) as figure:
         row = figure.subplots(1, len(fields), squeeze=False)[0]
         for axes, (title, field, _), box in zip(row, fields, boxes, strict=True):
             height, width = field.shape
@@ -110,7 +107,7 @@ def stack_of_3x3(depth: int = 3) -> bytes:
     fields = receptive_fields(_Stack(depth))
     sizes = [1, *(fields[f"conv{i}"].vertical.size for i in range(1, depth + 1))]
     cells, step = sizes[-1] + 2, 0.62 * sizes[-1]
-    with _figure(5.6, 1.5 * len(sizes)) as figure:
+    with new_figure(5.6, 1.5 * len(sizes)) as figure:
         axes = figure.add_subplot()
         corners = []
         for i, size in enumerate(sizes):
@@ -193,15 +190,6 @@ def _centres(extent: tuple[float, ...]) -> tuple[float, ...]:
     """Return where the outermost pixels of an image have their centres, for `contour`."""
     left, right, bottom, top = extent
     return left + 0.5, right - 0.5, top + 0.5, bottom - 0.5
-
-
-@contextlib.contextmanager
-def _figure(width: float, height: float):
-    """Make a figure of so many inches."""
-    with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=(width, height), dpi=_DPI, layout="constrained")
-        FigureCanvasAgg(figure)
-        yield figure
 
 
 def _png(figure: Figure) -> bytes:

@@ -32,7 +32,33 @@ METRICS = {
     "boundary_f_score": "boundary F-score",
 }
 #: Pixels of `shapes` are counted by the distance to their cue in steps of so many pixels.
+#: What is farther than all of them counts in the last.
 CUE_STEP, CUE_BINS = 8, 14
+
+#: Settings that are a cell's or a seed's own.
+_DECIDED = (
+    "seed",
+    "init_from",
+    "eval_every",
+    "model.head",
+    "model.finer_head",
+    "model.kernel_size",
+    "model.stack_channels",
+    "model.boundary_refinement",
+)
+#: Settings that no score depends on: where things are, and what is kept or computed when.
+_WITHOUT_EFFECT = (
+    "init_from",
+    "log_every",
+    "eval_every",
+    "eval_batch_size",
+    "checkpoint_every",
+    "remat",
+    "data.data_dir",
+    "data.manual_dir",
+    "data.num_threads",
+    "data.cache_in_memory",
+)
 
 #: Scores of one run, JSON values.
 Result = dict[str, Any]
@@ -101,14 +127,14 @@ class CellRunner:
         config.seed = seed
         if cell.stage is not None:
             set_stage(config, self.data, cell.stage)
-        set_values(config, self._settings)
+        set_values(config, self._settings, decided=_DECIDED)
         config.model.update(cell.model_fields)
         if cell.head == "stack":
             config.model.stack_channels = cell.stack_channels(_top_channels(config.model))
         if cell.stage is not None and cell.stage > 1:
             before = dataclasses.replace(cell, stage=cell.stage - 1).run_name
             config.init_from = str(self._workdir(before, seed).resolve())
-        config.eval_every = config.checkpoint_every = config.num_steps
+        config.eval_every = config.num_steps
         return config
 
     def _workdir(self, run_name: str, seed: int) -> Path:
@@ -184,7 +210,7 @@ def _read(path: Path, config: ConfigDict) -> Result:
     result = json.loads(path.read_text())
     now = _plain(config)
     for key, value in result["settings"].items():
-        if key in now and now[key] != value:
+        if key not in _WITHOUT_EFFECT and key in now and now[key] != value:
             raise UserError(
                 f"{path} was made with {key} = {value}, not {now[key]}; name another --output"
             )

@@ -1,6 +1,6 @@
 """What a study trains with: one recipe for each data set, the same for all that is compared."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from ml_collections import ConfigDict
 
@@ -24,14 +24,23 @@ def base_config(data: str) -> ConfigDict:
     return RECIPES[data]()
 
 
-def set_values(config: ConfigDict, settings: Sequence[str]) -> ConfigDict:
+def set_values(
+    config: ConfigDict, settings: Sequence[str], decided: Collection[str] = ()
+) -> ConfigDict:
     """Change settings by "key=value" texts, such as "num_steps=300", as `--config.key=value` does.
 
+    Args:
+        config: Is changed, and returned.
+        settings: The texts.
+        decided: Settings that the study decides itself for each run.
+
     Raises:
-        UserError: A key is unknown, or a value is of another type.
+        UserError: A key is unknown, or decided, or a value is of another type.
     """
     for setting in settings:
         path, equals, text = setting.partition("=")
+        if path in decided:
+            raise UserError(f"--set {setting}: what is compared decides {path}; leave it out")
         *sections, key = path.split(".")
         try:
             section = config
@@ -124,6 +133,7 @@ def _voc() -> ConfigDict:
     config.num_devices = 1
     config.batch_size = 1
     config.num_steps = 20 * 10_582
+    config.checkpoint_every = 5_000
     config.optimizer.learning_rate = 2e-5
     config.optimizer.momentum = 0.99
     config.eval_batch_size = 8

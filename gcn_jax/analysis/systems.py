@@ -59,5 +59,4 @@ def system_config(system: str, data: str, size: str) -> ConfigDict:
     fields = dict(getattr(SYSTEMS[system], size))
     config.model = model_settings(fields.pop("name"))
     config.model.update(fields)
-    config.eval_every = config.checkpoint_every = config.num_steps
     return config

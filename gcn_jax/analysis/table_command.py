@@ -9,7 +9,7 @@ from gcn_jax import cli
 from gcn_jax.analysis.commands import parse_flags
 from gcn_jax.analysis.published_counts import count_table
 from gcn_jax.analysis.runner import CellRunner, cost
-from gcn_jax.analysis.studies import Study, study
+from gcn_jax.analysis.studies import STUDIES, Study, study
 from gcn_jax.analysis.tables import Finding, print_table, write_table
 from gcn_jax.errors import UserError
 
@@ -34,10 +34,10 @@ def run(arguments: Sequence[str]) -> None:
     flags.DEFINE_string("output", "runs/analysis", "Folder of the runs.", flag_values=values)
     flags.DEFINE_multi_string("set", [], "KEY=VALUE of the recipe.", flag_values=values)
     flags.DEFINE_bool("params", False, "Only count parameters.", flag_values=values)
-    number, *rest = parse_flags(values, arguments, _USAGE)
-    if rest or not number.isdecimal():
-        raise UserError(_USAGE)
-    table = study(int(number))
+    numbers = parse_flags(values, arguments, _USAGE, positional=1)
+    if not numbers or not numbers[0].isdecimal():
+        raise UserError(f"table needs a number, one of {', '.join(map(str, STUDIES))}: table 1")
+    table = study(int(numbers[0]))
     if values["params"].value:
         Console().print(count_table(table))
         return

@@ -11,6 +11,7 @@ from gcn_jax.analysis.runner import CUE_BINS, CUE_STEP, METRICS
 from gcn_jax.analysis.studies import Study
 
 _COLORS = ("#3b82c4", "#d9822b", "#2f9e60", "#a15bb5")
+_LINES = ("-", "--", ":")
 
 
 def plot_study(study: Study, findings: Sequence[Finding]) -> str:
@@ -66,16 +67,23 @@ def plot_cues(study: Study, findings: Sequence[Finding]) -> str:
     with svg_figure(6.4, 3.4) as (figure, svg):
         axes = figure.add_subplot()
         middles = CUE_STEP * (np.arange(CUE_BINS) + 0.5)
-        shades = np.linspace(0, 1, len(findings))
-        for finding, shade in zip(findings, shades, strict=True):
-            total, right = np.sum([result["cue"] for result in finding.results], axis=0)
+        rows = [*dict.fromkeys(finding.cell.row for finding in findings)]
+        columns = [*dict.fromkeys(finding.cell.column for finding in findings)]
+        # A row of the table is a kind of line, a column a shade; without columns a row is both.
+        shares = np.linspace(0, 0.9, max(len(rows), len(columns)))
+        shades = matplotlib.colormaps["viridis"](shares)
+        for finding in findings:
+            row, column = rows.index(finding.cell.row), columns.index(finding.cell.column)
             label = f"{finding.cell.row} {finding.cell.column}".strip()
-            axes.plot(middles, 100 * right / total, color=_shade(shade), label=label, linewidth=1.4)
+            line = {"color": shades[column if study.axis else row], "linestyle": _LINES[row]}
+            axes.plot(middles, accuracy_by_cue(finding), label=label, linewidth=1.4, **line)
         axes.set(xlabel="distance to the cue, px", ylabel="pixel accuracy, %")
         axes.grid(alpha=0.25, linewidth=0.6)
         axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
         return svg()
 
 
-def _shade(share: float) -> tuple[float, ...]:
-    return matplotlib.colormaps["viridis"](0.9 * share)
+def accuracy_by_cue(finding: Finding) -> np.ndarray:
+    """Return the pixel accuracy in percent by distance to the cue, over all seeds; NaN for none."""
+    total, right = np.sum([result["cue"] for result in finding.results], axis=0)
+    return np.divide(100 * right, total, out=np.full(len(total), np.nan), where=total > 0)

@@ -6,24 +6,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 
 from gcn_jax import atomic
 from gcn_jax.analysis.findings import Finding
 from gcn_jax.analysis.runner import METRICS
+from gcn_jax.analysis.sheets import Sheet
 from gcn_jax.analysis.studies import Study
 from gcn_jax.analysis.table_plots import plot_cues, plot_study
 
 
 def print_table(study: Study, findings: Sequence[Finding]) -> None:
     """Print a table."""
-    heads, rows = _rows(study, findings)
-    table = Table(title=f"Table {study.number}: {study.caption}")
-    for head in heads:
-        table.add_column(head, justify="left" if head == heads[0] else "right")
-    for row in rows:
-        table.add_row(*row)
-    Console().print(table)
+    Console().print(_sheet(study, findings).table())
 
 
 def write_table(study: Study, findings: Sequence[Finding], folder: Path, seeds: int) -> Path:
@@ -39,16 +33,14 @@ def write_table(study: Study, findings: Sequence[Finding], folder: Path, seeds: 
         The Markdown file.
     """
     path = folder / f"table{study.number}.md"
-    heads, rows = _rows(study, findings)
+    sheet = _sheet(study, findings)
     lines = [
-        f"# Table {study.number}: {study.caption}\n",
+        f"# {sheet.caption}\n",
         f"Data `{folder.name}`, {seeds} seed{'s' * (seeds > 1)}: mean and standard deviation in %. "
         "The paper's scores are of PASCAL VOC 2012 val with ResNet-152.\n",
-        "| " + " | ".join(heads) + " |",
-        "|" + "|".join(["---", *["---:"] * (len(heads) - 1)]) + "|",
-        *("| " + " | ".join(row) + " |" for row in rows),
+        sheet.markdown(),
     ]
-    atomic.write(path, "\n".join(lines) + "\n")
+    atomic.write(path, "\n".join(lines))
     atomic.write(path.with_suffix(".csv"), _csv(study, findings))
     atomic.write(path.with_suffix(".svg"), plot_study(study, findings))
     if all("cue" in result for finding in findings for result in finding.results):
@@ -56,7 +48,7 @@ def write_table(study: Study, findings: Sequence[Finding], folder: Path, seeds: 
     return path
 
 
-def _rows(study: Study, findings: Sequence[Finding]) -> tuple[list[str], list[list[str]]]:
+def _sheet(study: Study, findings: Sequence[Finding]) -> Sheet:
     heads = ["head" if study.axis else "model", *([study.axis] if study.axis else [])]
     for metric in study.metrics:
         heads += [f"paper's {METRICS[metric]}", f"ours {METRICS[metric]}"]
@@ -70,7 +62,7 @@ def _rows(study: Study, findings: Sequence[Finding]) -> tuple[list[str], list[li
             ours = f"{mean:.1f} ± {spread:.1f}" if len(finding.results) > 1 else f"{mean:.1f}"
             row += [f"{cell.published[metric]:.1f}", ours]
         rows.append([*row, f"{finding.cost.parameters:,}", f"{finding.cost.flops / 1e9:.2f}"])
-    return heads, rows
+    return Sheet(f"Table {study.number}: {study.caption}", heads, rows)
 
 
 def _csv(study: Study, findings: Sequence[Finding]) -> str:

@@ -8,14 +8,17 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
+from configs import stage1, stage2, stage3
 from gcn_jax import models
 from gcn_jax.analysis import compare_command, runner, settings, systems, table_command
 from gcn_jax.analysis.complexity import Cost
 from gcn_jax.analysis.findings import Finding
 from gcn_jax.analysis.runner import CellRunner
 from gcn_jax.analysis.studies import STUDIES, study
+from gcn_jax.analysis.table_plots import accuracy_by_cue
 from gcn_jax.errors import UserError
 from gcn_jax.training import default_config
+from gcn_jax.training.config import flatten
 
 
 def published(number, row):
@@ -83,6 +86,35 @@ def test_stages_start_from_the_one_before():
     assert first.augment.crop_size == (640, 640)
 
 
+@pytest.mark.parametrize("stage", [stage1, stage2, stage3])
+def test_stages_on_voc_are_those_of_the_config_files(stage):
+    number = int(stage.__name__[-1])
+    cells = {cell.stage: cell for cell in study(7).cells if cell.row == "GCN + BR"}
+    ours, theirs = CellRunner("voc", "runs").config(cells[number], 0), stage.get_config()
+    own = ("init_from", "eval_every", "log_every", "model.finer_head")  # GCN on res-5 alone
+    ours, theirs = (
+        {key: value for key, value in flatten(config.to_dict()).items() if key not in own}
+        for config in (ours, theirs)
+    )
+    assert ours == theirs
+
+
+def test_stages_on_shapes_show_other_scales_and_then_none():
+    cells = [cell for cell in study(7).cells if cell.row == "GCN"]
+    first, second, third = (CellRunner("shapes", "runs").config(cell, 0) for cell in cells)
+    assert [c.augment.scale for c in (first, second, third)] == [(0.5, 1.5), None, None]
+    assert [c.num_steps for c in (first, second, third)] == [600, 300, 300]
+    rates = [c.optimizer.learning_rate for c in (first, second, third)]
+    np.testing.assert_allclose(rates, (0.1, 0.01, 0.001))
+
+
+@pytest.mark.parametrize("key", ["seed", "model.kernel_size", "init_from"])
+def test_what_is_compared_is_not_set(key):
+    """Else every seed would be the same, or every k."""
+    with pytest.raises(UserError, match=f"--set {key}=3: what is compared decides {key}"):
+        CellRunner("shapes", "runs", [f"{key}=3"]).config(study(1).cells[1], 0)
+
+
 def test_settings_are_set_by_name():
     config = settings.set_values(
         default_config(),
@@ -94,6 +126,12 @@ def test_settings_are_set_by_name():
     for wrong in ("optimizer.momentun=0.5", "num_steps", "num_steps=many", "nothing.at=1"):
         with pytest.raises(UserError, match=f"--set {wrong}: "):
             settings.set_values(default_config(), [wrong])
+
+
+def test_accuracy_by_cue_of_all_seeds_and_of_no_pixel():
+    results = ({"cue": [[4, 0, 1], [1, 0, 1]]}, {"cue": [[6, 0, 0], [4, 0, 0]]})
+    finding = Finding(study(1).cells[0], results, Cost())
+    np.testing.assert_array_equal(accuracy_by_cue(finding), [50, np.nan, 100])
 
 
 def test_mean_and_spread_by_hand():
@@ -156,6 +194,8 @@ def test_a_table_is_trained_once_and_written(tiny_recipe, tmp_path, monkeypatch,
     capsys.readouterr()
     with pytest.raises(UserError, match="was made with num_steps = 2, not 3"):
         table_command.run([*arguments, "--set=num_steps=3"])
+    table_command.run([*arguments, "--set=checkpoint_every=1"])  # no score depends on it
+    assert trained == ["gcn_k15_br_seed0"]
 
 
 def test_systems_are_compared(tiny_recipe, tmp_path, monkeypatch, capsys):
@@ -179,7 +219,24 @@ def test_systems_are_compared(tiny_recipe, tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ([], "table needs a number, one of 1, 2, 3, 4, 5, 7"),
+        (["one"], "table needs a number, one of 1, 2, 3, 4, 5, 7"),
+        (["6"], "there is no table 6"),
+        (["1", "2"], "unexpected argument '2'"),
+        (["5", "--params"], "table 5 prints no counts of parameters; tables 2 and 4 do"),
+    ],
+)
+def test_wrong_arguments_of_table_are_refused(arguments, message):
+    with pytest.raises(UserError, match=message):
+        table_command.run(arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
         (["--models=gnc"], "unknown --models 'gnc' .did you mean gcn?"),
+        (["--models="], "--models is empty; name some of gcn, fcn8s"),
+        (["gcn"], "unexpected argument 'gcn'"),
         (["--data=voc"], "unknown --data 'voc'"),
         (["--size=small"], "unknown --size 'small'; choose one of: full, reduced"),
     ],

@@ -156,6 +156,8 @@ def test_command(tmp_path, monkeypatch, capsys):
         (["--class=none"], "unknown class 'none'"),
         (["--num_images=2"], "drop --split and --num_images"),
         (["--sise=2"], "Unknown command line flag 'sise'"),
+        (["--compare=a"], "--ckpt and --compare are both called"),
+        (["more"], "unexpected argument 'more'"),
     ):
         with pytest.raises(UserError, match=message):
             receptive_field_command.run([*arguments, *wrong])
