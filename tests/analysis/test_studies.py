@@ -238,7 +238,7 @@ def test_wrong_arguments_of_table_are_refused(arguments, message):
         (["--models="], "--models is empty; name some of gcn, fcn8s"),
         (["gcn"], "unexpected argument 'gcn'"),
         (["--data=voc"], "unknown --data 'voc'"),
-        (["--size=small"], "unknown --size 'small'; choose one of: full, reduced"),
+        (["--size=small"], "unknown --size 'small'; choose one of: reduced, full"),
     ],
 )
 def test_wrong_arguments_of_compare_are_refused(arguments, message):
