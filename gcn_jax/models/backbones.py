@@ -41,3 +41,20 @@ STRIDE_8_BACKBONES: Mapping[str, Callable[..., nn.Module]] = {
     for name, make in BACKBONES.items()
     if make.func in (ResNet, Plain)
 }
+
+
+def build_backbone(
+    network: nn.Module, choices: Mapping[str, Callable[..., nn.Module]]
+) -> nn.Module:
+    """Build the backbone that the fields of a network describe, under the name "backbone".
+
+    Args:
+        network: With the fields `backbone`, `frozen_batch_norm`, `dtype` and `remat`.
+        choices: `BACKBONES` or `STRIDE_8_BACKBONES`, which has `network.backbone`.
+    """
+    return choices[network.backbone](
+        frozen_batch_norm=network.frozen_batch_norm,
+        dtype=network.dtype,
+        remat=network.remat,
+        name="backbone",
+    )

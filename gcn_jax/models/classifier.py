@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from gcn_jax.errors import check_choice
-from gcn_jax.models.backbones import BACKBONES
+from gcn_jax.models.backbones import BACKBONES, build_backbone
 from gcn_jax.models.layers import Dtype, check_images, lecun_normal
 
 
@@ -38,12 +38,7 @@ class Classifier(nn.Module):
     @nn.nowrap
     def make_backbone(self) -> nn.Module:
         """Return the backbone, whose parameters are `params["backbone"]`."""
-        return BACKBONES[self.backbone](
-            frozen_batch_norm=self.frozen_batch_norm,
-            dtype=self.dtype,
-            remat=self.remat,
-            name="backbone",
-        )
+        return build_backbone(self, BACKBONES)
 
     @nn.compact
     def __call__(self, images: jax.Array, *, train: bool = False) -> jax.Array:

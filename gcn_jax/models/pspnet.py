@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from gcn_jax.errors import check_choice
-from gcn_jax.models.backbones import STRIDE_8_BACKBONES
+from gcn_jax.models.backbones import STRIDE_8_BACKBONES, build_backbone
 from gcn_jax.models.layers import (
     BatchNorm,
     Conv,
@@ -151,12 +151,7 @@ class PSPNet(nn.Module):
     @nn.nowrap
     def make_backbone(self) -> nn.Module:
         """Return the backbone, whose parameters are `params["backbone"]`."""
-        return STRIDE_8_BACKBONES[self.backbone](
-            frozen_batch_norm=self.frozen_batch_norm,
-            dtype=self.dtype,
-            remat=self.remat,
-            name="backbone",
-        )
+        return build_backbone(self, STRIDE_8_BACKBONES)
 
     @nn.compact
     def __call__(self, images: jax.Array, *, train: bool = False) -> jax.Array:
