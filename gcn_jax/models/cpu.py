@@ -11,6 +11,7 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 #: Channels are padded to a multiple of this: floats in half a vector of AVX-512.
@@ -19,8 +20,10 @@ _LANES = 8
 _NARROW = 32
 #: With more, a convolution has too few pixels to work on the gradient of its kernel by rows.
 _WIDE = 128
-#: Floats in the moved copies of those rows: a few MiB.
-_CACHED = 2**20
+#: From this product of channels on XLA takes longer to transpose a kernel than to multiply by it.
+_TAPS_PAY = 512 * 512
+#: Floats in those rows and their moved copies: 2 MiB.
+_CACHED = 2**19
 
 
 def multiply(x: jax.Array, matrix: jax.Array) -> jax.Array:
@@ -32,18 +35,21 @@ def multiply(x: jax.Array, matrix: jax.Array) -> jax.Array:
     return (x.reshape(-1, x.shape[3]) @ matrix).reshape(*x.shape[:3], matrix.shape[1])
 
 
-def convolve(x: jax.Array, kernel: jax.Array, padding: tuple[int, int]) -> jax.Array:
-    """Convolve at stride 1.
+def convolve(x: jax.Array, kernel: jax.Array, strides: int, padding: tuple[int, int]) -> jax.Array:
+    """Convolve.
 
     Args:
         x: `[N, H, W, C]`.
         kernel: `[kh, kw, C, C']`.
+        strides: step between output pixels, for both axes.
         padding: zeros on either side of H and of W.
 
     Returns:
-        `[N, H + 2 * padding[0] - kh + 1, W + 2 * padding[1] - kw + 1, C']`.
+        `[N, H', W', C']`; at stride 1 H' is `H + 2 * padding[0] - kh + 1`, and W' likewise.
     """
     kh, kw, c_in, c_out = kernel.shape
+    if strides > 1:
+        return _convolve_strided(x, kernel, strides, padding)
     if min(kh, kw) == 1 and c_in >= 4 * c_out:
         return _convolve_by_taps(x, kernel, padding)
     if max(c_in, c_out) > _NARROW:
@@ -93,9 +99,13 @@ def max_pool(
     return x
 
 
-def _plain(x: jax.Array, kernel: jax.Array, padding: Sequence[int]) -> jax.Array:
+def _plain(x: jax.Array, kernel: jax.Array, padding: Sequence[int], strides: int = 1) -> jax.Array:
     return lax.conv_general_dilated(
-        x, kernel, (1, 1), [(p, p) for p in padding], dimension_numbers=("NHWC", "HWIO", "NHWC")
+        x,
+        kernel,
+        (strides, strides),
+        [(p, p) for p in padding],
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
     )
 
 
@@ -143,6 +153,47 @@ def _convolve_by_windows(x: jax.Array, kernel: jax.Array) -> jax.Array:
     return multiply(x, kernel.reshape(-1, c_out))
 
 
+# ------------------------------------------------------------------------------ strided
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def _convolve_strided(x, kernel, strides, padding):
+    """The gradients are matrix products: one for each row of the kernel, one for each tap."""
+    return _plain(x, kernel, padding, strides)
+
+
+def _convolve_strided_forward(x, kernel, strides, padding):
+    return _plain(x, kernel, padding, strides), (x, kernel)
+
+
+def _convolve_strided_backward(strides, padding, saved, g):
+    x, kernel = saved
+    (kh, kw, c_in, c_out), (ph, pw) = kernel.shape, padding
+    height, width = (strides * (size - 1) + 1 for size in g.shape[1:3])
+    lined_up = g.reshape(-1, c_out)
+    copies = [_window(x, 2, j - pw, width)[:, :, ::strides] for j in range(kw)]
+    copies = jnp.concatenate(copies, axis=3)
+    rows = (_window(copies, 1, i - ph, height)[:, ::strides] for i in range(kh))
+    dkernel = jnp.stack([row.reshape(-1, kw * c_in).T @ lined_up for row in rows])
+    return _image_gradient(x, kernel, strides, padding, g), dkernel.reshape(kernel.shape)
+
+
+def _image_gradient(x, kernel, strides, padding, g):
+    """Add up what each tap gives back to x, of which only the shape is used."""
+    (n, height, width, c_out), c_in = g.shape, x.shape[3]
+    lined_up = g.reshape(-1, c_out)
+    dx = jnp.zeros_like(x)
+    for tap in np.ndindex(*kernel.shape[:2]):
+        part = (lined_up @ kernel[tap].T).reshape(n, height, width, c_in)
+        config = [(0, 0, 0)] * 4
+        for axis, i, p in zip((1, 2), tap, padding, strict=True):
+            span = strides * (g.shape[axis] - 1) + 1
+            config[axis] = (i - p, x.shape[axis] - span - (i - p), strides - 1)
+        dx += lax.pad(part, jnp.zeros((), part.dtype), config)
+    return dx
+
+
+_convolve_strided.defvjp(_convolve_strided_forward, _convolve_strided_backward)
+
+
 # --------------------------------------------------------------- few channels, or 3 x 3
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _convolve(x: jax.Array, kernel: jax.Array, padding: tuple[int, int]) -> jax.Array:
@@ -156,40 +207,52 @@ def _convolve_forward(x, kernel, padding):
 
 def _convolve_backward(padding, saved, g):
     x, kernel = saved
-    (dx,) = jax.linear_transpose(lambda x: _plain(x, kernel, padding), x)(g)
+    if kernel.shape[2] * kernel.shape[3] >= _TAPS_PAY:
+        dx = _image_gradient(x, kernel, 1, padding, g)
+    else:
+        (dx,) = jax.linear_transpose(lambda x: _plain(x, kernel, padding), x)(g)
     return dx, _kernel_gradient(x, g, kernel.shape, padding)
 
 
 def _kernel_gradient(x, g, shape, padding):
     """Sum x[h + i - ph, w + j - pw] * g[h, w] over h, w for every tap (i, j).
 
-    j moves x, i moves g, and one product makes all of it: few channels become enough for a matrix
-    product. Few channels are many pixels: a few rows of the image at a time, whose moved copies
-    stay in the cache. Each image has a sum of its own meanwhile, so that devices with an image
-    each need to speak once, and not after every few rows.
+    j moves g, whose copies lie side by side, and there is one product for each i, whose rows of x
+    are in their order already. Few channels are many pixels: a few rows of the image at a time,
+    so that the copies stay in the cache. Each image has a sum of its own meanwhile, so that devices
+    with an image each need to speak once, and not after every few rows.
     """
-    (kh, kw, c_in, c_out), (ph, pw), (n, height, width, _) = shape, padding, x.shape
-    rows = height
+    (kh, kw, c_in, c_out), (ph, pw), (n, _, width, _) = shape, padding, x.shape
+    rows = height = g.shape[1]
     if max(c_in, c_out) <= _WIDE:
-        rows = min(rows, max(1, _CACHED // (n * width * (kw * c_in + kh * c_out))))
+        rows = min(rows, max(1, _CACHED // (n * width * (c_in + kw * c_out))))
     steps = -(-height // rows)
-    x = _window(x, 1, 0, steps * rows)
-    g = _window(g, 1, ph - kh + 1, steps * rows + kh - 1)
+    x = _window(x, 1, -ph, steps * rows + kh - 1)
+    g = _window(g, 1, 0, steps * rows)
 
-    def product(step, contracted, batched):
-        part = lax.dynamic_slice_in_dim(x, step * rows, rows, axis=1)
-        part = _gather_shifted(part, 2, [j - pw for j in range(kw)], g.shape[2])
-        moved = lax.dynamic_slice_in_dim(g, step * rows, rows + kh - 1, axis=1)
-        moved = _gather_shifted(moved, 1, [kh - 1 - i for i in range(kh)], rows)
-        dimensions = (contracted, contracted), (batched, batched)
-        return lax.dot_general(part, moved, dimensions, preferred_element_type=jnp.float32)
+    def products(step, lined_up, dimensions):
+        part = lax.dynamic_slice_in_dim(g, step * rows, rows, axis=1)
+        part = _gather_shifted(part, 2, [pw - j for j in range(kw)], width)
+        part = part.reshape(*lined_up, kw * c_out)
+        moved = (lax.dynamic_slice_in_dim(x, step * rows + i, rows, axis=1) for i in range(kh))
+        products = [
+            lax.dot_general(
+                x.reshape(*lined_up, c_in), part, dimensions, preferred_element_type=jnp.float32
+            )
+            for x in moved
+        ]
+        return jnp.stack(products, axis=-3)
 
     if steps == 1:
-        total = product(0, (0, 1, 2), ())
+        total = products(0, (-1,), (((0,), (0,)), ((), ())))
     else:
-        sums = jnp.zeros((n, kw * c_in, kh * c_out), jnp.float32)
-        total = lax.fori_loop(0, steps, lambda i, s: s + product(i, (1, 2), (0,)), sums).sum(0)
-    return total.reshape(kw, c_in, kh, c_out).transpose(2, 0, 1, 3).astype(x.dtype)
+        sums = jnp.zeros((n, kh, c_in, kw * c_out), jnp.float32)
+
+        def add(step, sums):
+            return sums + products(step, (n, rows * width), (((1,), (1,)), ((0,), (0,))))
+
+        total = lax.fori_loop(0, steps, add, sums).sum(0)
+    return total.reshape(kh, c_in, kw, c_out).transpose(0, 2, 1, 3).astype(x.dtype)
 
 
 _convolve.defvjp(_convolve_forward, _convolve_backward)

@@ -132,8 +132,8 @@ def convolve(
         if computes_on_cpu():
             return cpu.multiply(x, kernel[0, 0])
         return jnp.tensordot(x, kernel[0, 0], axes=1)
-    if strides == dilation == 1 and computes_on_cpu():
-        return cpu.convolve(x, kernel, padding)
+    if dilation == 1 and computes_on_cpu():
+        return cpu.convolve(x, kernel, strides, padding)
     return lax.conv_general_dilated(
         x,
         kernel,
@@ -159,17 +159,50 @@ def sow_auxiliary(module: nn.Module, name: str, logits: jax.Array, weight: float
     module.sow(AUXILIARY, name, (weight, logits), reduce_fn=lambda _, new: new)
 
 
-class BatchNorm(nn.BatchNorm):
-    """Batch normalisation with the running average and epsilon of torchvision's models.
+class BatchNorm(nn.Module):
+    """Batch normalisation (Ioffe and Szegedy 2015), computed in float32 whatever `dtype` is.
 
-    Statistics are computed and kept in float32 whatever `dtype` is. Under `jit` with a sharded
-    batch they are those of the whole batch, over all devices.
+    Under `jit` with a sharded batch the statistics are those of the whole batch, over all devices.
+    It differs from `flax.linen.BatchNorm`, whose names and running averages it has, in what the
+    backward pass needs: x alone, where that one keeps `x - mean` too, another array of this size.
 
-    Parameters: `scale`, `bias` `[C]`; batch_stats: `mean`, `var` `[C]`.
+    Parameters: `scale`, `bias` `[C]`; batch_stats: `mean`, `var` `[C]`, float32.
+
+    Attributes:
+        use_running_average: whether `batch_stats` normalise, and not the batch, which then moves
+            these averages.
+        momentum: what is kept of the averages in each step. It and `epsilon` are torchvision's.
+        epsilon: is added to the variance.
+        dtype: of the output.
     """
 
+    use_running_average: bool
     momentum: float = 0.9
     epsilon: float = 1e-5
+    dtype: Dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Normalise `[N, H, W, C]` along all axes but the last."""
+        channels = (x.shape[-1],)
+        scale = self.param("scale", nn.initializers.ones, channels, jnp.float32)
+        bias = self.param("bias", nn.initializers.zeros, channels, jnp.float32)
+        averages = (
+            self.variable("batch_stats", "mean", jnp.zeros, channels, jnp.float32),
+            self.variable("batch_stats", "var", jnp.ones, channels, jnp.float32),
+        )
+        x = x.astype(jnp.float32)
+        if self.use_running_average:
+            mean, var = (average.value for average in averages)
+        else:
+            mean = x.mean((0, 1, 2))
+            var = jnp.maximum(jnp.square(x).mean((0, 1, 2)) - jnp.square(mean), 0)
+            if not self.is_initializing():
+                for average, new in zip(averages, (mean, var), strict=True):
+                    average.value = self.momentum * average.value + (1 - self.momentum) * new
+        factor = scale * lax.rsqrt(var + self.epsilon)
+        shift = bias - mean * factor
+        return (x * factor[None, None, None] + shift[None, None, None]).astype(self.dtype)
 
 
 def bilinear_kernel_init(key: jax.Array, shape: tuple[int, ...], dtype: Dtype) -> jax.Array:

@@ -37,31 +37,35 @@ def assert_same(fast, plain, *args, tolerance=1e-5):
 
 
 @pytest.mark.parametrize(
-    ("kernel_size", "padding", "c_in", "c_out"),
+    ("kernel_size", "strides", "padding", "c_in", "c_out"),
     [
-        ((3, 3), (1, 1), 21, 21),  # padded to 24 channels
-        ((3, 3), (0, 2), 5, 5),
-        ((2, 2), (1, 1), 8, 12),
-        ((3, 3), (1, 1), 33, 130),  # the gradient in one part
-        ((3, 5), (1, 2), 40, 8),  # XLA's own
-        ((5, 6), (0, 0), 4, 40),  # by windows
-        ((15, 1), (7, 0), 84, 21),  # by taps, and longer than the image
-        ((1, 7), (0, 3), 20, 5),
-        ((5, 1), (1, 2), 33, 3),
-        ((1, 15), (0, 7), 21, 21),
+        ((3, 3), 1, (1, 1), 21, 21),  # padded to 24 channels
+        ((3, 3), 1, (0, 2), 5, 5),
+        ((2, 2), 1, (1, 1), 8, 12),
+        ((3, 3), 1, (1, 1), 33, 130),  # the gradient in one part
+        ((3, 5), 1, (1, 2), 40, 8),  # XLA's own
+        ((5, 6), 1, (0, 0), 4, 40),  # by windows
+        ((15, 1), 1, (7, 0), 84, 21),  # by taps, and longer than the image
+        ((1, 7), 1, (0, 3), 20, 5),
+        ((5, 1), 1, (1, 2), 33, 3),
+        ((1, 15), 1, (0, 7), 21, 21),
+        ((3, 3), 2, (1, 1), 16, 24),
+        ((7, 7), 2, (3, 3), 3, 64),
+        ((1, 5), 3, (0, 2), 8, 4),
+        ((3, 2), 2, (0, 0), 5, 40),
     ],
 )
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_convolutions_and_their_gradients(kernel_size, padding, c_in, c_out, dtype):
+def test_convolutions_and_their_gradients(kernel_size, strides, padding, c_in, c_out, dtype):
     x = normal(2, 9, 6, c_in, dtype=dtype)
     kernel = normal(*kernel_size, c_in, c_out, seed=1, dtype=dtype)
 
     def plain(x, kernel):
         pads = [(p, p) for p in padding]
-        return lax.conv_general_dilated(x, kernel, (1, 1), pads, dimension_numbers=NHWC)
+        return lax.conv_general_dilated(x, kernel, (strides,) * 2, pads, dimension_numbers=NHWC)
 
     def fast(x, kernel):
-        return cpu.convolve(x, kernel, padding)
+        return cpu.convolve(x, kernel, strides, padding)
 
     # bfloat16 has 8 bits: sums of taps are rounded once more.
     assert_same(fast, plain, x, kernel, tolerance=1e-5 if dtype == "float32" else 2e-2)
@@ -69,13 +73,13 @@ def test_convolutions_and_their_gradients(kernel_size, padding, c_in, c_out, dty
 
 def test_a_gradient_in_several_parts(monkeypatch):
     # Three rows of two images, six pixels each, 5 channels padded to 8; the last part has one row.
-    monkeypatch.setattr(cpu, "_CACHED", 3 * (2 * 6 * 2 * 3 * 8))
+    monkeypatch.setattr(cpu, "_CACHED", 3 * (2 * 6 * (8 + 3 * 8)))
     x, kernel = normal(2, 7, 6, 5), normal(3, 3, 5, 5, seed=1)
 
     def plain(x, kernel):
         return lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=NHWC)
 
-    assert_same(lambda x, kernel: cpu.convolve(x, kernel, (1, 1)), plain, x, kernel)
+    assert_same(lambda x, kernel: cpu.convolve(x, kernel, 1, (1, 1)), plain, x, kernel)
 
 
 def test_devices_add_up_a_gradient_in_several_parts_once():
@@ -85,7 +89,7 @@ def test_devices_add_up_a_gradient_in_several_parts_once():
     kernel = jax.ShapeDtypeStruct((3, 3, 24, 24), "float32", sharding=whole)
 
     def loss(kernel, x):
-        return jnp.sum(cpu.convolve(x, kernel, (1, 1)) ** 2)
+        return jnp.sum(cpu.convolve(x, kernel, 1, (1, 1)) ** 2)
 
     program = jax.jit(jax.grad(loss), out_shardings=whole).lower(kernel, x).compile().as_text()
     loop, entry = program.split("\nENTRY ")
