@@ -15,7 +15,7 @@ from rich.console import Console
 from gcn_jax import atomic, data
 from gcn_jax.analysis.complexity import Cost
 from gcn_jax.analysis.runner import METRICS, Result
-from gcn_jax.analysis.sheets import Sheet
+from gcn_jax.analysis.sheets import Sheet, mean_and_spread
 from gcn_jax.report.pictures import encode, legend
 
 #: In the picture: width of a column, between columns, and of the names, in px.
@@ -40,9 +40,9 @@ class Row:
     images_per_second: float
     memory: int
 
-    def mean(self, metric: str) -> float:
-        """Return the mean of a metric over the seeds, a share of 1."""
-        return sum(result[metric] for result in self.results) / len(self.results)
+    def values(self, metric: str) -> list[float]:
+        """Return a metric of each seed, in percent."""
+        return [100 * result[metric] for result in self.results]
 
 
 def print_rows(rows: Sequence[Row], config: ConfigDict) -> None:
@@ -62,7 +62,7 @@ def write_rows(rows: Sequence[Row], folder: Path, config: ConfigDict) -> None:
     seeds = len(rows[0].results)
     lines = [
         f"# {sheet.caption}\n",
-        f"Scores in %, mean of {seeds} seed{'s' * (seeds > 1)}. FLOPs are of one such crop, "
+        f"Scores in %, of {seeds} seed{'s' * (seeds > 1)}. FLOPs are of one such crop, "
         "images/s of prediction on whole images, memory that of a training step as compiled.\n",
         sheet.markdown(),
     ]
@@ -89,7 +89,7 @@ def _sheet(rows: Sequence[Row], config: ConfigDict) -> Sheet:
     cells = [
         [
             row.system,
-            *(f"{100 * row.mean(metric):.1f}" for metric in METRICS),
+            *(mean_and_spread(row.values(metric)) for metric in METRICS),
             f"{row.cost.parameters / 1e6:.2f} M",
             f"{row.cost.flops / 1e9:.2f}",
             f"{row.images_per_second:.1f}",

@@ -196,7 +196,8 @@ class BatchNorm(nn.Module):
             mean, var = (average.value for average in averages)
         else:
             mean = x.mean((0, 1, 2))
-            var = jnp.maximum(jnp.square(x).mean((0, 1, 2)) - jnp.square(mean), 0)
+            # Not jnp.square, whose gradient would keep 2 x beside x.
+            var = jnp.maximum((x * x).mean((0, 1, 2)) - mean * mean, 0)
             if not self.is_initializing():
                 for average, new in zip(averages, (mean, var), strict=True):
                     average.value = self.momentum * average.value + (1 - self.momentum) * new
