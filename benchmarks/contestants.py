@@ -95,7 +95,6 @@ def theirs(case: Case, *, compiled: bool = False) -> Runs:
     """Build it in PyTorch: channels last, autocast, fused SGD, TF32 where JAX uses it."""
     import torch
 
-    from benchmarks.torch_layers import training_loss
     from benchmarks.torch_networks import TWINS
     from gcn_jax.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 
@@ -126,7 +125,7 @@ def theirs(case: Case, *, compiled: bool = False) -> Runs:
 
     def loss():
         with autocast:
-            return training_loss(network, normalized(), labels.long())
+            return network.loss(network(normalized()), labels.long())
 
     if compiled:
         logits, loss = torch.compile(logits), torch.compile(loss)

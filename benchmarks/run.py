@@ -29,7 +29,7 @@ from gcn_jax.errors import UserError
 
 _QUICK = flags.DEFINE_bool("quick", False, "GCN-ResNet-50, 256 px, float32 alone; --eager.")
 _EAGER = flags.DEFINE_bool("eager", False, "Without torch.compile, which takes minutes.")
-_ONLY = flags.DEFINE_string("only", "", "Cases whose name has this in it: 'ResNet-152, 512', 'FCN'.")
+_ONLY = flags.DEFINE_string("only", "", "Cases whose name has this in it, as 'FCN' or '152, 512'.")
 _OUTPUT = flags.DEFINE_string("output", None, "Where to write NAME.json and NAME.md.")
 _REPEATS = flags.DEFINE_integer("repeats", 9, "How often each is timed.")
 _BATCH = flags.DEFINE_integer("batch", 2, "Images in a batch.")

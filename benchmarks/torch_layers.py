@@ -45,20 +45,18 @@ class Network(nn.Module):
 
     label_stride = 1
 
+    def loss(self, scored: dict[str, tuple[float, torch.Tensor]], labels: torch.Tensor):
+        """Return what our training step minimises: weighted mean cross-entropies, without void.
 
-def training_loss(network: Network, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Return what our training step minimises: the weighted mean cross-entropies, without void.
-
-    Args:
-        network: in training.
-        images: float32 `[N, 3, H, W]`, normalised.
-        labels: int64 `[N, H, W]`; 255 is void.
-    """
-    labels = labels[:, :: network.label_stride, :: network.label_stride]
-    return sum(
-        weight * F.cross_entropy(logits, labels, ignore_index=255)
-        for weight, logits in network(images).values()
-    )
+        Args:
+            scored: What the network returned in training.
+            labels: int64 `[N, H, W]`; 255 is void.
+        """
+        labels = labels[:, :: self.label_stride, :: self.label_stride]
+        return sum(
+            weight * F.cross_entropy(logits, labels, ignore_index=255)
+            for weight, logits in scored.values()
+        )
 
 
 class Bottleneck(nn.Module):
@@ -186,9 +184,7 @@ class VGG16(nn.Module):
         return self.dropout(F.relu(self.fc7(x), inplace=True))
 
 
-def sample_bilinear(
-    x: torch.Tensor, size: tuple[int, int], step: tuple[int, int]
-) -> torch.Tensor:
+def sample_bilinear(x: torch.Tensor, size: tuple[int, int], step: tuple[int, int]) -> torch.Tensor:
     """Ours: `gcn_jax.models.layers.sample_bilinear`, `[N, C, H, W]` to `[N, C, *size]`.
 
     That is a resizing with aligned corners once the last sample lies on a pixel: x is cut there, or
