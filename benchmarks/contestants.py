@@ -1,9 +1,10 @@
 """One network, ours and PyTorch's, ready to be timed: the same shapes, precision, optimiser, loss.
 
 A contestant is `build(case) -> {"step": ..., "forward": ...}`, two functions without arguments that
-return when the device is done. "step": uint8 images and labels, normalisation, forward, mean
-cross-entropy without void, backward, SGD with momentum and weight decay on kernels. "forward":
-uint8 images to logits, with the running statistics of batch-norm.
+return when the device is done. "step": uint8 images and labels, normalisation, forward with
+dropout, mean cross-entropy without void of the logits and of those that have a loss beside them,
+backward, SGD with momentum and weight decay on kernels. "forward": uint8 images to logits of every
+pixel, with the running statistics of batch-norm.
 """
 
 import dataclasses
@@ -14,23 +15,33 @@ from collections.abc import Callable
 import numpy as np
 
 NUM_CLASSES = 21
-KERNEL_SIZE = 15
 RATE, MOMENTUM, DECAY = 1e-3, 0.9, 5e-4
 Runs = dict[str, Callable[[], None]]
+
+#: Name of `models.create_model` -> title in reports.
+TITLES = {
+    "gcn_resnet50": "GCN-ResNet-50",
+    "gcn_resnet152": "GCN-ResNet-152",
+    "fcn8s_vgg16": "FCN-8s",
+    "segnet": "SegNet",
+    "deeplab_largefov": "DeepLab-LargeFOV",
+    "deeplab_v2_resnet101": "DeepLab-v2-ResNet-101",
+    "pspnet_resnet101": "PSPNet-ResNet-101",
+}
 
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """What is timed: GCN on ResNet-`depth`, a batch of square images, "float32" or "bfloat16"."""
+    """What is timed: a network of `TITLES`, a batch of square images, "float32" or "bfloat16"."""
 
-    depth: int
+    model: str
     size: int
     batch: int
     dtype: str
 
     def __str__(self):
         size = f"{self.size} x {self.size}"
-        return f"GCN-ResNet-{self.depth}, {size} px, batch {self.batch}, {self.dtype}"
+        return f"{TITLES[self.model]}, {size} px, batch {self.batch}, {self.dtype}"
 
     def data(self) -> tuple[np.ndarray, np.ndarray]:
         """Draw images uint8 `[N, H, W, 3]` and labels uint8 `[N, H, W]`, a tenth of them void."""
@@ -56,12 +67,7 @@ def ours(case: Case) -> Runs:
     settings = default_config().optimizer
     settings.update(learning_rate=RATE, momentum=MOMENTUM, weight_decay=DECAY, schedule="constant")
     tx = make_optimizer(settings, make_schedule(settings, 1), frozen_batch_norm=False)
-    model = models.create_model(
-        f"gcn_resnet{case.depth}",
-        num_classes=NUM_CLASSES,
-        kernel_size=KERNEL_SIZE,
-        dtype=case.dtype,
-    )
+    model = models.create_model(case.model, num_classes=NUM_CLASSES, dtype=case.dtype)
     step = jax.jit(
         make_train_step(model, tx, mean=IMAGENET_MEAN, std=IMAGENET_STD, seed=0),
         donate_argnums=0,
@@ -88,16 +94,15 @@ def ours(case: Case) -> Runs:
 def theirs(case: Case, *, compiled: bool = False) -> Runs:
     """Build it in PyTorch: channels last, autocast, fused SGD, TF32 where JAX uses it."""
     import torch
-    from torch.nn.functional import cross_entropy
 
-    from benchmarks import torch_gcn
+    from benchmarks.torch_networks import TWINS
     from gcn_jax.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.manual_seed(0)
     torch.set_float32_matmul_precision("high")
     torch.backends.cudnn.benchmark = True
-    network = torch_gcn.GCN(NUM_CLASSES, case.depth, KERNEL_SIZE)
+    network = TWINS[case.model](NUM_CLASSES)
     network = network.to(device, memory_format=torch.channels_last)
     kernels = [p for p in network.parameters() if p.ndim == 4]
     others = [p for p in network.parameters() if p.ndim == 1]
@@ -111,12 +116,16 @@ def theirs(case: Case, *, compiled: bool = False) -> Runs:
     mean, std = (torch.tensor(x, device=device) for x in (IMAGENET_MEAN, IMAGENET_STD))
     autocast = torch.autocast(device, torch.bfloat16, enabled=case.dtype == "bfloat16")
 
+    def normalized():
+        return ((images.float() - mean) / std).permute(0, 3, 1, 2)
+
     def logits():
         with autocast:
-            return network(((images.float() - mean) / std).permute(0, 3, 1, 2))
+            return network(normalized())
 
     def loss():
-        return cross_entropy(logits(), labels.long(), ignore_index=255)
+        with autocast:
+            return network.loss(network(normalized()), labels.long())
 
     if compiled:
         logits, loss = torch.compile(logits), torch.compile(loss)

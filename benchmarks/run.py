@@ -1,7 +1,10 @@
 """Ours beside PyTorch: training step, forward, time to the first step, peak memory.
 
     pip install -e '.[bench]'
-    python -m benchmarks.run [--quick] [--output benchmarks/results/NAME]
+    python -m benchmarks.run [--quick] [--only FCN] [--eager] [--output benchmarks/results/NAME]
+
+GCN on ResNet-50 and -152 at 256 and 512 px, in float32 and bfloat16; then each rival at 256 px in
+float32. The logits of each pair of networks are the same (`tests/test_benchmarks.py`).
 
 Each contestant has a process of its own. They take turns, one call each, so that other work on the
 machine meets all of them; reported are medians over the turns, and of the ratio in each turn. The
@@ -20,11 +23,13 @@ import psutil
 from absl import flags
 
 from benchmarks import machine
-from benchmarks.contestants import CONTESTANTS, Case, peak_memory
+from benchmarks.contestants import CONTESTANTS, TITLES, Case, peak_memory
 from gcn_jax import atomic, cli
+from gcn_jax.errors import UserError
 
-_QUICK = flags.DEFINE_bool("quick", False, "ResNet-50 at 256 px in float32, without torch.compile.")
-_ONLY = flags.DEFINE_string("only", "", "Cases whose name has this in it, as 'ResNet-152, 512'.")
+_QUICK = flags.DEFINE_bool("quick", False, "GCN-ResNet-50, 256 px, float32 alone; --eager.")
+_EAGER = flags.DEFINE_bool("eager", False, "Without torch.compile, which takes minutes.")
+_ONLY = flags.DEFINE_string("only", "", "Cases whose name has this in it, as 'FCN' or '152, 512'.")
 _OUTPUT = flags.DEFINE_string("output", None, "Where to write NAME.json and NAME.md.")
 _REPEATS = flags.DEFINE_integer("repeats", 9, "How often each is timed.")
 _BATCH = flags.DEFINE_integer("batch", 2, "Images in a batch.")
@@ -51,19 +56,27 @@ def main(argv):
 
 def _cases() -> list[Case]:
     if _QUICK.value:
-        return [Case(50, 256, _BATCH.value, "float32")]
+        return [Case("gcn_resnet50", 256, _BATCH.value, "float32")]
+    gcn = [name for name in TITLES if name.startswith("gcn")]
     cases = [
-        Case(depth, size, _BATCH.value, dtype)
+        Case(name, size, _BATCH.value, dtype)
         for dtype in ("float32", "bfloat16")
-        for depth in (50, 152)
+        for name in gcn
         for size in (256, 512)
     ]
-    return [case for case in cases if _ONLY.value in str(case)]
+    rivals = [name for name in TITLES if name not in gcn]
+    cases += [Case(name, 256, _BATCH.value, "float32") for name in rivals]
+    selected = [case for case in cases if _ONLY.value in str(case)]
+    if not selected:
+        names = "; ".join(map(str, cases))
+        raise UserError(f"--only={_ONLY.value!r} is in no name of a case; these are {names}")
+    return selected
 
 
 def _measure(case: Case) -> dict[str, dict]:
     """Return for each contestant the seconds of every turn, of the first step, and the memory."""
-    names = [name for name in CONTESTANTS if not (_QUICK.value and name == "torch.compile")]
+    eager = _EAGER.value or _QUICK.value
+    names = [name for name in CONTESTANTS if not (eager and name == "torch.compile")]
     contestants = {name: _Contestant(name, case) for name in names}
     results = {
         name: {"first_step": one.first_step, "peak_bytes": one.peak_bytes}

@@ -1,0 +1,120 @@
+"""The rivals on dilated ResNets in PyTorch: DeepLab-v2, PSPNet."""
+
+from functools import reduce
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from benchmarks.torch_layers import Network, ResNet, conv, sample_bilinear
+from gcn_jax.models.deeplab_v2 import RATES, SCALES
+from gcn_jax.models.pspnet import AUXILIARY_WEIGHT, BINS, DROPOUT
+
+
+class AtrousPyramid(nn.Module):
+    """Ours: `gcn_jax.models.deeplab_v2.AtrousPyramid`."""
+
+    def __init__(self, c_in: int, c_out: int):
+        super().__init__()
+        for rate in RATES:
+            self.add_module(f"rate{rate}", conv(c_in, c_out, 3, dilation=rate))
+
+    def forward(self, x):
+        """Map `[N, c_in, H, W]` to `[N, c_out, H, W]`."""
+        return sum(branch(x) for branch in self.children())
+
+
+class DeepLabV2(Network):
+    """Ours: `gcn_jax.models.DeepLabV2`, of several scales, on torchvision's kind of ResNet."""
+
+    label_stride = 8
+
+    def __init__(self, num_classes: int, depth: int = 101):
+        super().__init__()
+        self.backbone = ResNet(depth, output_stride=8, ceil_mode=True)
+        self.aspp = AtrousPyramid(2048, num_classes)
+
+    def forward(self, images):
+        """Score the classes, as `Network` says."""
+        full = images.shape[2:]
+        scores = {1: self._score(images)}
+        size = scores[1].shape[2:]
+        for scale in SCALES:
+            over, under = scale.as_integer_ratio()
+            shrunk = [(n - 1) * over // under + 1 for n in full]
+            smaller = self._score(sample_bilinear(images, shrunk, (under, over)))
+            scores[scale] = sample_bilinear(smaller, size, (over, under))
+        if not self.training:
+            return sample_bilinear(_largest(scores), full, (1, 8))
+        height, width = (-(-n // 8) for n in full)
+        scores = {scale: values[:, :, :height, :width] for scale, values in scores.items()}
+        losses = {f"scale_{scale}": (1.0, values) for scale, values in scores.items()}
+        return {"logits": (1.0, _largest(scores)), **losses}
+
+    def _score(self, images):
+        return self.aspp(self.backbone(images)[-1]).float()
+
+
+def _largest(scores):
+    return reduce(torch.maximum, scores.values())
+
+
+class ConvNormReLU(nn.Sequential):
+    """Ours: `gcn_jax.models.pspnet.ConvNormReLU`."""
+
+    def __init__(self, c_in: int, c_out: int, size: int):
+        super().__init__()
+        self.add_module("conv", conv(c_in, c_out, size, bias=False))
+        self.add_module("bn", nn.BatchNorm2d(c_out))
+        self.add_module("relu", nn.ReLU(inplace=True))
+
+
+class PyramidPooling(nn.Module):
+    """Ours: `gcn_jax.models.pspnet.PyramidPooling`."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        for bins in BINS:
+            self.add_module(f"bins{bins}", ConvNormReLU(channels, channels // len(BINS), 1))
+
+    def forward(self, x):
+        """Map `[N, C, H, W]` to `[N, 2 * C, H, W]`."""
+        levels = [x]
+        for bins in BINS:
+            level = getattr(self, f"bins{bins}")(F.adaptive_avg_pool2d(x, bins))
+            levels.append(F.interpolate(level, x.shape[2:], mode="bilinear", align_corners=True))
+        return torch.cat(levels, dim=1)
+
+
+class Classifier(nn.Sequential):
+    """Ours: `gcn_jax.models.pspnet.Classifier`."""
+
+    def __init__(self, c_in: int, width: int, num_classes: int):
+        super().__init__()
+        self.add_module("reduce", ConvNormReLU(c_in, width, 3))
+        self.add_module("dropout", nn.Dropout(DROPOUT))
+        self.add_module("score", conv(width, num_classes, 1))
+
+
+class PSPNet(Network):
+    """Ours: `gcn_jax.models.PSPNet`, with a stem of three convolutions and the auxiliary head."""
+
+    def __init__(self, num_classes: int, depth: int = 101):
+        super().__init__()
+        self.backbone = ResNet(depth, output_stride=8, deep_stem=True, ceil_mode=True)
+        self.ppm = PyramidPooling(2048)
+        self.head = Classifier(4096, 512, num_classes)
+        self.auxiliary_head = Classifier(1024, 256, num_classes)
+
+    def forward(self, images):
+        """Score the classes at every pixel, as `Network` says."""
+
+        def classify(head, x):
+            return sample_bilinear(head(x).float(), images.shape[2:], (1, 8))
+
+        *_, res4, res5 = self.backbone(images)
+        logits = classify(self.head, self.ppm(res5))
+        if not self.training:
+            return logits
+        auxiliary = classify(self.auxiliary_head, res4)
+        return {"logits": (1.0, logits), "res4": (AUXILIARY_WEIGHT, auxiliary)}
