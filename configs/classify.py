@@ -29,6 +29,7 @@ def get_config():
     config = default_config()
     config.model = model_settings("classifier")
     config.model.backbone = "resnet50_gcn"
+    config.model.zero_init_residual = True
 
     config.data.train = ("single_shapes:train",)
     config.data.val = "single_shapes:val"
@@ -36,14 +37,14 @@ def get_config():
     config.augment.flip = True
 
     config.batch_size = 16
-    config.num_steps = 1_500  # 8 passes over 3,000 images
+    config.num_steps = 600  # 3 passes over 3,000 images
     config.optimizer.learning_rate = 0.05
     config.optimizer.weight_decay = 1e-4
     config.optimizer.warmup_steps = 50
-    config.optimizer.clip_norm = 1.0
+    config.optimizer.clip_norm = 5.0
 
     config.log_every = 50
-    config.eval_every = 250
-    config.checkpoint_every = 250
+    config.eval_every = 200
+    config.checkpoint_every = 200
     config.eval_batch_size = 20
     return config

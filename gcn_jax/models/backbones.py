@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
 from flax import linen as nn
 
@@ -44,17 +45,19 @@ STRIDE_8_BACKBONES: Mapping[str, Callable[..., nn.Module]] = {
 
 
 def build_backbone(
-    network: nn.Module, choices: Mapping[str, Callable[..., nn.Module]]
+    network: nn.Module, choices: Mapping[str, Callable[..., nn.Module]], **fields: Any
 ) -> nn.Module:
     """Build the backbone that the fields of a network describe, under the name "backbone".
 
     Args:
         network: With the fields `backbone`, `frozen_batch_norm`, `dtype` and `remat`.
         choices: `BACKBONES` or `STRIDE_8_BACKBONES`, which has `network.backbone`.
+        **fields: other fields of the backbone.
     """
     return choices[network.backbone](
         frozen_batch_norm=network.frozen_batch_norm,
         dtype=network.dtype,
         remat=network.remat,
         name="backbone",
+        **fields,
     )

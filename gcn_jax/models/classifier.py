@@ -4,9 +4,10 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from gcn_jax.errors import check_choice
+from gcn_jax.errors import UserError, check_choice
 from gcn_jax.models.backbones import BACKBONES, build_backbone
 from gcn_jax.models.layers import Dtype, check_images, lecun_normal
+from gcn_jax.models.resnet import ResNet
 
 
 class Classifier(nn.Module):
@@ -22,6 +23,8 @@ class Classifier(nn.Module):
         backbone: a name in `BACKBONES`.
         frozen_batch_norm: batch-norm uses the running statistics, even in training.
         dtype: of the computation of the features; parameters, statistics and logits are float32.
+        zero_init_residual: as of `resnet.ResNet`; other backbones have no such blocks, and raise
+            `UserError`.
         remat: as of `GCN`.
     """
 
@@ -29,16 +32,20 @@ class Classifier(nn.Module):
     backbone: str = "resnet50"
     frozen_batch_norm: bool = False
     dtype: Dtype = jnp.float32
+    zero_init_residual: bool = False
     remat: bool = False
 
     def __post_init__(self):
         check_choice("backbone", self.backbone, BACKBONES)
+        if self.zero_init_residual and not issubclass(BACKBONES[self.backbone].func, ResNet):
+            raise UserError(f"zero_init_residual is for ResNets, and {self.backbone} is none")
         super().__post_init__()
 
     @nn.nowrap
     def make_backbone(self) -> nn.Module:
         """Return the backbone, whose parameters are `params["backbone"]`."""
-        return build_backbone(self, BACKBONES)
+        residual = {"zero_init_residual": True} if self.zero_init_residual else {}
+        return build_backbone(self, BACKBONES, **residual)
 
     @nn.compact
     def __call__(self, images: jax.Array, *, train: bool = False) -> jax.Array:

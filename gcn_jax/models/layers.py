@@ -173,19 +173,21 @@ class BatchNorm(nn.Module):
             these averages.
         momentum: what is kept of the averages in each step. It and `epsilon` are torchvision's.
         epsilon: is added to the variance.
+        scale_init: initialiser of the scale.
         dtype: of the output.
     """
 
     use_running_average: bool
     momentum: float = 0.9
     epsilon: float = 1e-5
+    scale_init: Initializer = nn.initializers.ones
     dtype: Dtype = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """Normalise `[N, H, W, C]` along all axes but the last."""
         channels = (x.shape[-1],)
-        scale = self.param("scale", nn.initializers.ones, channels, jnp.float32)
+        scale = self.param("scale", self.scale_init, channels, jnp.float32)
         bias = self.param("bias", nn.initializers.zeros, channels, jnp.float32)
         averages = (
             self.variable("batch_stats", "mean", jnp.zeros, channels, jnp.float32),

@@ -27,6 +27,7 @@ class BasicBlock(nn.Module):
         conv: constructor of convolutions.
         norm: constructor of batch-norms.
         dilation: of both convolutions.
+        zero_init: as `ResNet.zero_init_residual`.
     """
 
     width: int
@@ -34,6 +35,7 @@ class BasicBlock(nn.Module):
     conv: Callable[..., nn.Module]
     norm: Callable[..., nn.Module]
     dilation: int = 1
+    zero_init: bool = False
     expansion: ClassVar[int] = 1
 
     @nn.compact
@@ -41,7 +43,7 @@ class BasicBlock(nn.Module):
         """Map `[N, H, W, C]` to `[N, ceil(H / strides), ceil(W / strides), width]`."""
         conv = partial(self.conv, self.width, (3, 3), dilation=self.dilation)
         y = nn.relu(self.norm(name="bn1")(conv(strides=self.strides, name="conv1")(x)))
-        y = self.norm(name="bn2")(conv(name="conv2")(y))
+        y = last_norm(self, "bn2")(conv(name="conv2")(y))
         return nn.relu(y + shortcut(self, x, self.width))
 
 
@@ -55,6 +57,7 @@ class Bottleneck(nn.Module):
         norm: constructor of batch-norms.
         dilation: of the 3 x 3 convolution.
         stride_in_1x1: whether that is the first 1 x 1 convolution; else it is the 3 x 3.
+        zero_init: as `ResNet.zero_init_residual`.
     """
 
     width: int
@@ -63,6 +66,7 @@ class Bottleneck(nn.Module):
     norm: Callable[..., nn.Module]
     dilation: int = 1
     stride_in_1x1: bool = False
+    zero_init: bool = False
     expansion: ClassVar[int] = 4
 
     @nn.compact
@@ -74,8 +78,14 @@ class Bottleneck(nn.Module):
         y = nn.relu(self.norm(name="bn1")(y))
         y = self.conv(self.width, (3, 3), strides=second, dilation=self.dilation, name="conv2")(y)
         y = nn.relu(self.norm(name="bn2")(y))
-        y = self.norm(name="bn3")(self.conv(width_out, (1, 1), name="conv3")(y))
+        y = last_norm(self, "bn3")(self.conv(width_out, (1, 1), name="conv3")(y))
         return nn.relu(y + shortcut(self, x, width_out))
+
+
+def last_norm(block: nn.Module, name: str) -> nn.Module:
+    """Return the batch-norm before the sum of a block, which `block.zero_init` starts at zero."""
+    init = nn.initializers.zeros if block.zero_init else nn.initializers.ones
+    return block.norm(name=name, scale_init=init)
 
 
 def shortcut(block: nn.Module, x: jax.Array, width: int) -> jax.Array:
@@ -121,6 +131,9 @@ class ResNet(nn.Module):
             (PSPNet; timm calls such a network resnet50s) instead of one of 7 x 7 with 64.
         ceil_mode: whether the max-pooling has another row and column where the size before it is
             even, as in Caffe.
+        zero_init_residual: whether each block starts as its shortcut alone, the scale of its last
+            batch-norm being zero (Goyal et al. 2017, *Accurate, Large Minibatch SGD*, section 5.1):
+            from scratch a deep network learns sooner so. torchvision's name.
         remat: whether what a block computes inside is computed again for its gradient, instead of
             kept (Chen et al. 2016, *Training Deep Nets with Sublinear Memory Cost*).
     """
@@ -133,6 +146,7 @@ class ResNet(nn.Module):
     output_stride: int = 32
     deep_stem: bool = False
     ceil_mode: bool = False
+    zero_init_residual: bool = False
     remat: bool = False
 
     def __post_init__(self):
@@ -183,6 +197,8 @@ class ResNet(nn.Module):
                 block = nn.remat(block)
             if self.stride_in_1x1:
                 block = partial(block, stride_in_1x1=True)
+            if self.zero_init_residual:
+                block = partial(block, zero_init=True)
             width = 64 * 2 ** (level - 2)
             dilation = 2**level // self.strides[level - 2]
             if dilation > 1:

@@ -15,7 +15,7 @@ import jax
 from flax import linen as nn
 
 from gcn_jax.errors import UserError
-from gcn_jax.models.resnet import VARIANTS, Bottleneck, ResNet, shortcut
+from gcn_jax.models.resnet import VARIANTS, Bottleneck, ResNet, last_norm, shortcut
 
 #: Width of a bottleneck -> (k, channels) of what stands for it: res-4, res-5 (the appendix).
 GLOBAL_CONVS = {256: (5, 85), 512: (7, 128)}
@@ -30,12 +30,14 @@ class GlobalConvBottleneck(nn.Module):
         strides: of the block: of its shortcut, and of the first convolution of both branches.
         conv: constructor of convolutions.
         norm: constructor of batch-norms.
+        zero_init: as `ResNet.zero_init_residual`.
     """
 
     width: int
     strides: int
     conv: Callable[..., nn.Module]
     norm: Callable[..., nn.Module]
+    zero_init: bool = False
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -49,7 +51,7 @@ class GlobalConvBottleneck(nn.Module):
 
         left = conv(conv(x, (k, 1), self.strides, "left_k1"), (1, k), 1, "left_1k")
         right = conv(conv(x, (1, k), self.strides, "right_1k"), (k, 1), 1, "right_k1")
-        y = self.norm(name="bn3")(self.conv(width_out, (1, 1), name="conv3")(left + right))
+        y = last_norm(self, "bn3")(self.conv(width_out, (1, 1), name="conv3")(left + right))
         return nn.relu(y + shortcut(self, x, width_out))
 
 

@@ -1,5 +1,7 @@
 """The classifier of images: scores that are those of every pixel, from the features of all."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from models.random_values import normal, random_variables
@@ -23,3 +25,19 @@ def test_every_pixel_has_the_scores_of_its_image():
 def test_an_unknown_backbone_is_refused():
     with pytest.raises(UserError, match="unknown backbone 'resnet5'"):
         create_model("classifier", num_classes=3, backbone="resnet5")
+
+
+def test_blocks_start_as_their_shortcuts_where_told():
+    def last_scales(**fields):
+        model = create_model("classifier", num_classes=3, backbone="resnet18", **fields)
+        params = jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, 32, 32, 3)))["params"]
+        blocks = (block for name, block in params["backbone"].items() if name.startswith("res"))
+        return {float(scale) for block in blocks for scale in block["bn2"]["scale"]}
+
+    assert last_scales(zero_init_residual=True) == {0}
+    assert last_scales() == {1}
+
+
+def test_a_backbone_without_residuals_has_none_to_start_at_zero():
+    with pytest.raises(UserError, match="zero_init_residual is for ResNets, and plain4 is none"):
+        create_model("classifier", num_classes=3, backbone="plain4", zero_init_residual=True)

@@ -15,6 +15,7 @@ from gcn_jax.models.backbones import BACKBONES
 from gcn_jax.models.importers import import_resnet
 from gcn_jax.models.layers import BatchNorm, Conv
 from gcn_jax.models.resnet import BasicBlock, Bottleneck, ResNet
+from gcn_jax.models.resnet_gcn import GlobalConvBottleneck
 
 DATA = Path(__file__).parents[1] / "data"
 
@@ -94,6 +95,21 @@ def test_a_stride_in_the_1x1_reads_every_other_pixel_before_the_3x3():
     np.testing.assert_allclose(in_1x1[0, 1, 1], np.full(4, 9 * 12 + 12), rtol=1e-4)
     np.testing.assert_allclose(in_3x3[0, 0, 0], np.full(4, 0 + 1 + 5 + 6), rtol=1e-4)
     np.testing.assert_allclose(in_1x1[0, 0, 0], np.full(4, 0 + 2 + 10 + 12), rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("block", "width"), [(BasicBlock, 16), (Bottleneck, 4), (GlobalConvBottleneck, 256)]
+)
+def test_a_block_that_starts_at_zero_is_its_shortcut(block, width):
+    conv = partial(Conv, use_bias=False)
+    x = jnp.asarray(images(4, 3)[:, :, :, :1] * np.ones(1024 if width == 256 else 16, "float32"))
+    norm = partial(BatchNorm, use_running_average=False)
+    outputs = [
+        block(width, 1, conv, norm, zero_init=zero).init_with_output(jax.random.key(0), x)[0]
+        for zero in (True, False)
+    ]
+    np.testing.assert_array_equal(outputs[0], np.maximum(x, 0))
+    assert np.abs(outputs[1] - outputs[0]).max() > 0.1
 
 
 def test_caffe_s_strides_change_features_but_neither_shapes_nor_parameters():
