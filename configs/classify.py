@@ -14,10 +14,10 @@ What it learns can start a network for segmentation, as in the paper's Table 6:
     python train.py --config configs/quickstart.py --config.model.name=gcn_resnet50_gcn \
         --config.backbone_weights=runs/classify
 
-Measured on 2 cores of an AMD EPYC, jax 0.10.2: accuracy 0.68 on the 300 images of val after 600 steps
-(0.26 after 200, 0.46 after 400; to guess is 0.10), at 16 to 22 images/s, so in 8 minutes where nothing
-else runs. `zero_init_residual` matters: without it the loss was 2.33 after 350 steps (guessing: 2.30),
-with a rate of 0.05 and gradients clipped to 20.
+Measured on 2 cores of an AMD EPYC, jax 0.10.2: accuracy 0.68 on the 300 images of val after 600
+steps (0.26 after 200, 0.46 after 400; to guess is 0.10), at 16 to 22 images/s, so in 8 minutes
+where nothing else runs. `zero_init_residual` matters: without it the loss was 2.33 after 350 steps
+(guessing: 2.30), with a rate of 0.05 and gradients clipped to 20.
 """
 
 from gcn_jax.training import default_config
