@@ -14,8 +14,9 @@ from rich.console import Console
 
 from gcn_jax import atomic, data
 from gcn_jax.analysis.complexity import Cost
+from gcn_jax.analysis.findings import Seeds
 from gcn_jax.analysis.runner import METRICS, Result
-from gcn_jax.analysis.sheets import Sheet, mean_and_spread
+from gcn_jax.analysis.sheets import Sheet
 from gcn_jax.report.pictures import encode, legend
 
 #: In the picture: width of a column, between columns, and of the names, in px.
@@ -23,7 +24,7 @@ _WIDTH, _GAP, _NAMES = 240, 6, 130
 
 
 @dataclasses.dataclass(frozen=True)
-class Row:
+class Row(Seeds):
     """What was found of one system.
 
     Attributes:
@@ -39,10 +40,6 @@ class Row:
     cost: Cost
     images_per_second: float
     memory: int
-
-    def values(self, metric: str) -> list[float]:
-        """Return a metric of each seed, in percent."""
-        return [100 * result[metric] for result in self.results]
 
 
 def print_rows(rows: Sequence[Row], config: ConfigDict) -> None:
@@ -89,7 +86,7 @@ def _sheet(rows: Sequence[Row], config: ConfigDict) -> Sheet:
     cells = [
         [
             row.system,
-            *(mean_and_spread(row.values(metric)) for metric in METRICS),
+            *(row.text(metric) for metric in METRICS),
             f"{row.cost.parameters / 1e6:.2f} M",
             f"{row.cost.flops / 1e9:.2f}",
             f"{row.images_per_second:.1f}",

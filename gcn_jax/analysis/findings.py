@@ -1,4 +1,4 @@
-"""What was found of the networks of a table."""
+"""What was found of a network, over its seeds."""
 
 import dataclasses
 import statistics
@@ -8,8 +8,32 @@ from gcn_jax.analysis.runner import Result
 from gcn_jax.analysis.studies import Cell
 
 
+class Seeds:
+    """What was trained with several seeds.
+
+    Attributes:
+        results: Of each seed.
+    """
+
+    results: tuple[Result, ...]
+
+    def values(self, metric: str) -> list[float]:
+        """Return a metric of each seed, in percent."""
+        return [100 * result[metric] for result in self.results]
+
+    def mean_and_spread(self, metric: str) -> tuple[float, float]:
+        """Return the mean over the seeds in percent, and their standard deviation (0 for one)."""
+        values = self.values(metric)
+        return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0
+
+    def text(self, metric: str) -> str:
+        """Return the mean and, of several seeds, the spread, as in "67.1 ± 0.6"."""
+        mean, spread = self.mean_and_spread(metric)
+        return f"{mean:.1f} ± {spread:.1f}" if len(self.results) > 1 else f"{mean:.1f}"
+
+
 @dataclasses.dataclass(frozen=True)
-class Finding:
+class Finding(Seeds):
     """What was found of one network of a table.
 
     Attributes:
@@ -21,12 +45,3 @@ class Finding:
     cell: Cell
     results: tuple[Result, ...]
     cost: Cost
-
-    def values(self, metric: str) -> list[float]:
-        """Return a metric of each seed, in percent."""
-        return [100 * result[metric] for result in self.results]
-
-    def mean_and_spread(self, metric: str) -> tuple[float, float]:
-        """Return the mean over the seeds in percent, and their standard deviation (0 for one)."""
-        values = self.values(metric)
-        return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0

@@ -1,6 +1,5 @@
 """A table of texts, for the screen and as Markdown."""
 
-import statistics
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -33,9 +32,3 @@ class Sheet(NamedTuple):
         """Return its lines, without the caption."""
         rule = ("---", *["---:"] * (len(self.heads) - 1))
         return "".join(f"| {' | '.join(row)} |\n" for row in (self.heads, rule, *self.rows))
-
-
-def mean_and_spread(values: Sequence[float]) -> str:
-    """Return a mean and, of several values, their standard deviation: "67.1 ± 0.6"."""
-    mean = f"{statistics.fmean(values):.1f}"
-    return f"{mean} ± {statistics.stdev(values):.1f}" if len(values) > 1 else mean

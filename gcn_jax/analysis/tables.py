@@ -10,7 +10,7 @@ from rich.console import Console
 from gcn_jax import atomic
 from gcn_jax.analysis.findings import Finding
 from gcn_jax.analysis.runner import METRICS
-from gcn_jax.analysis.sheets import Sheet, mean_and_spread
+from gcn_jax.analysis.sheets import Sheet
 from gcn_jax.analysis.studies import Study
 from gcn_jax.analysis.table_plots import plot_cues, plot_study
 
@@ -58,8 +58,7 @@ def _sheet(study: Study, findings: Sequence[Finding]) -> Sheet:
         cell = finding.cell
         row = [cell.row, *([cell.column] if study.axis else [])]
         for metric in study.metrics:
-            ours = mean_and_spread(finding.values(metric))
-            row += [f"{cell.published[metric]:.1f}", ours]
+            row += [f"{cell.published[metric]:.1f}", finding.text(metric)]
         rows.append([*row, f"{finding.cost.parameters:,}", f"{finding.cost.flops / 1e9:.2f}"])
     return Sheet(f"Table {study.number}: {study.caption}", heads, rows)
 
