@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import linen as nn
-from flax import traverse_util
+from models.random_values import random_variables
 
 from gcn_jax import models
 from gcn_jax.models.layers import AUXILIARY, plain_formulation
@@ -50,10 +50,10 @@ def batch():
 
 
 @pytest.fixture(scope="module", params=PAIRS)
-def pair(request, batch):
+def pair(request):
     """Ours, its variables, and the twin that has them."""
     model, twin = PAIRS[request.param]
-    variables = _random_variables(model, batch[0])
+    variables = random_variables(model)
     torch_layers.load(twin, variables)
     return model, variables, twin
 
@@ -113,8 +113,8 @@ def _step_loss(model, scored, labels):
     )
 
 
-def test_variables_of_another_network_are_refused(batch):
-    variables = _random_variables(PAIRS["largefov"][0], batch[0])
+def test_variables_of_another_network_are_refused():
+    variables = random_variables(PAIRS["largefov"][0])
     with pytest.raises(RuntimeError, match="score_fr"):
         torch_layers.load(PAIRS["fcn8s"][1], variables)
 
@@ -128,22 +128,6 @@ def test_the_twin_that_is_timed_has_as_many_parameters(name):
         twin = TWINS[name](21)
     count = sum(leaf.size for leaf in jax.tree.leaves(params))
     assert sum(p.numel() for p in twin.parameters()) == count
-
-
-def _random_variables(model, images):
-    """Draw what an initialiser sets to zeros or ones, too, of a size that keeps scores moderate."""
-    rng = np.random.default_rng(0)
-    shapes = jax.eval_shape(model.init, jax.random.key(0), images)
-
-    def draw(path, leaf):
-        if path[-1] in ("scale", "var"):
-            return rng.uniform(0.5, 1.5, leaf.shape)
-        if path[-1] == "kernel":
-            return rng.normal(0, (2 / np.prod(leaf.shape[:-1])) ** 0.5, leaf.shape)
-        return rng.normal(0, 0.1, leaf.shape)
-
-    flat = traverse_util.flatten_dict(shapes)
-    return traverse_util.unflatten_dict({k: draw(k, v).astype("float32") for k, v in flat.items()})
 
 
 def _channels_first(images):

@@ -20,10 +20,10 @@ _LANES = 8
 _NARROW = 32
 #: With more, a convolution has too few pixels to work on the gradient of its kernel by rows.
 _WIDE = 128
-#: From this product of channels on XLA takes longer to transpose a kernel than to multiply by it.
-_TAPS_PAY = 512 * 512
 #: Floats in those rows and their moved copies: 2 MiB.
 _CACHED = 2**19
+#: From this product of channels on XLA takes longer to transpose a kernel than to multiply by it.
+_TAPS_PAY = 512 * 512
 
 
 def multiply(x: jax.Array, matrix: jax.Array) -> jax.Array:
@@ -49,16 +49,16 @@ def convolve(x: jax.Array, kernel: jax.Array, strides: int, padding: tuple[int, 
     """
     kh, kw, c_in, c_out = kernel.shape
     if strides > 1:
-        return _convolve_strided(x, kernel, strides, padding)
+        return _convolve(x, kernel, padding, strides)
     if min(kh, kw) == 1 and c_in >= 4 * c_out:
         return _convolve_by_taps(x, kernel, padding)
     if max(c_in, c_out) > _NARROW:
         if min(kh, kw) >= 5 and padding == (0, 0):
             return _convolve_by_windows(x, kernel)
-        return (_convolve if kh == kw == 3 else _plain)(x, kernel, padding)
+        return (_convolve if kh == kw == 3 else _plain)(x, kernel, padding, strides)
     kernel = _pad_channels(_pad_channels(kernel, axis=2), axis=3)
     conv = _plain if min(kh, kw) == 1 else _convolve
-    return conv(_pad_channels(x, axis=3), kernel, padding)[..., :c_out]
+    return conv(_pad_channels(x, axis=3), kernel, padding, strides)[..., :c_out]
 
 
 def deconvolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -77,7 +77,7 @@ def deconvolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
     # Tap f * d + r is tap d of phase f - 1 - r: output f * i + f - 1 - r sees inputs i - 1 + d.
     taps = kernel.reshape(2, f, 2, f, c_in, padded)[:, ::-1, :, ::-1]
     taps = taps.transpose(0, 2, 4, 1, 3, 5).reshape(2, 2, c_in, f * f * padded)
-    y = _convolve(x, taps, (1, 1)).reshape(n, height + 1, width + 1, f, f, padded)
+    y = _convolve(x, taps, (1, 1), 1).reshape(n, height + 1, width + 1, f, f, padded)
     y = y.transpose(0, 1, 3, 2, 4, 5).reshape(n, f * (height + 1), f * (width + 1), padded)
     return y[..., :c_out]
 
@@ -99,7 +99,7 @@ def max_pool(
     return x
 
 
-def _plain(x: jax.Array, kernel: jax.Array, padding: Sequence[int], strides: int = 1) -> jax.Array:
+def _plain(x: jax.Array, kernel: jax.Array, padding: Sequence[int], strides: int) -> jax.Array:
     return lax.conv_general_dilated(
         x,
         kernel,
@@ -153,30 +153,29 @@ def _convolve_by_windows(x: jax.Array, kernel: jax.Array) -> jax.Array:
     return multiply(x, kernel.reshape(-1, c_out))
 
 
-# ------------------------------------------------------------------------------ strided
+# ------------------------------------------------- strided, few channels, or 3 x 3
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def _convolve_strided(x, kernel, strides, padding):
-    """The gradients are matrix products: one for each row of the kernel, one for each tap."""
+def _convolve(x: jax.Array, kernel: jax.Array, padding: tuple[int, int], strides: int) -> jax.Array:
+    """Matrix products give the gradient of the kernel and, where it pays, that of x."""
     return _plain(x, kernel, padding, strides)
 
 
-def _convolve_strided_forward(x, kernel, strides, padding):
+def _convolve_forward(x, kernel, padding, strides):
     return _plain(x, kernel, padding, strides), (x, kernel)
 
 
-def _convolve_strided_backward(strides, padding, saved, g):
+def _convolve_backward(padding, strides, saved, g):
     x, kernel = saved
-    (kh, kw, c_in, c_out), (ph, pw) = kernel.shape, padding
-    height, width = (strides * (size - 1) + 1 for size in g.shape[1:3])
-    lined_up = g.reshape(-1, c_out)
-    copies = [_window(x, 2, j - pw, width)[:, :, ::strides] for j in range(kw)]
-    copies = jnp.concatenate(copies, axis=3)
-    rows = (_window(copies, 1, i - ph, height)[:, ::strides] for i in range(kh))
-    dkernel = jnp.stack([row.reshape(-1, kw * c_in).T @ lined_up for row in rows])
-    return _image_gradient(x, kernel, strides, padding, g), dkernel.reshape(kernel.shape)
+    if strides > 1 or kernel.shape[2] * kernel.shape[3] >= _TAPS_PAY:
+        dx = _image_gradient(x, kernel, g, padding, strides)
+    else:
+        (dx,) = jax.linear_transpose(lambda x: _plain(x, kernel, padding, strides), x)(g)
+    if strides > 1:
+        return dx, _strided_kernel_gradient(x, g, kernel.shape, padding, strides)
+    return dx, _kernel_gradient(x, g, kernel.shape, padding)
 
 
-def _image_gradient(x, kernel, strides, padding, g):
+def _image_gradient(x, kernel, g, padding, strides):
     """Add up what each tap gives back to x, of which only the shape is used."""
     (n, height, width, c_out), c_in = g.shape, x.shape[3]
     lined_up = g.reshape(-1, c_out)
@@ -191,27 +190,15 @@ def _image_gradient(x, kernel, strides, padding, g):
     return dx
 
 
-_convolve_strided.defvjp(_convolve_strided_forward, _convolve_strided_backward)
-
-
-# --------------------------------------------------------------- few channels, or 3 x 3
-@partial(jax.custom_vjp, nondiff_argnums=(2,))
-def _convolve(x: jax.Array, kernel: jax.Array, padding: tuple[int, int]) -> jax.Array:
-    """The gradient of the kernel is one matrix product; the rest is left to XLA."""
-    return _plain(x, kernel, padding)
-
-
-def _convolve_forward(x, kernel, padding):
-    return _plain(x, kernel, padding), (x, kernel)
-
-
-def _convolve_backward(padding, saved, g):
-    x, kernel = saved
-    if kernel.shape[2] * kernel.shape[3] >= _TAPS_PAY:
-        dx = _image_gradient(x, kernel, 1, padding, g)
-    else:
-        (dx,) = jax.linear_transpose(lambda x: _plain(x, kernel, padding), x)(g)
-    return dx, _kernel_gradient(x, g, kernel.shape, padding)
+def _strided_kernel_gradient(x, g, shape, padding, strides):
+    """Multiply once for each row of the kernel, whose copies of x lie side by side."""
+    (kh, kw, c_in, c_out), (ph, pw) = shape, padding
+    height, width = (strides * (size - 1) + 1 for size in g.shape[1:3])
+    copies = [_window(x, 2, j - pw, width)[:, :, ::strides] for j in range(kw)]
+    copies = jnp.concatenate(copies, axis=3)
+    rows = (_window(copies, 1, i - ph, height)[:, ::strides] for i in range(kh))
+    lined_up = g.reshape(-1, c_out)
+    return jnp.stack([row.reshape(-1, kw * c_in).T @ lined_up for row in rows]).reshape(shape)
 
 
 def _kernel_gradient(x, g, shape, padding):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from flax import linen as nn
 from models import torchvision_weights
+from models.random_values import normal
 
 from gcn_jax.errors import UserError
 from gcn_jax.models.backbones import BACKBONES
@@ -98,11 +99,12 @@ def test_a_stride_in_the_1x1_reads_every_other_pixel_before_the_3x3():
 
 
 @pytest.mark.parametrize(
-    ("block", "width"), [(BasicBlock, 16), (Bottleneck, 4), (GlobalConvBottleneck, 256)]
+    ("block", "width", "channels"),
+    [(BasicBlock, 16, 16), (Bottleneck, 4, 16), (GlobalConvBottleneck, 256, 1024)],
 )
-def test_a_block_that_starts_at_zero_is_its_shortcut(block, width):
+def test_a_block_that_starts_at_zero_is_its_shortcut(block, width, channels):
     conv = partial(Conv, use_bias=False)
-    x = jnp.asarray(images(4, 3)[:, :, :, :1] * np.ones(1024 if width == 256 else 16, "float32"))
+    x = normal(1, 4, 3, channels)
     norm = partial(BatchNorm, use_running_average=False)
     outputs = [
         block(width, 1, conv, norm, zero_init=zero).init_with_output(jax.random.key(0), x)[0]
