@@ -1,4 +1,4 @@
-"""Convolution, deconvolution and max-pooling as XLA computes them fastest on a CPU.
+"""Convolution, deconvolution, max-pooling and ReLU as XLA computes them fastest on a CPU.
 
 XLA on a CPU is good at matrix products, and at convolutions whose channels fill its vectors; its
 gradients of convolutions and of pooling often are not. So these functions say the same in other
@@ -33,6 +33,15 @@ def multiply(x: jax.Array, matrix: jax.Array) -> jax.Array:
     before it multiplies for that of the matrix, which takes longer than the product.
     """
     return (x.reshape(-1, x.shape[3]) @ matrix).reshape(*x.shape[:3], matrix.shape[1])
+
+
+def relu(x: jax.Array) -> jax.Array:
+    """Return x where it is not negative, else 0, with gradient 0 at 0.
+
+    Not a maximum, which XLA computes again in everything that reads it: so it would add up the
+    shortcuts of all residual blocks before, in each block.
+    """
+    return jnp.where(x <= 0, 0, x)
 
 
 def convolve(x: jax.Array, kernel: jax.Array, strides: int, padding: tuple[int, int]) -> jax.Array:

@@ -21,6 +21,7 @@ from gcn_jax.models.layers import (
     Dtype,
     check_images,
     normal_init,
+    relu,
     resize_bilinear_2x,
 )
 
@@ -41,7 +42,7 @@ class BoundaryRefine(nn.Module):
     def __call__(self, scores: jax.Array) -> jax.Array:
         """Refine scores `[N, H, W, C]`; the shape stays."""
         conv = partial(Conv, scores.shape[-1], (3, 3), dtype=self.dtype)
-        residual = nn.relu(conv(name="conv1")(scores))
+        residual = relu(conv(name="conv1")(scores))
         return scores + conv(kernel_init=_small_init, name="conv2")(residual)
 
 

@@ -144,6 +144,11 @@ def convolve(
     )
 
 
+def relu(x: jax.Array) -> jax.Array:
+    """Return the larger of x and 0, of x's shape and dtype; the gradient at 0 is 0."""
+    return cpu.relu(x) if computes_on_cpu() else nn.relu(x)
+
+
 def sow_auxiliary(module: nn.Module, name: str, logits: jax.Array, weight: float) -> None:
     """Hand logits to the training step besides those that a network returns.
 

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from gcn_jax.models.layers import BatchNorm, Conv, Dtype
+from gcn_jax.models.layers import BatchNorm, Conv, Dtype, relu
 
 
 class Plain(nn.Module):
@@ -49,7 +49,7 @@ class Plain(nn.Module):
 
         def stage(module, x, level, width, strides):
             x = conv(width, strides=strides, name=f"conv{level}")(x)
-            return nn.relu(norm(name=f"bn{level}")(x))
+            return relu(norm(name=f"bn{level}")(x))
 
         if self.remat:
             stage = nn.remat(stage, static_argnums=(2, 3, 4))

@@ -17,6 +17,7 @@ from gcn_jax.models.layers import (
     Dtype,
     check_images,
     lecun_normal,
+    relu,
     resize_bilinear,
     sample_bilinear,
     sow_auxiliary,
@@ -53,7 +54,7 @@ class ConvNormReLU(nn.Module):
         """Map `[N, H, W, C]` to `[N, H, W, features]`."""
         x = Conv(self.features, self.kernel_size, use_bias=False, dtype=self.dtype, name="conv")(x)
         running = not train or self.frozen_batch_norm
-        return nn.relu(BatchNorm(use_running_average=running, dtype=self.dtype, name="bn")(x))
+        return relu(BatchNorm(use_running_average=running, dtype=self.dtype, name="bn")(x))
 
 
 class PyramidPooling(nn.Module):

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from gcn_jax.errors import UserError
-from gcn_jax.models.layers import BatchNorm, Conv, Dtype, lecun_normal
+from gcn_jax.models.layers import BatchNorm, Conv, Dtype, lecun_normal, relu
 from gcn_jax.models.pooling import max_pool
 
 
@@ -42,9 +42,9 @@ class BasicBlock(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """Map `[N, H, W, C]` to `[N, ceil(H / strides), ceil(W / strides), width]`."""
         conv = partial(self.conv, self.width, (3, 3), dilation=self.dilation)
-        y = nn.relu(self.norm(name="bn1")(conv(strides=self.strides, name="conv1")(x)))
+        y = relu(self.norm(name="bn1")(conv(strides=self.strides, name="conv1")(x)))
         y = last_norm(self, "bn2")(conv(name="conv2")(y))
-        return nn.relu(y + shortcut(self, x, self.width))
+        return relu(y + shortcut(self, x, self.width))
 
 
 class Bottleneck(nn.Module):
@@ -75,11 +75,11 @@ class Bottleneck(nn.Module):
         width_out = self.expansion * self.width
         first, second = (self.strides, 1) if self.stride_in_1x1 else (1, self.strides)
         y = self.conv(self.width, (1, 1), strides=first, name="conv1")(x)
-        y = nn.relu(self.norm(name="bn1")(y))
+        y = relu(self.norm(name="bn1")(y))
         y = self.conv(self.width, (3, 3), strides=second, dilation=self.dilation, name="conv2")(y)
-        y = nn.relu(self.norm(name="bn2")(y))
+        y = relu(self.norm(name="bn2")(y))
         y = last_norm(self, "bn3")(self.conv(width_out, (1, 1), name="conv3")(y))
-        return nn.relu(y + shortcut(self, x, width_out))
+        return relu(y + shortcut(self, x, width_out))
 
 
 def last_norm(block: nn.Module, name: str) -> nn.Module:
@@ -221,9 +221,9 @@ class ResNet(nn.Module):
     ) -> jax.Array:
         """Map images to `[N, ceil(H / 2), ceil(W / 2), 64]`, with a deep stem 128."""
         if not self.deep_stem:
-            return nn.relu(norm(name="bn1")(conv(64, (7, 7), strides=2, name="conv1")(images)))
+            return relu(norm(name="bn1")(conv(64, (7, 7), strides=2, name="conv1")(images)))
         x = images
         for i, (width, strides) in enumerate([(64, 2), (64, 1), (128, 1)], start=1):
             x = conv(width, (3, 3), strides=strides, name=f"conv1_{i}")(x)
-            x = nn.relu(norm(name=f"bn1_{i}")(x))
+            x = relu(norm(name=f"bn1_{i}")(x))
         return x

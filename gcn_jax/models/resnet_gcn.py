@@ -15,6 +15,7 @@ import jax
 from flax import linen as nn
 
 from gcn_jax.errors import UserError
+from gcn_jax.models.layers import relu
 from gcn_jax.models.resnet import VARIANTS, Bottleneck, ResNet, last_norm, shortcut
 
 #: Width of a bottleneck -> (k, channels) of what stands for it: res-4, res-5 (the appendix).
@@ -47,12 +48,12 @@ class GlobalConvBottleneck(nn.Module):
 
         def conv(x, kernel_size, strides, name):
             x = self.conv(channels, kernel_size, strides=strides, name=name)(x)
-            return nn.relu(self.norm(name=f"{name}_bn")(x))
+            return relu(self.norm(name=f"{name}_bn")(x))
 
         left = conv(conv(x, (k, 1), self.strides, "left_k1"), (1, k), 1, "left_1k")
         right = conv(conv(x, (1, k), self.strides, "right_1k"), (k, 1), 1, "right_k1")
         y = last_norm(self, "bn3")(self.conv(width_out, (1, 1), name="conv3")(left + right))
-        return nn.relu(y + shortcut(self, x, width_out))
+        return relu(y + shortcut(self, x, width_out))
 
 
 class ResNetGCN(ResNet):

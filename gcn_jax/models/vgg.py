@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from gcn_jax.models.layers import BatchNorm, Conv, Dtype
+from gcn_jax.models.layers import BatchNorm, Conv, Dtype, relu
 
 #: Number of 3 x 3 convolutions in each of the five stages, and their channels.
 STAGES = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
@@ -46,7 +46,7 @@ class ConvStack(nn.Module):
             x = conv(channels, padding=padding, name=f"conv{i}")(x)
             if self.norm is not None:
                 x = self.norm(name=f"bn{i}")(x)
-            x = nn.relu(x)
+            x = relu(x)
         return x
 
 
@@ -99,8 +99,8 @@ class VGG16(nn.Module):
         """
         conv = partial(Conv, scaled(channels, self.width), dtype=self.dtype)
         dropout = nn.Dropout(0.5, deterministic=not train)
-        x = dropout(nn.relu(conv(name="fc6", **settings)(x)))
-        return dropout(nn.relu(conv(kernel_size=(1, 1), name="fc7")(x)))
+        x = dropout(relu(conv(name="fc6", **settings)(x)))
+        return dropout(relu(conv(kernel_size=(1, 1), name="fc7")(x)))
 
 
 def scaled(channels: int, width: float) -> int:

@@ -1,5 +1,7 @@
 """What is computed in other words on a CPU, against XLA's own convolutions and pooling."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -153,16 +155,42 @@ def test_a_max_pool_keeps_nan():
     np.testing.assert_array_equal(nans, [[0, 0, 0], [0, 1, 0], [0, 0, 0]])
 
 
+def test_relu_and_its_gradient():
+    x = jnp.array([-jnp.inf, -1.5, -0.0, 0.0, 2.5, jnp.inf, jnp.nan])
+    y, pull = jax.vjp(cpu.relu, x)
+    np.testing.assert_array_equal(y, [0, 0, 0, 0, 2.5, jnp.inf, jnp.nan])
+    np.testing.assert_array_equal(pull(jnp.ones(7))[0], [0, 0, 0, 0, 1, 1, 1])
+    assert cpu.relu(x.astype(jnp.bfloat16)).dtype == jnp.bfloat16
+
+
+def test_residual_blocks_do_not_repeat_the_sums_before_them():
+    """With a maximum as ReLU each of these blocks adds up all shortcuts before it once more."""
+    depth = 12
+
+    def network(x, kernels):
+        for kernel in kernels:
+            x = layers.relu(x + layers.convolve(x, kernel, 1, (0, 0), 1))
+        return x
+
+    x, kernels = normal(1, 8, 8, 16), normal(depth, 1, 1, 16, 16, seed=1)
+    program = jax.jit(network).lower(x, list(kernels)).compile().as_text()
+    assert program.count(" dot(") == depth
+    sums = [line for line in program.splitlines() if re.search(r"= f32\[1,8,8,16\]\S* add\(", line)]
+    assert len(sums) == depth
+
+
 def test_other_devices_compute_in_plain_words(monkeypatch):
     x, kernel = normal(1, 6, 6, 5), normal(3, 3, 5, 5, seed=1)
 
     def primitives():
         convolved = layers.convolve(x, kernel, 1, (1, 1), 1)
-        return [convolved, layers.deconvolve(x, normal(4, 4, 5, 5), crop=1), pooling.max_pool(x)]
+        deconvolved = layers.deconvolve(x, normal(4, 4, 5, 5), crop=1)
+        return [convolved, deconvolved, pooling.max_pool(x), layers.relu(x)]
 
     fast = primitives()
     with monkeypatch.context() as patch:
         patch.setattr(layers.cpu, "convolve", None)
+        patch.setattr(layers.cpu, "relu", None)
         for module in (layers, pooling):
             patch.setattr(module, "computes_on_cpu", lambda: False)
         plain = primitives()
