@@ -132,8 +132,8 @@ def convolve(
         if computes_on_cpu():
             return cpu.multiply(x, kernel[0, 0])
         return jnp.tensordot(x, kernel[0, 0], axes=1)
-    if dilation == 1 and computes_on_cpu():
-        return cpu.convolve(x, kernel, strides, padding)
+    if computes_on_cpu():
+        return cpu.convolve(x, kernel, strides, padding, dilation)
     return lax.conv_general_dilated(
         x,
         kernel,

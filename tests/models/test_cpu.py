@@ -39,35 +39,51 @@ def assert_same(fast, plain, *args, tolerance=1e-5):
 
 
 @pytest.mark.parametrize(
-    ("kernel_size", "strides", "padding", "c_in", "c_out"),
+    ("kernel_size", "strides", "padding", "dilation", "c_in", "c_out"),
     [
-        ((3, 3), 1, (1, 1), 21, 21),  # padded to 24 channels
-        ((3, 3), 1, (0, 2), 5, 5),
-        ((2, 2), 1, (1, 1), 8, 12),
-        ((3, 3), 1, (1, 1), 33, 130),  # the gradient in one part
-        ((3, 5), 1, (1, 2), 40, 8),  # XLA's own
-        ((5, 6), 1, (0, 0), 4, 40),  # by windows
-        ((15, 1), 1, (7, 0), 84, 21),  # by taps, and longer than the image
-        ((1, 7), 1, (0, 3), 20, 5),
-        ((5, 1), 1, (1, 2), 33, 3),
-        ((1, 15), 1, (0, 7), 21, 21),
-        ((3, 3), 2, (1, 1), 16, 24),
-        ((7, 7), 2, (3, 3), 3, 64),
-        ((1, 5), 3, (0, 2), 8, 4),
-        ((3, 2), 2, (0, 0), 5, 40),
+        ((3, 3), 1, (1, 1), 1, 21, 21),  # padded to 24 channels
+        ((3, 3), 1, (0, 2), 1, 5, 5),
+        ((2, 2), 1, (1, 1), 1, 8, 12),
+        ((3, 3), 1, (1, 1), 1, 33, 130),  # the gradient in one part
+        ((3, 5), 1, (1, 2), 1, 40, 8),  # XLA's own
+        ((5, 6), 1, (0, 0), 1, 4, 40),  # by windows
+        ((15, 1), 1, (7, 0), 1, 84, 21),  # by taps, and longer than the image
+        ((1, 7), 1, (0, 3), 1, 20, 5),
+        ((5, 1), 1, (1, 2), 1, 33, 3),
+        ((1, 15), 1, (0, 7), 1, 21, 21),
+        ((3, 3), 2, (1, 1), 1, 16, 24),
+        ((7, 7), 2, (3, 3), 1, 3, 64),
+        ((1, 5), 3, (0, 2), 1, 8, 4),
+        ((3, 2), 2, (0, 0), 1, 5, 40),
+        ((3, 3), 1, (2, 2), 2, 40, 24),
+        ((3, 3), 1, (2, 1), 3, 16, 24),  # padded
+        ((3, 3), 1, (4, 4), 4, 84, 21),  # by taps
+        ((3, 3), 1, (9, 9), 9, 40, 5),  # corners that no pixel sees
+        ((5, 1), 1, (4, 0), 2, 40, 16),
+        ((5, 5), 1, (4, 4), 2, 4, 40),  # XLA's own
+        ((3, 3), 2, (2, 2), 2, 5, 40),
     ],
 )
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_convolutions_and_their_gradients(kernel_size, strides, padding, c_in, c_out, dtype):
+def test_convolutions_and_their_gradients(
+    kernel_size, strides, padding, dilation, c_in, c_out, dtype
+):
     x = normal(2, 9, 6, c_in, dtype=dtype)
     kernel = normal(*kernel_size, c_in, c_out, seed=1, dtype=dtype)
 
     def plain(x, kernel):
         pads = [(p, p) for p in padding]
-        return lax.conv_general_dilated(x, kernel, (strides,) * 2, pads, dimension_numbers=NHWC)
+        return lax.conv_general_dilated(
+            x,
+            kernel,
+            (strides,) * 2,
+            pads,
+            rhs_dilation=(dilation,) * 2,
+            dimension_numbers=NHWC,
+        )
 
     def fast(x, kernel):
-        return cpu.convolve(x, kernel, strides, padding)
+        return cpu.convolve(x, kernel, strides, padding, dilation)
 
     # bfloat16 has 8 bits: sums of taps are rounded once more.
     assert_same(fast, plain, x, kernel, tolerance=1e-5 if dtype == "float32" else 2e-2)
@@ -81,7 +97,20 @@ def test_a_gradient_in_several_parts(monkeypatch):
     def plain(x, kernel):
         return lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=NHWC)
 
-    assert_same(lambda x, kernel: cpu.convolve(x, kernel, 1, (1, 1)), plain, x, kernel)
+    assert_same(lambda x, kernel: cpu.convolve(x, kernel, 1, (1, 1), 1), plain, x, kernel)
+
+
+@pytest.mark.parametrize(("c_in", "c_out"), [(40, 48), (5, 21)])
+def test_dilated_convolutions_of_images_much_larger_than_the_dilation(c_in, c_out):
+    x, kernel = normal(1, 24, 21, c_in), normal(3, 3, c_in, c_out, seed=1)
+
+    def plain(x, kernel):
+        pads = [(2, 2), (1, 1)]
+        return lax.conv_general_dilated(
+            x, kernel, (1, 1), pads, rhs_dilation=(2, 2), dimension_numbers=NHWC
+        )
+
+    assert_same(lambda x, kernel: cpu.convolve(x, kernel, 1, (2, 1), 2), plain, x, kernel)
 
 
 def test_the_gradient_of_images_of_many_channels(monkeypatch):
@@ -92,7 +121,7 @@ def test_the_gradient_of_images_of_many_channels(monkeypatch):
         pads = [(1, 1), (0, 0)]
         return lax.conv_general_dilated(x, kernel, (1, 1), pads, dimension_numbers=NHWC)
 
-    assert_same(lambda x, kernel: cpu.convolve(x, kernel, 1, (1, 0)), plain, x, kernel)
+    assert_same(lambda x, kernel: cpu.convolve(x, kernel, 1, (1, 0), 1), plain, x, kernel)
 
 
 def test_devices_add_up_a_gradient_in_several_parts_once():
@@ -102,7 +131,7 @@ def test_devices_add_up_a_gradient_in_several_parts_once():
     kernel = jax.ShapeDtypeStruct((3, 3, 24, 24), "float32", sharding=whole)
 
     def loss(kernel, x):
-        return jnp.sum(cpu.convolve(x, kernel, 1, (1, 1)) ** 2)
+        return jnp.sum(cpu.convolve(x, kernel, 1, (1, 1), 1) ** 2)
 
     program = jax.jit(jax.grad(loss), out_shardings=whole).lower(kernel, x).compile().as_text()
     loop, entry = program.split("\nENTRY ")
