@@ -7,9 +7,10 @@ GCN on ResNet-50 and -152 at 256 and 512 px, in float32 and bfloat16; then each 
 float32. The logits of each pair of networks are the same (`tests/test_benchmarks.py`).
 
 Each contestant has a process of its own. They take turns, one call each, so that other work on the
-machine meets all of them; reported are medians over the turns, and of the ratio in each turn. The
-time to the first step is from the start of the process, without any compilation cache: imports,
-initialisation, compilation, one step. Peak memory is that of the process after training steps.
+machine meets all of them; reported are medians over the turns, and of the ratio in each turn, after
+a few turns that do not count. The time to the first step is from the start of the process, without
+any compilation cache: imports, initialisation, compilation, one step. Peak memory is that of the
+process after training steps.
 """
 
 import json
@@ -33,6 +34,9 @@ _ONLY = flags.DEFINE_string("only", "", "Cases whose name has this in it, as 'FC
 _OUTPUT = flags.DEFINE_string("output", None, "Where to write NAME.json and NAME.md.")
 _REPEATS = flags.DEFINE_integer("repeats", 9, "How often each is timed.")
 _BATCH = flags.DEFINE_integer("batch", 2, "Images in a batch.")
+
+#: Calls before those that count: the first compiles, and then malloc has yet to find its size.
+_WARM_UP = 4
 
 _COLUMNS = ("step s", "of torch", "forward s", "of torch", "first step s", "peak GiB")
 
@@ -83,8 +87,8 @@ def _measure(case: Case) -> dict[str, dict]:
         for name, one in contestants.items()
     }
     for what in ("step", "forward"):
-        for one in contestants.values():
-            one.time(what)  # compiles
+        for one in list(contestants.values()) * _WARM_UP:
+            one.time(what)
         turns = [{n: c.time(what) for n, c in contestants.items()} for _ in range(_REPEATS.value)]
         for name in contestants:
             seconds = [turn[name] for turn in turns]
