@@ -24,8 +24,6 @@ _WIDE = 128
 _CACHED = 2**19
 #: Taps lie far apart where the image is no larger than this times the dilation.
 _FAR = 10
-#: From this product of channels on XLA takes longer to transpose a kernel than to multiply by it.
-_TAPS_PAY = 512 * 512
 
 
 def multiply(x: jax.Array, matrix: jax.Array) -> jax.Array:
@@ -173,7 +171,7 @@ def _convolve_by_windows(x: jax.Array, kernel: jax.Array) -> jax.Array:
 def _convolve(
     x: jax.Array, kernel: jax.Array, padding: tuple[int, int], strides: int, dilation: int
 ) -> jax.Array:
-    """Matrix products give the gradient of the kernel and, where it pays, the others."""
+    """Matrix products give the gradient of the kernel and, strided or far apart, that of x."""
     if not _reaches_far(x, dilation):
         return _plain(x, kernel, padding, strides, dilation)
     sizes = [
@@ -194,7 +192,7 @@ def _convolve_backward(padding, strides, dilation, saved, g):
     x, kernel = saved
     how = (padding, strides, dilation)
     far = _reaches_far(x, dilation)
-    if far or strides > 1 or kernel.shape[2] * kernel.shape[3] >= _TAPS_PAY:
+    if far or strides > 1:
         dx = jnp.zeros_like(x)
         for tap, seen, outputs in _overlaps(x, g, kernel.shape, *how):
             dx += _spread(multiply(g[outputs], kernel[tap].T), seen, x.shape)

@@ -113,17 +113,6 @@ def test_dilated_convolutions_of_images_much_larger_than_the_dilation(c_in, c_ou
     assert_same(lambda x, kernel: cpu.convolve(x, kernel, 1, (2, 1), 2), plain, x, kernel)
 
 
-def test_the_gradient_of_images_of_many_channels(monkeypatch):
-    monkeypatch.setattr(cpu, "_TAPS_PAY", 40 * 48)
-    x, kernel = normal(2, 7, 6, 40), normal(3, 3, 40, 48, seed=1)
-
-    def plain(x, kernel):
-        pads = [(1, 1), (0, 0)]
-        return lax.conv_general_dilated(x, kernel, (1, 1), pads, dimension_numbers=NHWC)
-
-    assert_same(lambda x, kernel: cpu.convolve(x, kernel, 1, (1, 0), 1), plain, x, kernel)
-
-
 def test_devices_add_up_a_gradient_in_several_parts_once():
     mesh = jax.make_mesh((4,), ("data",))
     split, whole = (NamedSharding(mesh, PartitionSpec(*axes)) for axes in (["data"], []))
