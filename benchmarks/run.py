@@ -35,7 +35,8 @@ _OUTPUT = flags.DEFINE_string("output", None, "Where to write NAME.json and NAME
 _REPEATS = flags.DEFINE_integer("repeats", 9, "How often each is timed.")
 _BATCH = flags.DEFINE_integer("batch", 2, "Images in a batch.")
 
-#: Calls before those that count: the first compiles, and then malloc has yet to find its size.
+#: Calls before those that count: a first forward pass compiles, and malloc has yet to find its
+#: size.
 _WARM_UP = 4
 
 _COLUMNS = ("step s", "of torch", "forward s", "of torch", "first step s", "peak GiB")

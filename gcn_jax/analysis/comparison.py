@@ -14,7 +14,7 @@ from rich.console import Console
 
 from gcn_jax import atomic, data
 from gcn_jax.analysis.complexity import Cost
-from gcn_jax.analysis.findings import Seeds
+from gcn_jax.analysis.findings import OverSeeds
 from gcn_jax.analysis.runner import METRICS, Result
 from gcn_jax.analysis.sheets import Sheet
 from gcn_jax.report.pictures import encode, legend
@@ -24,7 +24,7 @@ _WIDTH, _GAP, _NAMES = 240, 6, 130
 
 
 @dataclasses.dataclass(frozen=True)
-class Row(Seeds):
+class Row(OverSeeds):
     """What was found of one system.
 
     Attributes:
@@ -86,7 +86,7 @@ def _sheet(rows: Sequence[Row], config: ConfigDict) -> Sheet:
     cells = [
         [
             row.system,
-            *(row.text(metric) for metric in METRICS),
+            *(row.mean_text(metric) for metric in METRICS),
             f"{row.cost.parameters / 1e6:.2f} M",
             f"{row.cost.flops / 1e9:.2f}",
             f"{row.images_per_second:.1f}",

@@ -8,7 +8,7 @@ from gcn_jax.analysis.runner import Result
 from gcn_jax.analysis.studies import Cell
 
 
-class Seeds:
+class OverSeeds:
     """What was trained with several seeds.
 
     Attributes:
@@ -26,14 +26,14 @@ class Seeds:
         values = self.values(metric)
         return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0
 
-    def text(self, metric: str) -> str:
+    def mean_text(self, metric: str) -> str:
         """Return the mean and, of several seeds, the spread, as in "67.1 ± 0.6"."""
         mean, spread = self.mean_and_spread(metric)
         return f"{mean:.1f} ± {spread:.1f}" if len(self.results) > 1 else f"{mean:.1f}"
 
 
 @dataclasses.dataclass(frozen=True)
-class Finding(Seeds):
+class Finding(OverSeeds):
     """What was found of one network of a table.
 
     Attributes:

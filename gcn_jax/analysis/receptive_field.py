@@ -24,6 +24,7 @@ from flax import linen as nn
 
 from gcn_jax.analysis.dependence import image_reach, propagate
 from gcn_jax.errors import UserError
+from gcn_jax.models.layers import plain_formulation
 from gcn_jax.models.pretrained import variable_shapes
 
 #: The name of a network's own output among its layers.
@@ -132,7 +133,8 @@ def _reaches(model: nn.Module, variables: Any, size: tuple[int, int]):
     images = jax.ShapeDtypeStruct((1, *size, 3), jnp.float32)
     finished: list[str] = []
     run = _with_all_layers(model, finished)
-    program, shapes = jax.make_jaxpr(run, return_shape=True)(variables, images)
+    with plain_formulation():  # which says what padding is seen
+        program, shapes = jax.make_jaxpr(run, return_shape=True)(variables, images)
     parameters = [None] * len(jax.tree.leaves(variables))
     rows, columns = (
         propagate(program, [*parameters, image_reach(images.shape, axis)]) for axis in (1, 2)

@@ -58,7 +58,7 @@ def _sheet(study: Study, findings: Sequence[Finding]) -> Sheet:
         cell = finding.cell
         row = [cell.row, *([cell.column] if study.axis else [])]
         for metric in study.metrics:
-            row += [f"{cell.published[metric]:.1f}", finding.text(metric)]
+            row += [f"{cell.published[metric]:.1f}", finding.mean_text(metric)]
         rows.append([*row, f"{finding.cost.parameters:,}", f"{finding.cost.flops / 1e9:.2f}"])
     return Sheet(f"Table {study.number}: {study.caption}", heads, rows)
 

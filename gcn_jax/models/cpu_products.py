@@ -1,0 +1,196 @@
+"""Convolutions whose gradients are matrix products, for CPUs.
+
+Reverse mode only: `jax.jvp` needs `layers.plain_formulation`. A mesh may split N here, not H and W.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+#: With more channels there are too few pixels to work on the gradient of a kernel by rows.
+_WIDE = 128
+#: Floats in those rows and their moved copies: 2 MiB.
+_CACHED = 2**19
+#: Taps lie far apart where the image is no larger than this times the dilation. One by one they
+#: are faster at 8 times, and not at 16.
+_FAR = 10
+
+
+def multiply(x: jax.Array, matrix: jax.Array) -> jax.Array:
+    """Multiply each pixel of `[N, H, W, C]` by a matrix `[C, C']`.
+
+    The pixels are lined up first: with four axes XLA writes a transposed copy of the gradient
+    before it multiplies for that of the matrix, which takes longer than the product.
+    """
+    return (x.reshape(-1, x.shape[3]) @ matrix).reshape(*x.shape[:3], matrix.shape[1])
+
+
+def plain(
+    x: jax.Array, kernel: jax.Array, strides: int, padding: Sequence[int], dilation: int
+) -> jax.Array:
+    """Convolve as XLA does it; see `cpu.convolve` for the arguments."""
+    return lax.conv_general_dilated(
+        x,
+        kernel,
+        (strides, strides),
+        [(p, p) for p in padding],
+        rhs_dilation=(dilation, dilation),
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+    )
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
+def convolve(
+    x: jax.Array, kernel: jax.Array, strides: int, padding: tuple[int, int], dilation: int
+) -> jax.Array:
+    """Convolve, with a gradient of the kernel, and some of x, by products; see `cpu.convolve`."""
+    return _forward(x, kernel, strides, padding, dilation)
+
+
+def _forward(x, kernel, strides, padding, dilation):
+    how = (strides, padding, dilation)
+    if not _reaches_far(x, dilation):
+        return plain(x, kernel, *how)
+    y = jax.eval_shape(lambda x, kernel: plain(x, kernel, *how), x, kernel)
+    total = jnp.zeros(y.shape, jnp.promote_types(y.dtype, jnp.float32))
+    for tap, seen, outputs in _overlaps(x, y, kernel.shape, *how):
+        total += _spread(multiply(x[seen], kernel[tap]), outputs, y.shape)
+    return total.astype(y.dtype)
+
+
+def _convolve_forward(x, kernel, strides, padding, dilation):
+    return _forward(x, kernel, strides, padding, dilation), (x, kernel)
+
+
+def _convolve_backward(strides, padding, dilation, saved, g):
+    x, kernel = saved
+    how = (strides, padding, dilation)
+    far = _reaches_far(x, dilation)
+    if far or strides > 1:
+        dx = jnp.zeros(x.shape, jnp.promote_types(x.dtype, jnp.float32))
+        for tap, seen, outputs in _overlaps(x, g, kernel.shape, *how):
+            dx += _spread(multiply(g[outputs], kernel[tap].T), seen, x.shape)
+        dx = dx.astype(x.dtype)
+    else:
+        (dx,) = jax.linear_transpose(lambda x: plain(x, kernel, *how), x)(g)
+    if far:
+        return dx, _far_kernel_gradient(x, g, kernel.shape, *how)
+    if strides > 1:
+        return dx, _strided_kernel_gradient(x, g, kernel.shape, *how)
+    return dx, _kernel_gradient(x, g, kernel.shape, padding, dilation)
+
+
+convolve.defvjp(_convolve_forward, _convolve_backward)
+
+
+# ------------------------------------------------------------------ taps one by one
+def _reaches_far(x, dilation):
+    """Return whether a tenth or more of what an outer tap sees is padding, which is left out."""
+    return dilation > 1 and _FAR * dilation >= max(x.shape[1:3])
+
+
+def _overlaps(x, y, shape, strides, padding, dilation):
+    """Yield each tap, the slices of x that it sees, and those of the outputs y that see them."""
+    for tap in np.ndindex(*shape[:2]):
+        seen, outputs = [slice(None)], [slice(None)]
+        for axis, i, p in zip((1, 2), tap, padding, strict=True):
+            offset, size = i * dilation - p, x.shape[axis]
+            first = max(0, -(offset // strides))
+            end = min(y.shape[axis], -((offset - size) // strides))
+            outputs.append(slice(first, end, 1))
+            start = first * strides + offset
+            seen.append(slice(start, start + strides * (end - first - 1) + 1, strides))
+        if all(part.start < part.stop for part in outputs[1:]):
+            yield tap, tuple(seen), tuple(outputs)
+
+
+def _spread(part, where, shape):
+    """Put an array at the slices `where` of zeros of a shape, of which H and W are used."""
+    config = [(0, 0, 0)] * 4
+    for axis in (1, 2):
+        place = where[axis]
+        config[axis] = (place.start, shape[axis] - place.stop, place.step - 1)
+    return lax.pad(part, jnp.zeros((), part.dtype), config)
+
+
+def _far_kernel_gradient(x, g, shape, strides, padding, dilation):
+    """Multiply once for each tap."""
+    c_in, c_out = shape[2:]
+    taps = {
+        tap: x[seen].reshape(-1, c_in).T @ g[outputs].reshape(-1, c_out)
+        for tap, seen, outputs in _overlaps(x, g, shape, strides, padding, dilation)
+    }
+    unseen = jnp.zeros((c_in, c_out), x.dtype)
+    return jnp.stack([taps.get(tap, unseen) for tap in np.ndindex(*shape[:2])]).reshape(shape)
+
+
+# ------------------------------------------------------------------ taps side by side
+def _strided_kernel_gradient(x, g, shape, strides, padding, dilation):
+    """Multiply once for each row of the kernel, whose copies of x lie side by side."""
+    (kh, kw, c_in, c_out), (ph, pw) = shape, padding
+    height, width = (strides * (size - 1) + 1 for size in g.shape[1:3])
+    copies = [cut(x, 2, j * dilation - pw, width)[:, :, ::strides] for j in range(kw)]
+    copies = jnp.concatenate(copies, axis=3)
+    rows = (cut(copies, 1, i * dilation - ph, height)[:, ::strides] for i in range(kh))
+    lined_up = g.reshape(-1, c_out)
+    return jnp.stack([row.reshape(-1, kw * c_in).T @ lined_up for row in rows]).reshape(shape)
+
+
+def _kernel_gradient(x, g, shape, padding, dilation):
+    """Sum x[h + i * d - ph, w + j * d - pw] * g[h, w] over h, w for every tap (i, j).
+
+    d is the dilation. j moves g, whose copies lie side by side, and there is one product for each
+    i, whose rows of x are in their order already. Few channels are many pixels: a few rows of the
+    image at a time, so that the copies stay in the cache. Each image has a sum of its own
+    meanwhile, so that devices with an image each need to speak once, and not after every few rows.
+    """
+    (kh, kw, c_in, c_out), (ph, pw), (n, _, width, _) = shape, padding, x.shape
+    rows = height = g.shape[1]
+    if max(c_in, c_out) <= _WIDE:
+        rows = min(rows, max(1, _CACHED // (n * width * (c_in + kw * c_out))))
+    steps = -(-height // rows)
+    x = cut(x, 1, -ph, steps * rows + dilation * (kh - 1))
+    g = cut(g, 1, 0, steps * rows)
+
+    def products(step, lined_up, dimensions):
+        part = lax.dynamic_slice_in_dim(g, step * rows, rows, axis=1)
+        part = gather_shifted(part, 2, [pw - j * dilation for j in range(kw)], width)
+        part = part.reshape(*lined_up, kw * c_out)
+        moved = (
+            lax.dynamic_slice_in_dim(x, step * rows + i * dilation, rows, axis=1) for i in range(kh)
+        )
+        products = [
+            lax.dot_general(
+                x.reshape(*lined_up, c_in), part, dimensions, preferred_element_type=jnp.float32
+            )
+            for x in moved
+        ]
+        return jnp.stack(products, axis=-3)
+
+    if steps == 1:
+        total = products(0, (-1,), (((0,), (0,)), ((), ())))
+    else:
+        sums = jnp.zeros((n, kh, c_in, kw * c_out), jnp.float32)
+
+        def add(step, sums):
+            return sums + products(step, (n, rows * width), (((1,), (1,)), ((0,), (0,))))
+
+        total = lax.fori_loop(0, steps, add, sums).sum(0)
+    return total.reshape(kh, c_in, kw, c_out).transpose(0, 2, 1, 3).astype(x.dtype)
+
+
+# ------------------------------------------------------------------ helpers
+def cut(x: jax.Array, axis: int, start: int, length: int, fill: float = 0.0) -> jax.Array:
+    """Take `length` elements of an axis from `start` on, which may lie outside."""
+    config = [(0, 0, 0)] * x.ndim
+    config[axis] = (-start, start + length - x.shape[axis], 0)
+    return lax.pad(x, jnp.asarray(fill, x.dtype), config)
+
+
+def gather_shifted(x: jax.Array, axis: int, starts: Sequence[int], length: int) -> jax.Array:
+    """Put windows of an axis side by side, as groups of channels."""
+    return jnp.concatenate([cut(x, axis, start, length) for start in starts], axis=3)
