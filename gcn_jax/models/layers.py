@@ -149,7 +149,7 @@ def relu(x: jax.Array) -> jax.Array:
 
     Networks use this one: `flax.linen.relu` slows residual networks down on CPUs (`cpu.relu`).
     """
-    return cpu.relu(x) if computes_on_cpu() else nn.relu(x)
+    return cpu.relu(x) if computes_on_cpu() else nn.relu(x)  # noqa: TID251
 
 
 def sow_auxiliary(module: nn.Module, name: str, logits: jax.Array, weight: float) -> None:
