@@ -1,6 +1,7 @@
 """Convolutions whose gradients are matrix products, for CPUs.
 
-Reverse mode only: `jax.jvp` needs `layers.plain_formulation`. A mesh may split N here, not H and W.
+Reverse mode only: `jax.jvp` of a network needs `layers.plain_formulation`. A mesh may split N here,
+not H and W.
 """
 
 from collections.abc import Sequence
@@ -32,7 +33,7 @@ def multiply(x: jax.Array, matrix: jax.Array) -> jax.Array:
 def plain(
     x: jax.Array, kernel: jax.Array, strides: int, padding: Sequence[int], dilation: int
 ) -> jax.Array:
-    """Convolve as XLA does it; see `cpu.convolve` for the arguments."""
+    """Convolve in plain words, which XLA computes; see `cpu.convolve` for the arguments."""
     return lax.conv_general_dilated(
         x,
         kernel,
@@ -56,10 +57,11 @@ def _forward(x, kernel, strides, padding, dilation):
     if not _reaches_far(x, dilation):
         return plain(x, kernel, *how)
     y = jax.eval_shape(lambda x, kernel: plain(x, kernel, *how), x, kernel)
-    total = jnp.zeros(y.shape, jnp.promote_types(y.dtype, jnp.float32))
-    for tap, seen, outputs in _overlaps(x, y, kernel.shape, *how):
-        total += _spread(multiply(x[seen], kernel[tap]), outputs, y.shape)
-    return total.astype(y.dtype)
+    parts = (
+        (multiply(x[seen], kernel[tap]), outputs)
+        for tap, seen, outputs in _overlaps(x, y, kernel.shape, *how)
+    )
+    return _sum_at(parts, y.shape, y.dtype)
 
 
 def _convolve_forward(x, kernel, strides, padding, dilation):
@@ -71,10 +73,11 @@ def _convolve_backward(strides, padding, dilation, saved, g):
     how = (strides, padding, dilation)
     far = _reaches_far(x, dilation)
     if far or strides > 1:
-        dx = jnp.zeros(x.shape, jnp.promote_types(x.dtype, jnp.float32))
-        for tap, seen, outputs in _overlaps(x, g, kernel.shape, *how):
-            dx += _spread(multiply(g[outputs], kernel[tap].T), seen, x.shape)
-        dx = dx.astype(x.dtype)
+        parts = (
+            (multiply(g[outputs], kernel[tap].T), seen)
+            for tap, seen, outputs in _overlaps(x, g, kernel.shape, *how)
+        )
+        dx = _sum_at(parts, x.shape, x.dtype)
     else:
         (dx,) = jax.linear_transpose(lambda x: plain(x, kernel, *how), x)(g)
     if far:
@@ -108,13 +111,16 @@ def _overlaps(x, y, shape, strides, padding, dilation):
             yield tap, tuple(seen), tuple(outputs)
 
 
-def _spread(part, where, shape):
-    """Put an array at the slices `where` of zeros of a shape, of which H and W are used."""
-    config = [(0, 0, 0)] * 4
-    for axis in (1, 2):
-        place = where[axis]
-        config[axis] = (place.start, shape[axis] - place.stop, place.step - 1)
-    return lax.pad(part, jnp.zeros((), part.dtype), config)
+def _sum_at(parts, shape, dtype):
+    """Add up arrays, each at its slices of H and W of zeros of a shape; in float32 or finer."""
+    total = jnp.zeros(shape, jnp.promote_types(dtype, jnp.float32))
+    for part, where in parts:
+        config = [(0, 0, 0)] * 4
+        for axis in (1, 2):
+            place = where[axis]
+            config[axis] = (place.start, shape[axis] - place.stop, place.step - 1)
+        total += lax.pad(part, jnp.zeros((), part.dtype), config)
+    return total.astype(dtype)
 
 
 def _far_kernel_gradient(x, g, shape, strides, padding, dilation):

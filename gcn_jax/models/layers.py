@@ -132,16 +132,8 @@ def convolve(
         if computes_on_cpu():
             return cpu_products.multiply(x, kernel[0, 0])
         return jnp.tensordot(x, kernel[0, 0], axes=1)
-    if computes_on_cpu():
-        return cpu.convolve(x, kernel, strides, padding, dilation)
-    return lax.conv_general_dilated(
-        x,
-        kernel,
-        window_strides=(strides, strides),
-        padding=[(p, p) for p in padding],
-        rhs_dilation=(dilation, dilation),
-        dimension_numbers=("NHWC", "HWIO", "NHWC"),
-    )
+    how = (strides, padding, dilation)
+    return (cpu.convolve if computes_on_cpu() else cpu_products.plain)(x, kernel, *how)
 
 
 def relu(x: jax.Array) -> jax.Array:

@@ -19,6 +19,42 @@ def normal(*shape, seed=0, dtype="float32"):
     return jnp.asarray(np.random.default_rng(seed).standard_normal(shape), dtype)
 
 
+def convolve_by_xla(x, kernel, strides, padding, dilation):
+    """Convolve by XLA, with the arguments of `cpu.convolve`."""
+    return lax.conv_general_dilated(
+        x,
+        kernel,
+        (strides,) * 2,
+        [(p, p) for p in padding],
+        rhs_dilation=(dilation,) * 2,
+        dimension_numbers=NHWC,
+    )
+
+
+def assert_same_convolution(x, kernel, *how, tolerance=1e-5):
+    """Compare ours with XLA's; `how` is what follows x and the kernel."""
+    assert_same(
+        lambda x, kernel: cpu.convolve(x, kernel, *how),
+        lambda x, kernel: convolve_by_xla(x, kernel, *how),
+        x,
+        kernel,
+        tolerance=tolerance,
+    )
+
+
+def program_of_the_gradient(x_shape, kernel_shape, *how):
+    """Compile the gradient of a kernel for four devices with an image or more each."""
+    mesh = jax.make_mesh((4,), ("data",), axis_types=(AxisType.Auto,))
+    split, whole = (NamedSharding(mesh, PartitionSpec(*axes)) for axes in (["data"], []))
+    x = jax.ShapeDtypeStruct(x_shape, "float32", sharding=split)
+    kernel = jax.ShapeDtypeStruct(kernel_shape, "float32", sharding=whole)
+
+    def loss(kernel, x):
+        return jnp.sum(cpu.convolve(x, kernel, *how) ** 2)
+
+    return jax.jit(jax.grad(loss), out_shardings=whole).lower(kernel, x).compile().as_text()
+
+
 def value_and_gradients(function, *args):
     """Return the output, and the gradients for a cotangent that differs everywhere."""
 
@@ -73,22 +109,9 @@ def test_convolutions_and_their_gradients(
     x = normal(2, 9, 6, c_in, dtype=dtype)
     kernel = normal(*kernel_size, c_in, c_out, seed=1, dtype=dtype)
 
-    def plain(x, kernel):
-        pads = [(p, p) for p in padding]
-        return lax.conv_general_dilated(
-            x,
-            kernel,
-            (strides,) * 2,
-            pads,
-            rhs_dilation=(dilation,) * 2,
-            dimension_numbers=NHWC,
-        )
-
-    def fast(x, kernel):
-        return cpu.convolve(x, kernel, strides, padding, dilation)
-
     # bfloat16 has 8 bits: sums of taps are rounded once more.
-    assert_same(fast, plain, x, kernel, tolerance=1e-5 if dtype == "float32" else 2e-2)
+    tolerance = 1e-5 if dtype == "float32" else 2e-2
+    assert_same_convolution(x, kernel, strides, padding, dilation, tolerance=tolerance)
 
 
 def test_a_gradient_in_several_parts(monkeypatch):
@@ -96,10 +119,7 @@ def test_a_gradient_in_several_parts(monkeypatch):
     monkeypatch.setattr(cpu_products, "_CACHED", 3 * (2 * 6 * (8 + 3 * 8)))
     x, kernel = normal(2, 7, 6, 5), normal(3, 3, 5, 5, seed=1)
 
-    def plain(x, kernel):
-        return lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=NHWC)
-
-    assert_same(lambda x, kernel: cpu.convolve(x, kernel, 1, (1, 1), 1), plain, x, kernel)
+    assert_same_convolution(x, kernel, 1, (1, 1), 1)
 
 
 @pytest.mark.parametrize(
@@ -110,14 +130,7 @@ def test_dilated_convolutions_of_images_much_larger_than_the_dilation(
 ):
     monkeypatch.setattr(cpu_products, "_CACHED", 2**13)  # a few rows of the image at a time
     x, kernel = normal(1, 24, 21, c_in), normal(3, 3, c_in, c_out, seed=1)
-
-    def plain(x, kernel):
-        pads, by = [(2, 2), (1, 1)], (strides, strides)
-        return lax.conv_general_dilated(
-            x, kernel, by, pads, rhs_dilation=(2, 2), dimension_numbers=NHWC
-        )
-
-    assert_same(lambda x, kernel: cpu.convolve(x, kernel, strides, (2, 1), 2), plain, x, kernel)
+    assert_same_convolution(x, kernel, strides, (2, 1), 2)
 
 
 @pytest.mark.parametrize(("c_in", "dilation"), [(40, 1), (24, 4), (40, 4), (100, 4)])
@@ -126,46 +139,25 @@ def test_a_gradient_has_derivatives_in_both_modes(c_in, dilation):
 
     def gradient(convolve):
         def loss(kernel):
-            return jnp.sum(convolve(x, kernel) ** 2)
+            return jnp.sum(convolve(x, kernel, 1, (dilation, dilation), dilation) ** 2)
 
         return jax.jit(lambda v: jax.jvp(jax.grad(loss), (kernel,), (v,))[1])
 
-    def plain(x, kernel):
-        pads, by = [(dilation, dilation)] * 2, (dilation, dilation)
-        return lax.conv_general_dilated(
-            x, kernel, (1, 1), pads, rhs_dilation=by, dimension_numbers=NHWC
-        )
-
-    ours = gradient(lambda x, k: cpu.convolve(x, k, 1, (dilation, dilation), dilation))
     v = normal(*kernel.shape, seed=2)
-    expected = np.asarray(gradient(plain)(v))
-    np.testing.assert_allclose(ours(v), expected, atol=1e-5 * np.abs(expected).max())
+    expected = np.asarray(gradient(convolve_by_xla)(v))
+    np.testing.assert_allclose(
+        gradient(cpu.convolve)(v), expected, atol=1e-5 * np.abs(expected).max()
+    )
 
 
 def test_devices_add_up_the_gradient_of_far_taps_once():
-    mesh = jax.make_mesh((4,), ("data",), axis_types=(AxisType.Auto,))
-    split, whole = (NamedSharding(mesh, PartitionSpec(*axes)) for axes in (["data"], []))
-    x = jax.ShapeDtypeStruct((4, 9, 8, 40), "float32", sharding=split)
-    kernel = jax.ShapeDtypeStruct((3, 3, 40, 48), "float32", sharding=whole)
-
-    def loss(kernel, x):
-        return jnp.sum(cpu.convolve(x, kernel, 1, (4, 4), 4) ** 2)
-
-    program = jax.jit(jax.grad(loss), out_shardings=whole).lower(kernel, x).compile().as_text()
+    program = program_of_the_gradient((4, 9, 8, 40), (3, 3, 40, 48), 1, (4, 4), 4)
     assert program.count(" all-reduce(") == 1
     assert " all-gather(" not in program
 
 
 def test_devices_add_up_a_gradient_in_several_parts_once():
-    mesh = jax.make_mesh((4,), ("data",))
-    split, whole = (NamedSharding(mesh, PartitionSpec(*axes)) for axes in (["data"], []))
-    x = jax.ShapeDtypeStruct((4, 512, 64, 24), "float32", sharding=split)
-    kernel = jax.ShapeDtypeStruct((3, 3, 24, 24), "float32", sharding=whole)
-
-    def loss(kernel, x):
-        return jnp.sum(cpu.convolve(x, kernel, 1, (1, 1), 1) ** 2)
-
-    program = jax.jit(jax.grad(loss), out_shardings=whole).lower(kernel, x).compile().as_text()
+    program = program_of_the_gradient((4, 512, 64, 24), (3, 3, 24, 24), 1, (1, 1), 1)
     loop, entry = program.split("\nENTRY ")
     assert "while(" in entry
     assert entry.count(" all-reduce(") == 1
