@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from gcn_jax.models import cpu_products
+from gcn_jax.models import cpu_products, cpu_winograd
 from gcn_jax.models.cpu_products import cut, gather_shifted, multiply
 
 #: Channels are padded to a multiple of this: floats in half a vector of AVX-512.
@@ -55,12 +55,14 @@ def convolve(
         return cpu_products.convolve(x, kernel, *how)
     if c_in >= _TO_FEW * c_out and (min(kh, kw) == 1 or (kh == kw == 3 and c_out <= _NARROW)):
         return _convolve_by_taps(x, kernel, padding, dilation)
+    if cpu_winograd.pays(x, kernel, padding, dilation):
+        return cpu_winograd.convolve(x, kernel, padding, dilation)
     if max(c_in, c_out) > _NARROW:
         if min(kh, kw) >= 5 and padding == (0, 0) and dilation == 1:
             return _convolve_by_windows(x, kernel)
         return (cpu_products.convolve if kh == kw == 3 else cpu_products.plain)(x, kernel, *how)
     kernel = _pad_channels(_pad_channels(kernel, axis=2), axis=3)
-    conv = cpu_products.plain if min(kh, kw) == 1 else cpu_products.convolve
+    conv = cpu_products.plain if kw == 1 else cpu_products.convolve
     return conv(_pad_channels(x, axis=3), kernel, *how)[..., :c_out]
 
 

@@ -54,7 +54,7 @@ def convolve(
 
 def _forward(x, kernel, strides, padding, dilation):
     how = (strides, padding, dilation)
-    if not _reaches_far(x, dilation):
+    if not reaches_far(x, dilation):
         return plain(x, kernel, *how)
     y = jax.eval_shape(lambda x, kernel: plain(x, kernel, *how), x, kernel)
     parts = (
@@ -71,7 +71,7 @@ def _convolve_forward(x, kernel, strides, padding, dilation):
 def _convolve_backward(strides, padding, dilation, saved, g):
     x, kernel = saved
     how = (strides, padding, dilation)
-    far = _reaches_far(x, dilation)
+    far = reaches_far(x, dilation)
     if far or strides > 1:
         parts = (
             (multiply(g[outputs], kernel[tap].T), seen)
@@ -91,7 +91,7 @@ convolve.defvjp(_convolve_forward, _convolve_backward)
 
 
 # ------------------------------------------------------------------ taps one by one
-def _reaches_far(x, dilation):
+def reaches_far(x: jax.Array, dilation: int) -> bool:
     """Return whether a tenth or more of what an outer tap sees is padding, which is left out."""
     return dilation > 1 and _FAR * dilation >= max(x.shape[1:3])
 
