@@ -11,6 +11,7 @@ import dataclasses
 import functools
 import resource
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -52,8 +53,24 @@ class Case:
         return rng.integers(0, 256, (*shape, 3), np.uint8), labels
 
 
-def ours(case: Case) -> Runs:
-    """Build what `train.py` and `predict.py` run."""
+class Program(NamedTuple):
+    """What `train.py` and `predict.py` compile, and what they call it with.
+
+    Attributes:
+        step: State and batch to the next state and metrics; the state is donated.
+        forward: Variables and images to logits.
+        state: Parameters, statistics and momentum, at the start.
+        batch: Images and labels.
+    """
+
+    step: Callable
+    forward: Callable
+    state: Any
+    batch: dict[str, Any]
+
+
+def our_program(case: Case) -> Program:
+    """Build our network, its training step and its forward pass."""
     import jax
 
     from gcn_jax import cli, models
@@ -79,14 +96,22 @@ def ours(case: Case) -> Runs:
     )
     state = jax.jit(lambda key: create_state(model, tx, key, ema=False))(jax.random.key(0))
     images, labels = map(jax.device_put, case.data())
+    return Program(step, forward, state, {"image": images, "label": labels})
+
+
+def ours(case: Case) -> Runs:
+    """Build what `train.py` and `predict.py` run."""
+    import jax
+
+    step, forward, state, batch = our_program(case)
 
     def run_step():
         nonlocal state
-        state, _ = step(state, {"image": images, "label": labels})
+        state, _ = step(state, batch)
         jax.block_until_ready(state)
 
     def run_forward():
-        forward(state.variables, images).block_until_ready()
+        forward(state.variables, batch["image"]).block_until_ready()
 
     return {"step": run_step, "forward": run_forward}
 

@@ -87,7 +87,9 @@ def cost_by_level(model: nn.Module, size: int | tuple[int, int]) -> dict[str, Co
     def add(level: str, cost: Cost) -> None:
         costs[level] = costs.get(level, Cost()) + cost
 
-    for level, flops in _flops_by_level(model, variables, images).items():
+    with plain_formulation():
+        program = jax.make_jaxpr(model.apply)(variables, images).jaxpr
+    for level, flops in flops_by_part(program, level_of).items():
         add(level, Cost(flops=flops))
     for path, leaf in traverse_util.flatten_dict(variables["params"]).items():
         add(_level(path[:-1]), Cost(parameters=leaf.size))
@@ -105,6 +107,31 @@ def program_flops(function: Callable[..., Any], *arguments: Any) -> int:
     return int(lowered.cost_analysis().get("flops", 0))
 
 
+def flops_by_part(program: core.Jaxpr, part_of: Callable[[str], str]) -> dict[str, int]:
+    """Count the FLOPs of each part of a program, in the order of the computation.
+
+    Args:
+        program: What was traced.
+        part_of: Tells the part of an equation by its name stack, as `level_of` does.
+    """
+    parts: dict[str, list[core.JaxprEqn]] = {}
+    for equation in program.eqns:
+        parts.setdefault(part_of(_name_stack(equation)), []).append(equation)
+    return {part: program_flops(*_program(program, eqns)) for part, eqns in parts.items()}
+
+
+def level_of(name_stack: str) -> str:
+    """Read the level off a name stack, such as `transpose(jvp(GCN))/GCN._score/gcn5/left_k1`."""
+    while wrapped := re.match(r"\w+\((.*?)\)(?=/|$)", name_stack):
+        name_stack = wrapped[1] + name_stack[wrapped.end() :]
+    modules = []
+    for name in name_stack.split("/"):
+        name, _, method = name.partition(".")
+        if "(" not in name and not (method and modules[-1:] == [name]):
+            modules.append(name)
+    return _level(modules[1:])
+
+
 def compiled_flops(model: nn.Module, size: int | tuple[int, int]) -> int:
     """Count the FLOPs of what this machine's compiler makes of a network, for one image.
 
@@ -120,16 +147,6 @@ def compiled_flops(model: nn.Module, size: int | tuple[int, int]) -> int:
 def _arguments(model: nn.Module, size: int | tuple[int, int]) -> tuple[dict, jax.ShapeDtypeStruct]:
     height, width = (size, size) if isinstance(size, int) else size
     return variable_shapes(model), jax.ShapeDtypeStruct((1, height, width, 3), jnp.float32)
-
-
-def _flops_by_level(model, variables, images) -> dict[str, int]:
-    """Lower the equations of each level as a program of their own."""
-    with plain_formulation():
-        jaxpr = jax.make_jaxpr(model.apply)(variables, images).jaxpr
-    levels: dict[str, list[core.JaxprEqn]] = {}
-    for equation in jaxpr.eqns:
-        levels.setdefault(_level_of_equation(equation), []).append(equation)
-    return {level: program_flops(*_program(jaxpr, part)) for level, part in levels.items()}
 
 
 def _program(jaxpr: core.Jaxpr, equations: Sequence[core.JaxprEqn]) -> tuple[Callable, ...]:
@@ -179,21 +196,14 @@ def _activations(model, variables, images) -> dict[str, int]:
         if any(var in of_image for var in equation.invars if not isinstance(var, core.Literal)):
             of_image |= {*equation.outvars}
         made = kept & of_image & {*equation.outvars}
-        level = _level_of_equation(equation)
+        level = level_of(_name_stack(equation))
         size = sum(var.aval.size * var.aval.dtype.itemsize for var in made)
         levels[level] = levels.get(level, 0) + size
     return levels
 
 
-def _level_of_equation(equation: core.JaxprEqn) -> str:
-    """Read the level off a name stack, such as `jvp(GCN)/GCN._score/gcn5/left_k1`."""
-    stack = re.sub(r"^\w+\((.*?)\)", r"\1", str(equation.source_info.name_stack))
-    modules = []
-    for name in stack.split("/"):
-        name, _, method = name.partition(".")
-        if not (method and modules[-1:] == [name]):
-            modules.append(name)
-    return _level(modules[1:])
+def _name_stack(equation: core.JaxprEqn) -> str:
+    return str(equation.source_info.name_stack)
 
 
 def _level(modules: Sequence[str]) -> str:
