@@ -33,6 +33,8 @@ _OUTPUT = flags.DEFINE_string("output", None, "Where to write the figures, as JS
 _PLOT = flags.DEFINE_string("plot", None, "Where to draw them, as .svg or .png.")
 _REPEATS = flags.DEFINE_integer("repeats", 5, "How often each step is timed.")
 
+#: Steps before those that count: malloc has yet to find its size.
+_WARM_UP = 4
 #: What is held while one of them grows.
 _FIXED = {"size": 128, "batch": 4, "kernel_size": 15, "devices": 1}
 _MOST_DEVICES = 8
@@ -98,11 +100,11 @@ def _measure(size: int, batch: int, kernel_size: int, devices: int) -> tuple[flo
     step = jax.jit(step, donate_argnums=0, out_shardings=everywhere).lower(state, data).compile()
 
     seconds = []
-    for _ in range(1 + _REPEATS.value):
+    for _ in range(_WARM_UP + _REPEATS.value):
         start = time.perf_counter()
         state, _ = jax.block_until_ready(step(state, data))
         seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds[1:]), step.memory_analysis().temp_size_in_bytes
+    return statistics.median(seconds[_WARM_UP:]), step.memory_analysis().temp_size_in_bytes
 
 
 def _fits(name: str, axis: Axis, rows: list[dict]) -> dict[str, dict]:

@@ -24,6 +24,8 @@ _BOX, _PAPER = "#1fa8e0", "#ffffff"
 _BLUR = 0.02
 #: Width of a row of panels, and of one panel of averages, in inches.
 _ROW_WIDTH, _AVERAGE_WIDTH = 10.0, 2.9
+#: A narrower panel has its title on two lines.
+_TITLE_WIDTH = 1.8
 _LINES = (
     f"white line: the smallest area that holds {100 * SHARE:.0f} % of the map;  "
     "blue dashes: the theoretical field"
@@ -43,8 +45,9 @@ def panels(sights: Sequence[tuple[str, Sight, str]]) -> bytes:
     """
     sizes = [sight.valid.shape for _, sight, _ in sights]
     inches = _ROW_WIDTH / sum(width for _, width in sizes)
+    ratios = [width for _, width in sizes]
+    narrow = min(ratios) * inches < _TITLE_WIDTH
     with new_figure(_ROW_WIDTH, max(height for height, _ in sizes) * inches + 0.45) as figure:
-        ratios = [width for _, width in sizes]
         row = figure.subplots(1, len(sights), width_ratios=ratios, squeeze=False)[0]
         for axes, (title, sight, kind) in zip(row, sights, strict=True):
             _draw_image(axes, sight.scene.image)
@@ -53,7 +56,7 @@ def panels(sights: Sequence[tuple[str, Sight, str]]) -> bytes:
                 field = ndimage.gaussian_filter(field, _BLUR * max(field.shape))
             _draw_map(axes, field, sight.box)
             axes.plot(sight.scene.unit.column, sight.scene.unit.row, "+", color=_BOX, ms=9, mew=2)
-            axes.set_title(title, fontsize=9, loc="left")
+            axes.set_title(title.replace(", ", "\n") if narrow else title, fontsize=9, loc="left")
             axes.set_anchor("N")
         figure.supxlabel(_LEGEND, fontsize=8, x=0.01, ha="left")
         return _png(figure)
