@@ -321,3 +321,43 @@ def test_mistakes_get_one_line_and_exit_code_2(trained, verb, arguments, message
     assert err.count("\n") == 1
     assert err.startswith("error: ")
     assert message in err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("config", "network"),
+    [
+        ("fcn8s", ["width=0.0625"]),
+        ("segnet", ["width=0.0625"]),
+        ("deeplab_largefov", ["width=0.0625"]),
+        ("deeplab_v2", ["name=deeplab_v2_resnet18"]),
+        ("pspnet", ["name=pspnet_resnet18"]),
+    ],
+)
+def test_rivals_go_through_the_same_verbs(config, network, voc_folder, tmp_path):
+    settings = [
+        "data.train=('folder:train',)",
+        "data.val=folder:val",
+        f"data.manual_dir={voc_folder}",
+        f"data.data_dir={tmp_path / 'data'}",
+        "backbone_weights=",
+        *(f"model.{field}" for field in network),
+        "batch_size=2",
+        "augment.crop_size=(33,48)",
+        "num_steps=2",
+        "log_every=1",
+        "eval_every=2",
+        "checkpoint_every=2",
+        "eval_batch_size=2",
+    ]
+    flags = [f"--config.{setting}" for setting in settings]
+    recipe = ROOT / "configs" / f"{config}.py"
+    out, _ = run("train.py", "--config", recipe, *flags, "--workdir=run", cwd=tmp_path)
+    assert "step 2: val mIoU" in out
+    run("evaluate.py", "--ckpt=run", "--json=scores.json", cwd=tmp_path)
+    assert len(json.loads((tmp_path / "scores.json").read_text())["images"]) == 5
+    image = voc_folder / "JPEGImages" / "val_00.jpg"
+    run("predict.py", "--ckpt=run", image, cwd=tmp_path)
+    labels = np.asarray(Image.open(tmp_path / "predictions" / "val_00.png"))
+    assert labels.shape == np.asarray(Image.open(image)).shape[:2]
+    assert set(np.unique(labels)) <= {0, 1, 2}

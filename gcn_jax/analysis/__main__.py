@@ -12,7 +12,7 @@ import importlib
 import sys
 
 from gcn_jax import cli
-from gcn_jax.errors import check_choice
+from gcn_jax.errors import UserError, check_choice
 
 #: Each is a module `<command>_command.py` with a function `run(arguments)`.
 _COMMANDS = ("table", "compare", "receptive-field", "complexity")
@@ -26,7 +26,11 @@ def main(arguments: list[str]) -> None:
     command, *rest = arguments
     check_choice("command", command, _COMMANDS)
     module = importlib.import_module(f"gcn_jax.analysis.{command.replace('-', '_')}_command")
-    module.run(rest)
+    try:
+        module.run(rest)
+    except UserError as error:
+        # Messages about settings name the flags of train.py.
+        raise UserError(str(error).replace("--config.", "--set ")) from None
 
 
 if __name__ == "__main__":

@@ -74,7 +74,8 @@ def run(arguments: Sequence[str]) -> None:
         maps[system] = [by_index[i] for i in range(_SHOWN)]
         speed = images_per_second(predictor, source)
         memory = training_memory(config)
-        rows.append(Row(system, tuple(results[system]), cost(config), speed, memory))
+        published = SYSTEMS[system].published
+        rows.append(Row(system, tuple(results[system]), cost(config), speed, memory, published))
     budget = next(iter(configs.values()))
     print_rows(rows, budget)
     write_rows(rows, folder, budget)

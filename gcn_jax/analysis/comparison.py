@@ -33,6 +33,7 @@ class Row(OverSeeds):
         cost: For one image of the size of a training crop.
         images_per_second: Of prediction, whole images of the validation split.
         memory: Bytes that a training step holds.
+        published: mIoU of VOC 2012's test set, in %.
     """
 
     system: str
@@ -40,6 +41,7 @@ class Row(OverSeeds):
     cost: Cost
     images_per_second: float
     memory: int
+    published: float
 
 
 def print_rows(rows: Sequence[Row], config: ConfigDict) -> None:
@@ -60,7 +62,8 @@ def write_rows(rows: Sequence[Row], folder: Path, config: ConfigDict) -> None:
     lines = [
         f"# {sheet.caption}\n",
         f"Scores in %, of {seeds} seed{'s' * (seeds > 1)}. FLOPs are of one such crop, "
-        "images/s of prediction on whole images, memory that of a training step as compiled.\n",
+        "images/s of prediction on whole images, memory that of a training step as compiled. "
+        "Published scores are of the systems as published, with their own training and CRFs.\n",
         sheet.markdown(),
     ]
     atomic.write(folder / "compare.md", "\n".join(lines))
@@ -82,10 +85,12 @@ def _sheet(rows: Sequence[Row], config: ConfigDict) -> Sheet:
         f"{config.data.val}: {config.num_steps} steps of {config.batch_size} crops of "
         f"{height} x {width} px, from scratch"
     )
-    heads = ["system", *METRICS.values(), "parameters", "GFLOPs", "images/s", "memory, GiB"]
+    heads = ["system", "published, VOC test", *METRICS.values()]
+    heads += ["parameters", "GFLOPs", "images/s", "memory, GiB"]
     cells = [
         [
             row.system,
+            f"{row.published:.1f}",
             *(row.mean_text(metric) for metric in METRICS),
             f"{row.cost.parameters / 1e6:.2f} M",
             f"{row.cost.flops / 1e9:.2f}",

@@ -199,13 +199,13 @@ def test_a_table_is_trained_once_and_written(tiny_recipe, tmp_path, monkeypatch,
 
 
 def test_systems_are_compared(tiny_recipe, tmp_path, monkeypatch, capsys):
-    tiny = systems.System({"name": "_tiny"}, {"name": "_tiny", "upsampling": "bilinear"})
+    tiny = systems.System({"name": "_tiny"}, {"name": "_tiny", "upsampling": "bilinear"}, 12.3)
     monkeypatch.setattr(systems, "SYSTEMS", {"gcn": tiny})
     arguments = ["--data=shapes", "--models=gcn", "--size=reduced", f"--output={tmp_path}"]
     compare_command.run(arguments)
     folder = tmp_path / "shapes_reduced"
     result = json.loads((folder / "gcn_seed0" / "gcn.json").read_text())
-    assert f"| gcn | {100 * result['miou']:.1f} |" in (folder / "compare.md").read_text()
+    assert f"| gcn | 83.6 | {100 * result['miou']:.1f} |" in (folder / "compare.md").read_text()
     with (folder / "compare.csv").open() as file:
         (row,) = csv.DictReader(file)
     params = jax.tree.leaves(models.load_pretrained(folder / "gcn_seed0").variables["params"])
@@ -244,3 +244,12 @@ def test_wrong_arguments_of_table_are_refused(arguments, message):
 def test_wrong_arguments_of_compare_are_refused(arguments, message):
     with pytest.raises(UserError, match=message):
         compare_command.run(arguments)
+
+
+def test_advice_names_the_flag_that_the_command_has(tmp_path):
+    from gcn_jax.analysis.__main__ import main
+
+    data = f"--set=data.data_dir={tmp_path / 'data'}"
+    with pytest.raises(UserError, match="--set data.manual_dir") as raised:
+        main(["table", "1", "--data=voc", data, f"--output={tmp_path}"])
+    assert "--config" not in str(raised.value)
