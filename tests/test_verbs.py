@@ -343,6 +343,7 @@ def test_rivals_go_through_the_same_verbs(config, network, voc_folder, tmp_path)
         "backbone_weights=",
         *(f"model.{field}" for field in network),
         "batch_size=2",
+        "num_devices=1",
         "augment.crop_size=(33,48)",
         "num_steps=2",
         "log_every=1",
