@@ -10,7 +10,8 @@ backward. For each part:
 
 * seconds, of one step;
 * FLOPs of the plain formulation (XLA's count for the traced program), over seconds and the first
-  ceiling;
+  ceiling. Minimal filtering (`models/cpu_winograd.py`) makes 16 in place of 36, so that a share
+  flatters parts with such convolutions, and may be more than 1;
 * bytes that the compiled operations read and write, each array once an operation, over seconds and
   the second ceiling. More than 1 means that caches answered.
 
@@ -88,10 +89,10 @@ def main(argv):
     del argv
     check_choice("--model", _MODEL.value, TITLES)
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_XLA_FLAGS}"
-    report = machine.describe("jax", "jaxlib", "flax", "optax")
     if jax.default_backend() == "cpu":
         os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
         jax.extend.backend.clear_backends()  # and count the cores again
+    report = machine.describe("jax", "jaxlib", "flax", "optax")
     case = Case(_MODEL.value, _SIZE.value, _BATCH.value, _DTYPE.value)
     report |= {"accelerator": jax.devices()[0].device_kind, "case": str(case)}
     ceilings = {"flops": matrix_rate(case.dtype), "moved": bandwidth()}
@@ -243,7 +244,7 @@ def _markdown(report: Mapping, shares: Mapping[str, Share]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in report["versions"].items())
     return (
         f"# {report['case']}\n\n"
-        f"{report['accelerator']}, {report['device']}, {report['cores']} cores; {report['date']}; "
+        f"{report['accelerator']}, {report['device']}, cores: {report['cores']}; {report['date']}; "
         f"{versions}; load before {report['load']:.1f}. Ceilings: "
         f"{ceilings['flops'] / 1e9:,.0f} GFLOP/s in products of matrices, "
         f"{ceilings['moved'] / 1e9:,.1f} GB/s. A step: {1e3 * report['step_seconds']:.1f} ms.\n\n"

@@ -87,8 +87,10 @@ def cost_by_level(model: nn.Module, size: int | tuple[int, int]) -> dict[str, Co
     def add(level: str, cost: Cost) -> None:
         costs[level] = costs.get(level, Cost()) + cost
 
+    # A block that is computed again for its gradient would be one equation without a level.
+    inference = model.clone(remat=False) if hasattr(model, "remat") else model
     with plain_formulation():
-        program = jax.make_jaxpr(model.apply)(variables, images).jaxpr
+        program = jax.make_jaxpr(inference.apply)(variables, images).jaxpr
     for level, flops in flops_by_part(program, level_of).items():
         add(level, Cost(flops=flops))
     for path, leaf in traverse_util.flatten_dict(variables["params"]).items():
@@ -113,6 +115,9 @@ def flops_by_part(program: core.Jaxpr, part_of: Callable[[str], str]) -> dict[st
     Args:
         program: What was traced.
         part_of: Tells the part of an equation by its name stack, as `level_of` does.
+
+    Returns:
+        FLOPs by part; they add up to `program_flops` of the whole.
     """
     parts: dict[str, list[core.JaxprEqn]] = {}
     for equation in program.eqns:

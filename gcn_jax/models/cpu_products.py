@@ -16,8 +16,8 @@ from jax import lax
 _WIDE = 128
 #: Floats in those rows and their moved copies: 2 MiB.
 _CACHED = 2**19
-#: Taps lie far apart where the image is no larger than this times the dilation. One by one they
-#: are faster at 8 times, and not at 16.
+#: Taps lie far apart where the image is no longer than this times the dilation. One by one they are
+#: faster at 8 times, and not at 16, nor where one side alone is as short.
 _FAR = 10
 
 
@@ -92,7 +92,7 @@ convolve.defvjp(_convolve_forward, _convolve_backward)
 
 # ------------------------------------------------------------------ taps one by one
 def reaches_far(x: jax.Array, dilation: int) -> bool:
-    """Return whether a tenth or more of what an outer tap sees is padding, which is left out."""
+    """Return whether a tenth or more of what outer taps see is padding, on both axes: left out."""
     return dilation > 1 and _FAR * dilation >= max(x.shape[1:3])
 
 

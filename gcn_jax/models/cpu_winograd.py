@@ -28,8 +28,8 @@ _TURNED = np.arange(16).reshape(4, 4)[np.ix_([3, 1, 2, 0], [3, 1, 2, 0])].ravel(
 #: With fewer channels, on the narrower and the wider side, the transforms of tiles take longer than
 #: the products that they save.
 _FEWEST_CHANNELS = (64, 128)
-#: With fewer tiles that of the kernel does.
-_FEWEST_TILES = 64
+#: With fewer outputs, four a tile, that of the kernel does.
+_FEWEST_OUTPUTS = 256
 #: Floats in the transformed tiles that are worked on at once, 24 MiB, and in a band of more, 4 MiB,
 #: or as many as in the transformed kernel, which each band reads.
 _AT_ONCE, _IN_BAND = 3 * 2**21, 2**20
@@ -43,12 +43,12 @@ def pays(x: jax.Array, kernel: jax.Array, padding: tuple[int, int], dilation: in
     part.
     """
     channels = zip(sorted(kernel.shape[2:]), _FEWEST_CHANNELS, strict=True)
-    height, width = _output_size(x, padding, dilation)
+    height, width = (max(0, size) for size in _output_size(x, padding, dilation))
     return (
         x.dtype == jnp.float32
         and kernel.shape[:2] == (3, 3)
         and all(count >= fewest for count, fewest in channels)
-        and x.shape[0] * height * width >= 4 * _FEWEST_TILES
+        and x.shape[0] * height * width >= _FEWEST_OUTPUTS
         and all(p % dilation == 0 for p in padding)
         and not reaches_far(x, dilation)
     )
@@ -72,14 +72,11 @@ def _convolve_forward(x, kernel, padding, dilation):
 
 def _convolve_backward(padding, dilation, saved, g):
     x, kernel = saved
-    phases, g, padding = (
-        _phases(x, dilation),
-        _phases(g, dilation),
-        [p // dilation for p in padding],
-    )
+    padding = [p // dilation for p in padding]
+    g = _phases(g, dilation)
     turned = _transform_kernel(kernel)[_TURNED].swapaxes(1, 2)
     dx = _image(_filter(g, turned, [2 - p for p in padding]), dilation, x.shape[1:3])
-    return dx, _kernel_gradient(phases, g, padding)
+    return dx, _kernel_gradient(_phases(x, dilation), g, padding)
 
 
 convolve.defvjp(_convolve_forward, _convolve_backward)
@@ -130,7 +127,8 @@ def _filter(x, kernel, padding):
 def _kernel_gradient(x, g, padding):
     """Multiply transformed tiles of x by those of the outputs' gradient g.
 
-    Each device has a sum of its own, so that they speak once, and not after every band.
+    Each device has a sum of its own, so that they speak once, and not after every band; on a mesh
+    of some of the devices this holds where its size divides their number.
     """
     (n, *size, c_out), c_in = g.shape, x.shape[3]
     devices = math.gcd(n, jax.device_count())

@@ -75,6 +75,16 @@ def test_levels_add_up_to_the_whole_program():
     assert all((cost.flops > 0) != ("auxiliary" in level) for level, cost in levels.items())
 
 
+def test_what_is_computed_again_is_not_kept():
+    once, again = (
+        cost_by_level(models.create_model("gcn_resnet18", num_classes=3, remat=remat), 32)
+        for remat in (False, True)
+    )
+    for level, cost in once.items():
+        assert (again[level].parameters, again[level].flops) == (cost.parameters, cost.flops)
+    assert 0 < again["backbone/res3"].activation_bytes < once["backbone/res3"].activation_bytes / 4
+
+
 def test_activations_are_what_the_gradient_needs():
     """Two convolutions: what the second reads (float32), and where the ReLU was open (bool)."""
 

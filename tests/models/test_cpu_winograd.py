@@ -54,6 +54,7 @@ def _plain(x, kernel):
         (jnp.ones((2, 32, 32, 64)), jnp.ones((5, 5, 64, 128)), (1, 1), 1),
         (jnp.ones((2, 32, 32, 64)), jnp.ones((3, 3, 64, 128)), (4, 4), 4),  # small phases
         (jnp.ones((2, 32, 32, 64)), jnp.ones((3, 3, 64, 128)), (2, 1), 2),  # a phase by half
+        (jnp.ones((256, 1, 1, 64)), jnp.ones((3, 3, 64, 128)), (0, 0), 1),  # no output
     ],
 )
 def test_others_are_left_to_other_formulations(x, kernel, padding, dilation):
@@ -65,22 +66,28 @@ def test_a_gradient_has_derivatives_in_both_modes(dilation, monkeypatch):
     monkeypatch.setattr(cpu_winograd, "_AT_ONCE", 1)
     monkeypatch.setattr(cpu_winograd, "_IN_BAND", 1)
     x, kernel = normal(1, 24, 22, 64), normal(3, 3, 64, 128, seed=1)
-    how = (1, (dilation, dilation), dilation)
+    how = ((dilation, dilation), dilation)
+    assert cpu_winograd.pays(x, kernel, *how)
 
     def gradient(kernel):
-        return jax.grad(lambda kernel: jnp.sum(cpu.convolve(x, kernel, *how) ** 2))(kernel)
+        return jax.grad(lambda kernel: jnp.sum(cpu.convolve(x, kernel, 1, *how) ** 2))(kernel)
 
-    # The function is quadratic: its gradient is linear, and so it is its own derivative.
+    # The function is quadratic: its gradient is linear, and so it is its own derivative, and that
+    # of its product with v.
     v = normal(*kernel.shape, seed=2)
     expected = gradient(v)
-    change = jax.jvp(gradient, (kernel,), (v,))[1]
-    np.testing.assert_allclose(change, expected, atol=1e-5 * np.abs(expected).max())
+    forward = jax.jvp(gradient, (kernel,), (v,))[1]
+    reverse = jax.grad(lambda kernel: jnp.vdot(gradient(kernel), v))(kernel)
+    for change in (forward, reverse):
+        np.testing.assert_allclose(change, expected, atol=1e-5 * np.abs(expected).max())
 
 
 def test_devices_add_up_the_gradient_of_a_kernel_once(monkeypatch):
     monkeypatch.setattr(cpu_winograd, "_AT_ONCE", 1)
     monkeypatch.setattr(cpu_winograd, "_IN_BAND", 1)
-    program = program_of_the_gradient((4, 64, 16, 64), (3, 3, 64, 128), 1, (1, 1), 1)
+    x, kernel, how = (4, 64, 16, 64), (3, 3, 64, 128), ((1, 1), 1)
+    assert cpu_winograd.pays(jnp.ones(x), jnp.ones(kernel), *how)
+    program = program_of_the_gradient(x, kernel, 1, *how)
     assert " all-gather(" not in program
     assert program.count(" all-reduce(") == 1
     loops, entry = program.split("\nENTRY ")
