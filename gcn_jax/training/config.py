@@ -87,6 +87,8 @@ def default_config() -> ConfigDict:
     config.augment.flip = True
     config.augment.scale = config_dict.placeholder(tuple)  # (lowest, highest) factor; None: off
     config.augment.jitter = 0.0  # of brightness, contrast, saturation; 0: off
+    config.augment.rotation = 0.0  # the largest angle, in degrees, with probability 1/2; 0: off
+    config.augment.blur = False  # with a 5 x 5 Gaussian, with probability 1/2
 
     # The weight of each loss in the sum that is minimised.
     config.loss = ConfigDict()
