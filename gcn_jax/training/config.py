@@ -64,6 +64,9 @@ def default_config() -> ConfigDict:
     # the same backbone, such as a classifier; else the seed.
     config.init_from = config_dict.placeholder(str)
     config.backbone_weights = config_dict.placeholder(str)
+    # Layers that `init_from` does not fill, such as ("score_pool4",): it may lack them, have them
+    # in another shape, or have them where this network does not; here they start from the seed.
+    config.init_except = ()
 
     config.data = ConfigDict()
     # Data set and split; several are mixed, and weighted as in ("coco_voc:train*0.5",
@@ -159,6 +162,11 @@ def check_config(config: ConfigDict) -> None:
             names it.
     """
     _check_fields(config.model)
+    if config.init_except and not config.init_from:
+        raise UserError(
+            f"init_except={config.init_except} says what init_from does not fill, and there is no "
+            "init_from; name a workdir with --config.init_from=FOLDER"
+        )
     values = flatten(config.to_dict())
     for key in (
         "batch_size",
