@@ -201,18 +201,24 @@ def _check_fields(settings: ConfigDict) -> None:
 def check_same_run(config: ConfigDict, workdir: str | Path) -> None:
     """Check that a workdir is new, or holds the run that a config describes.
 
+    A setting that is younger than the run had its default there.
+
     Raises:
         UserError: It holds another run; the message lists the settings that differ.
     """
     path = Path(workdir) / "config.json"
     if not path.exists():
         return
-    before, now = flatten(json.loads(path.read_text())), flatten(json.loads(config.to_json()))
+    before, now, default = (
+        flatten(json.loads(text))
+        for text in (path.read_text(), config.to_json(), default_config().to_json())
+    )
+    before = {key: before.get(key, default.get(key)) for key in before.keys() | now.keys()}
     differing = [
-        f"{key} is {now.get(key)}, was {before.get(key)}"
-        for key in sorted(before.keys() | now.keys())
+        f"{key} is {now.get(key)}, was {value}"
+        for key, value in sorted(before.items())
         if key not in _MAY_CHANGE
-        and before.get(key) != now.get(key)
+        and value != now.get(key)
         and not (key in _MAY_BE_OPEN and now.get(key) is None)
     ]
     if differing:

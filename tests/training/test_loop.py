@@ -14,6 +14,7 @@ from gcn_jax.errors import UserError
 from gcn_jax.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from gcn_jax.models.pretrained import variable_shapes
 from gcn_jax.training import default_config, loop, train_and_evaluate
+from gcn_jax.training.config import check_same_run
 from gcn_jax.training.logs import read_metrics
 from gcn_jax.training.start import start_variables
 
@@ -214,6 +215,17 @@ def test_other_settings_in_the_same_workdir_are_refused(finished, config):
         match=r"holds another run \(batch_size is 2, was 4; model.kernel_size is 7, was 5",
     ):
         train_and_evaluate(other, finished[0])
+
+
+def test_a_setting_that_is_younger_than_a_run_had_its_default(config, tmp_path):
+    settings = json.loads(config.to_json())
+    for young in ("rotation", "blur"):
+        del settings["augment"][young]
+    (tmp_path / "config.json").write_text(json.dumps(settings))
+    check_same_run(config, tmp_path)
+    other = changed(config, **{"augment.rotation": 10.0})
+    with pytest.raises(UserError, match=r"another run \(augment.rotation is 10.0, was 0.0\)"):
+        check_same_run(other, tmp_path)
 
 
 def test_new_run_starts_from_the_best_of_another(finished, config, tmp_path):
