@@ -4,6 +4,9 @@ Layers bear the names of ours, and `load` copies our variables into a network, s
 both can be compared (`tests/test_benchmarks.py`): what is timed is one network, not two alike.
 """
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import jax
 import numpy as np
 import torch
@@ -41,9 +44,11 @@ class Network(nn.Module):
 
     Attributes:
         label_stride: in training, logits are for the labels of every so many pixels.
+        auxiliary_strides: name -> that of other logits, which may be a fraction.
     """
 
     label_stride = 1
+    auxiliary_strides: ClassVar[Mapping[str, float]] = {}
 
     def loss(self, scored: dict[str, tuple[float, torch.Tensor]], labels: torch.Tensor):
         """Return what our training step minimises: weighted mean cross-entropies, without void.
@@ -52,11 +57,19 @@ class Network(nn.Module):
             scored: What the network returned in training.
             labels: int64 `[N, H, W]`; 255 is void.
         """
-        labels = labels[:, :: self.label_stride, :: self.label_stride]
-        return sum(
-            weight * F.cross_entropy(logits, labels, ignore_index=255)
-            for weight, logits in scored.values()
-        )
+        total = 0
+        for name, (weight, logits) in scored.items():
+            stride = self.auxiliary_strides.get(name, self.label_stride)
+            nearest = _subsample(labels, stride, logits.shape[2:])
+            total += weight * F.cross_entropy(logits, nearest, ignore_index=255)
+        return total
+
+
+def _subsample(labels, stride, size):
+    if stride == int(stride):
+        return labels[:, :: int(stride), :: int(stride)]
+    rows, columns = ((stride * torch.arange(n)).round().long().to(labels.device) for n in size)
+    return labels[:, rows[:, None], columns]
 
 
 class Bottleneck(nn.Module):

@@ -1,13 +1,12 @@
 """The rivals on dilated ResNets in PyTorch: DeepLab-v2, PSPNet."""
 
-from functools import reduce
-
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from benchmarks.torch_layers import Network, ResNet, conv, sample_bilinear
 from gcn_jax.models.deeplab_v2 import RATES, SCALES
+from gcn_jax.models.deeplab_v2 import DeepLabV2 as OurDeepLabV2
 from gcn_jax.models.pspnet import AUXILIARY_WEIGHT, BINS, DROPOUT
 
 
@@ -28,6 +27,7 @@ class DeepLabV2(Network):
     """Ours: `gcn_jax.models.DeepLabV2`, of several scales, on torchvision's kind of ResNet."""
 
     label_stride = 8
+    auxiliary_strides = OurDeepLabV2.auxiliary_strides
 
     def __init__(self, num_classes: int, depth: int = 101):
         super().__init__()
@@ -37,26 +37,27 @@ class DeepLabV2(Network):
     def forward(self, images):
         """Score the classes, as `Network` says."""
         full = images.shape[2:]
-        scores = {1: self._score(images)}
-        size = scores[1].shape[2:]
+        largest = self._score(images)
+        losses = {"scale_1": (1.0, _labelled(largest, full))}
         for scale in SCALES:
             over, under = scale.as_integer_ratio()
-            shrunk = [(n - 1) * over // under + 1 for n in full]
-            smaller = self._score(sample_bilinear(images, shrunk, (under, over)))
-            scores[scale] = sample_bilinear(smaller, size, (over, under))
+            size = [(n - 1) * over // under + 1 for n in full]
+            scores = self._score(sample_bilinear(images, size, (under, over)))
+            losses[f"scale_{scale}"] = 1.0, _labelled(scores, size)
+            enlarged = sample_bilinear(scores, largest.shape[2:], (over, under))
+            largest = torch.maximum(largest, enlarged)
         if not self.training:
-            return sample_bilinear(_largest(scores), full, (1, 8))
-        height, width = (-(-n // 8) for n in full)
-        scores = {scale: values[:, :, :height, :width] for scale, values in scores.items()}
-        losses = {f"scale_{scale}": (1.0, values) for scale, values in scores.items()}
-        return {"logits": (1.0, _largest(scores)), **losses}
+            return sample_bilinear(largest, full, (1, 8))
+        return {"logits": (1.0, _labelled(largest, full)), **losses}
 
     def _score(self, images):
         return self.aspp(self.backbone(images)[-1]).float()
 
 
-def _largest(scores):
-    return reduce(torch.maximum, scores.values())
+def _labelled(scores, size):
+    """Cut off the row and column that a map may have more: of pixels beyond the image."""
+    height, width = (-(-n // 8) for n in size)
+    return scores[:, :, :height, :width]
 
 
 class ConvNormReLU(nn.Sequential):

@@ -10,7 +10,8 @@ a network name a file, `--config.backbone_weights=resnet101.pth`. Its data sets 
 The authors' (paper, section 4.1, and Caffe model): batches of 10 crops of 321, 20,000 steps, SGD
 with momentum 0.9 and weight decay 0.0005, a learning rate of 2.5e-4 (10 times that for the kernels
 of the pyramid, 20 times for its biases) under the poly schedule, random scales from 0.5 to 1.5,
-mirroring, frozen batch-norm, and a loss for every input scale and for their maximum.
+mirroring, frozen batch-norm, and a loss for every input scale and for their maximum, each against
+labels of the size of its scores.
 
 Ours: torchvision's place of the strides, as its weights need it (the authors' place is the model
 `deeplab_v2_resnet101_caffe`), scales drawn continuously, and no training on COCO before, from which

@@ -17,7 +17,8 @@ ours their mean. At 500 x 375 = 187,500 pixels the same steps are made with 187,
 
 Ours: the training set (theirs: 8,498 images of SBD), padding to 512 x 512 with void, torchvision's
 weights and their preprocessing in place of Caffe's, and no constant factors at the skips (theirs
-multiplies pool4 by 0.01 and pool3 by 0.0001). The paper trains 32s, 16s and 8s one after the other.
+multiplies pool4 by 0.01 and pool3 by 0.0001). The paper trains 32s, 16s and 8s one after the other:
+`fcn32s.py`, `fcn16s.py`, `fcn8s_staged.py`.
 Hardware, time and score: not run.
 """
 

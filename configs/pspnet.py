@@ -11,11 +11,14 @@ in timm's form), which it downloads from the Hugging Face hub; without a network
 The authors' (paper, section 4, and Caffe model): batches of 16 crops of 473, 30,000 steps, SGD with
 momentum 0.9 and weight decay 0.0001, a learning rate of 0.01 (10 times that for the kernels of new
 layers, 20 times for the biases of the classifiers) under the poly schedule with power 0.9, random
-scales from 0.5 to 2, mirroring, batch-norm over the whole batch, and an auxiliary loss on res4 with
-weight 0.4.
+scales from 0.5 to 2, rotation by up to 10 degrees, Gaussian blur, mirroring, batch-norm over the
+whole batch, and an auxiliary loss on res4 with weight 0.4.
 
-Ours: the random rotation (up to 10 degrees) and Gaussian blur are left out, scales are drawn
-continuously, and running statistics have momentum 0.9 (theirs 0.95).
+From their later code (github.com/hszhao/semseg), as the paper does not say: rotation and blur have
+probability 1/2 each, and the blur is that of a 5 x 5 kernel.
+
+Ours: scales are drawn log-uniformly, rotation comes before scaling and blur after the crop, which
+makes no difference but at borders, and running statistics have momentum 0.9 (theirs 0.95).
 Hardware, time and score: not run.
 """
 
@@ -33,6 +36,8 @@ def get_config():
     config.model = model_settings("pspnet_resnet101")
     config.augment.crop_size = (473, 473)
     config.augment.scale = (0.5, 2.0)
+    config.augment.rotation = 10.0
+    config.augment.blur = True
     config.augment.flip = True
 
     config.batch_size = 16

@@ -105,12 +105,17 @@ def test_the_twin_of_pytorch_has_our_losses_and_dropouts(pair, batch):
 def _step_loss(model, scored, labels):
     """Return what `make_train_step` makes of these logits."""
     stride = getattr(model, "label_stride", 1)
-    labels = labels[:, ::stride, ::stride]
-    counts = MEAN_CROSS_ENTROPY.counts(labels)
-    return sum(
-        weight * MEAN_CROSS_ENTROPY(logits=logits, labels=labels, counts=counts)
-        for weight, logits in scored.values()
-    )
+    strides = getattr(model, "auxiliary_strides", {})
+    total = 0
+    for name, (weight, logits) in scored.items():
+        size = logits.shape[1:3]
+        rows, columns = (
+            np.rint(strides.get(name, stride) * np.arange(n)).astype(int) for n in size
+        )
+        nearest = labels[:, rows[:, None], columns]
+        counts = MEAN_CROSS_ENTROPY.counts(nearest)
+        total += weight * MEAN_CROSS_ENTROPY(logits=logits, labels=nearest, counts=counts)
+    return total
 
 
 def test_variables_of_another_network_are_refused():

@@ -30,6 +30,17 @@ def test_config_builds_its_network_optimizer_and_transform(name):
     assert 0 < float(schedule(config.num_steps // 2)) <= config.optimizer.learning_rate
 
 
+def test_stages_of_fcn_have_the_rates_of_the_reference_code_and_follow_each_other():
+    names = ("fcn32s", "fcn16s", "fcn8s_staged")
+    before = None
+    for name, rate in zip(names, (1e-10, 1e-12, 1e-14), strict=True):  # of a sum over pixels
+        config = import_module(f"configs.{name}").get_config()
+        assert config.optimizer.learning_rate == pytest.approx(rate * 500 * 375)
+        assert config.optimizer.weight_decay == pytest.approx(5e-4 / (500 * 375))
+        assert config.init_from == (before and f"runs/{before}")
+        before = name
+
+
 def test_another_kind_of_network_needs_its_own_settings():
     config = default_config()
     config.model.name = "segnet"  # as by --config.model.name=segnet

@@ -39,6 +39,8 @@ _AUGMENT = config_flags.DEFINE_config_dict(
         flip=True,
         scale=config_dict.placeholder(tuple),
         jitter=0.0,
+        rotation=0.0,
+        blur=False,
     ),
     "show: how they are augmented, without --config.",
 )

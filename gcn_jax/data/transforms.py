@@ -20,10 +20,14 @@ Example = dict[str, np.ndarray]
 
 @dataclasses.dataclass(frozen=True)
 class Augment(grain.transforms.RandomMap):
-    """The training transform: jitter, scale, crop and flip, each only where asked for.
+    """The training transform: rotate, scale, crop, blur, jitter and flip, where asked for.
 
     The paper's setting (section 4: "mean subtraction and horizontal flip", images padded to one
     size, no resizing) is `flip=True` and a `crop_size` as large as the largest image.
+
+    Rotation and blur are PSPNet's (Zhao et al. 2017, section 5.1: "random rotation between -10 and
+    10 degrees, and random Gaussian blur"). How often, and how much blur, the paper does not say:
+    both have the authors' later code's (github.com/hszhao/semseg).
 
     Attributes:
         crop_size: (height, width) of what comes out; smaller images are padded at the bottom and
@@ -32,14 +36,19 @@ class Augment(grain.transforms.RandomMap):
         scale: (lowest, highest) factor of the image's size, drawn log-uniformly; None for 1.
         jitter: Brightness, contrast and saturation are each multiplied by a factor drawn from
             [1 - jitter, 1 + jitter]; 0 for none.
-        fill: The colour of padding, (red, green, blue) in 0..255: the mean that the model
-            subtracts, so that padding is zero to it.
+        rotation: The largest angle, in degrees: with probability 1/2 the image is turned about its
+            centre by one drawn from [-rotation, rotation]; 0 for none.
+        blur: Whether to blur with probability 1/2 (`gaussian_blur`).
+        fill: The colour of what an image does not cover, (red, green, blue) in 0..255: the mean
+            that the model subtracts, so that it is zero to it.
     """
 
     crop_size: tuple[int, int]
     flip: bool = True
     scale: tuple[float, float] | None = None
     jitter: float = 0.0
+    rotation: float = 0.0
+    blur: bool = False
     fill: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     def __post_init__(self):
@@ -52,14 +61,23 @@ class Augment(grain.transforms.RandomMap):
             raise UserError(f"augment.scale is {self.scale}; it is (lowest, highest), above 0")
         if not 0 <= self.jitter <= 1:
             raise UserError(f"augment.jitter is {self.jitter}; it lies between 0 and 1")
+        if not 0 <= self.rotation <= 180:
+            raise UserError(
+                f"augment.rotation is {self.rotation}; it lies between 0 and 180, in degrees"
+            )
 
     def random_map(self, element: Example, rng: np.random.Generator) -> Example:
         """Transform one example."""
         image, label = element["image"], element["label"]
+        if self.rotation and rng.random() < 0.5:
+            angle = rng.uniform(-self.rotation, self.rotation)
+            image, label = rotate(image, label, angle, self.fill)
         scale = 1.0
         if self.scale is not None:
             scale = float(np.exp(rng.uniform(*np.log(self.scale))))
         image, label = scale_and_crop(image, label, scale, self.crop_size, rng)
+        if self.blur and rng.random() < 0.5:
+            image = gaussian_blur(image)
         if self.jitter:
             image = jitter_colors(image, self.jitter, rng)
         image, label = pad(image, label, self.crop_size, self.fill)
@@ -71,6 +89,27 @@ class Augment(grain.transforms.RandomMap):
 def _is_pair(value: Any, kind: Any) -> bool:
     is_sequence = isinstance(value, tuple | list)
     return is_sequence and len(value) == 2 and all(isinstance(number, kind) for number in value)
+
+
+def rotate(
+    image: np.ndarray, label: np.ndarray, angle: float, fill: tuple[float, float, float]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Turn both about their centre by an angle in degrees, counter-clockwise; their size stays.
+
+    The image is interpolated bilinearly, the label takes its nearest neighbour. Where the picture
+    has moved away, the image has the colour `fill` and the label is void.
+    """
+    height, width = label.shape
+    # The centre of the pixels' middles: OpenCV puts the middle of the first one at 0.
+    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, 1)
+    image, label = (
+        cv2.warpAffine(array, matrix, (width, height), flags=interpolation, borderValue=border)
+        for array, interpolation, border in (
+            (image, cv2.INTER_LINEAR, _rounded(fill)),
+            (label, cv2.INTER_NEAREST, IGNORE_LABEL),
+        )
+    )
+    return image, label
 
 
 def scale_and_crop(
@@ -106,6 +145,14 @@ def scale_and_crop(
     return image, label
 
 
+def gaussian_blur(image: np.ndarray) -> np.ndarray:
+    """Blur with a 5 x 5 kernel, 1 4 6 4 1 (over 16) along each axis; the border is mirrored.
+
+    It is what OpenCV takes for a Gaussian of this size where no deviation is given.
+    """
+    return cv2.GaussianBlur(image, (5, 5), 0)
+
+
 def jitter_colors(image: np.ndarray, amount: float, rng: np.random.Generator) -> np.ndarray:
     """Multiply brightness, contrast and saturation by factors in [1 - amount, 1 + amount].
 
@@ -129,6 +176,9 @@ def pad(
     if (height, width) == tuple(size):
         return image, label
     borders = (0, size[0] - height, 0, size[1] - width, cv2.BORDER_CONSTANT)
-    color = tuple(round(value) for value in fill)
-    image = cv2.copyMakeBorder(image, *borders, value=color)
+    image = cv2.copyMakeBorder(image, *borders, value=_rounded(fill))
     return image, cv2.copyMakeBorder(label, *borders, value=IGNORE_LABEL)
+
+
+def _rounded(color: tuple[float, float, float]) -> tuple[int, ...]:
+    return tuple(round(value) for value in color)

@@ -5,7 +5,7 @@ of stride 8 with dilated res4 and res5, pooling with another row and column (`ce
 pixels of different scales aligned at the first one, as Caffe's `Interp` aligns them.
 """
 
-from functools import reduce
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import jax
@@ -66,8 +66,8 @@ class DeepLabV2(nn.Module):
         >>> logits = model.apply(variables, images)  # [N, H, W, 21], any H and W
 
     In training the scores of each scale have a loss of their own beside that of their maximum, all
-    of the same weight (`sow_auxiliary`). These losses compare scores on the grid of the largest
-    map; the original's use labels of the size of each map.
+    of the same weight (`sow_auxiliary`). A map of scores is compared at its own size, as in the
+    original, with the labels that lie nearest to its elements.
 
     Attributes:
         num_classes: C, number of classes, without void.
@@ -89,6 +89,11 @@ class DeepLabV2(nn.Module):
 
     #: In training, logits are of every eighth pixel, for the labels `[:, ::8, ::8]`.
     label_stride: ClassVar[int] = 8
+
+    #: So many pixels of the image lie between the scores of an image that was made smaller.
+    auxiliary_strides: ClassVar[Mapping[str, float]] = {
+        f"scale_{scale}": 8 / scale for scale in SCALES
+    }
 
     def __post_init__(self):
         check_choice("backbone", self.backbone, STRIDE_8_BACKBONES)
@@ -122,21 +127,23 @@ class DeepLabV2(nn.Module):
         def score(images: jax.Array) -> jax.Array:
             return pyramid(backbone(images, train=train)["res5"]).astype(jnp.float32)
 
-        scores = {1: score(images)}
-        size = scores[1].shape[1:3]
-        if self.multi_scale:
-            for scale in SCALES:
-                shrunk = [int((n - 1) * scale) + 1 for n in images.shape[1:3]]
-                smaller = score(sample_bilinear(images, shrunk, 1 / scale))
-                scores[scale] = sample_bilinear(smaller, size, scale)
-        if not train:
-            largest = reduce(jnp.maximum, scores.values())
-            return sample_bilinear(largest, images.shape[1:3], 1 / self.label_stride)
+        def labelled(scores: jax.Array, size: Sequence[int]) -> jax.Array:
+            """Cut off the row and column that a map may have more: of pixels beyond the image."""
+            height, width = (-(-n // self.label_stride) for n in size)
+            return scores[:, :height, :width]
 
-        # The map may have a row and a column more: of pixels beyond the image.
-        height, width = (-(-n // self.label_stride) for n in images.shape[1:3])
-        scores = {scale: values[:, :height, :width] for scale, values in scores.items()}
-        if self.multi_scale:
-            for scale, values in scores.items():
-                sow_auxiliary(self, f"scale_{scale}", values, weight=1.0)
-        return reduce(jnp.maximum, scores.values())
+        def sow(scale: float, scores: jax.Array, size: Sequence[int]) -> None:
+            if train and self.multi_scale:
+                sow_auxiliary(self, f"scale_{scale}", labelled(scores, size), weight=1.0)
+
+        full = images.shape[1:3]
+        largest = score(images)
+        sow(1, largest, full)
+        for scale in SCALES if self.multi_scale else ():
+            size = [int((n - 1) * scale) + 1 for n in full]
+            scores = score(sample_bilinear(images, size, 1 / scale))
+            sow(scale, scores, size)
+            largest = jnp.maximum(largest, sample_bilinear(scores, largest.shape[1:3], scale))
+        if train:
+            return labelled(largest, full)
+        return sample_bilinear(largest, full, 1 / self.label_stride)

@@ -153,7 +153,8 @@ def sow_auxiliary(module: nn.Module, name: str, logits: jax.Array, weight: float
     Args:
         module: the network.
         name: of the logits.
-        logits: float32, of the shape of the network's own logits in training.
+        logits: float32, for the labels of the network's own logits in training, or for those of
+            every s-th pixel where the network has `auxiliary_strides`, name -> s.
         weight: of their objective in the sum.
     """
     module.sow(AUXILIARY, name, (weight, logits), reduce_fn=lambda _, new: new)

@@ -64,6 +64,9 @@ def default_config() -> ConfigDict:
     # the same backbone, such as a classifier; else the seed.
     config.init_from = config_dict.placeholder(str)
     config.backbone_weights = config_dict.placeholder(str)
+    # Layers that `init_from` does not fill, such as ("score_pool4",): it may lack them, have them
+    # in another shape, or have them where this network does not; here they start from the seed.
+    config.init_except = ()
 
     config.data = ConfigDict()
     # Data set and split; several are mixed, and weighted as in ("coco_voc:train*0.5",
@@ -87,6 +90,8 @@ def default_config() -> ConfigDict:
     config.augment.flip = True
     config.augment.scale = config_dict.placeholder(tuple)  # (lowest, highest) factor; None: off
     config.augment.jitter = 0.0  # of brightness, contrast, saturation; 0: off
+    config.augment.rotation = 0.0  # the largest angle, in degrees, with probability 1/2; 0: off
+    config.augment.blur = False  # with a 5 x 5 Gaussian, with probability 1/2
 
     # The weight of each loss in the sum that is minimised.
     config.loss = ConfigDict()
@@ -157,6 +162,11 @@ def check_config(config: ConfigDict) -> None:
             names it.
     """
     _check_fields(config.model)
+    if config.init_except and not config.init_from:
+        raise UserError(
+            f"init_except={config.init_except} says what init_from does not fill, and there is no "
+            "init_from; name a workdir with --config.init_from=FOLDER"
+        )
     values = flatten(config.to_dict())
     for key in (
         "batch_size",
@@ -191,18 +201,24 @@ def _check_fields(settings: ConfigDict) -> None:
 def check_same_run(config: ConfigDict, workdir: str | Path) -> None:
     """Check that a workdir is new, or holds the run that a config describes.
 
+    A setting that is younger than the run had its default there.
+
     Raises:
         UserError: It holds another run; the message lists the settings that differ.
     """
     path = Path(workdir) / "config.json"
     if not path.exists():
         return
-    before, now = flatten(json.loads(path.read_text())), flatten(json.loads(config.to_json()))
+    before, now, default = (
+        flatten(json.loads(text))
+        for text in (path.read_text(), config.to_json(), default_config().to_json())
+    )
+    before = {key: before.get(key, default.get(key)) for key in before.keys() | now.keys()}
     differing = [
-        f"{key} is {now.get(key)}, was {before.get(key)}"
-        for key in sorted(before.keys() | now.keys())
+        f"{key} is {now.get(key)}, was {value}"
+        for key, value in sorted(before.items())
         if key not in _MAY_CHANGE
-        and before.get(key) != now.get(key)
+        and value != now.get(key)
         and not (key in _MAY_BE_OPEN and now.get(key) is None)
     ]
     if differing:

@@ -250,6 +250,9 @@ def _headline(config, workdir, first_step, state, train_source, val_source, mesh
     parameters = sum(leaf.size for leaf in jax.tree.leaves(state.params))
     device = mesh.devices.flat[0].device_kind
     start = f"resuming {workdir} after step {first_step}" if first_step else f"training {workdir}"
+    if config.init_from and not first_step:
+        start += f" from {config.init_from}"
+        start += "".join(f", except {layer}" for layer in config.init_except)
     return (
         f"{start}: {config.model.name}, {parameters:,} parameters, {len(train_source)} images of "
         f"{train_source.name}, {len(val_source)} of {val_source.name}, {mesh.size} x {device}"

@@ -8,7 +8,7 @@ from flax import linen as nn
 from flax import traverse_util
 from ml_collections import ConfigDict
 
-from gcn_jax.errors import UserError
+from gcn_jax.errors import UserError, check_choice
 from gcn_jax.models.backbone_weights import load_backbone_weights, read_backbone_preprocessing
 from gcn_jax.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from gcn_jax.models.pretrained import load_pretrained, read_info
@@ -43,21 +43,27 @@ def start_variables(
     """Return the parameters and statistics that a new run starts with.
 
     Args:
-        config: Names one of these: `init_from`, a workdir whose best checkpoint is taken whole (the
-            moving averages, where it kept them), or, without it, `backbone_weights`, which leaves
-            the head as it is: weights from elsewhere, or such a workdir of any network with this
-            backbone, such as a classifier.
+        config: Names one of these: `init_from`, a workdir whose best checkpoint is taken (the
+            moving averages, where it kept them), whole but for the layers of `init_except`, or,
+            without it, `backbone_weights`, which leaves the head as it is: weights from elsewhere,
+            or such a workdir of any network with this backbone, such as a classifier.
         model: The network.
         variables: Its `params` and `batch_stats`, made from the seed.
 
     Raises:
-        UserError: The weights cannot be read or do not fit; the message lists what differs.
+        UserError: The weights cannot be read or do not fit; the message lists what differs. Or
+            `init_except` names a layer that neither network has.
     """
     if config.init_from:
-        start = load_pretrained(config.init_from).variables
-        start = {name: start[name] for name in variables}
-        _check_fit(variables, start, f"init_from={config.init_from}")
-        return jax.device_get(start)
+        there = load_pretrained(config.init_from).variables
+        for layer in config.init_except:
+            check_choice("layer in init_except", layer, variables["params"] | there["params"])
+        start = {name: _without(there[name], config.init_except) for name in variables}
+        here = {name: _without(tree, config.init_except) for name, tree in variables.items()}
+        advice = "; layers that are to start from the seed are named in init_except"
+        _check_fit(here, start, f"init_from={config.init_from}", advice)
+        start = jax.device_get(start)
+        return {name: {**tree, **start[name]} for name, tree in variables.items()}
     source = config.backbone_weights
     if _is_workdir(source):
         there = load_pretrained(source).variables
@@ -71,6 +77,10 @@ def start_variables(
         name: {**tree, BACKBONE: backbone[name]} if name in backbone else tree
         for name, tree in variables.items()  # a network without batch-norm has no batch_stats
     }
+
+
+def _without(tree: dict[str, Any], layers: tuple[str, ...]) -> dict[str, Any]:
+    return {name: leaves for name, leaves in tree.items() if name not in layers}
 
 
 def _is_workdir(source: str) -> bool:
@@ -91,7 +101,9 @@ def _preprocessing(config: ConfigDict, workdir: Path) -> tuple[tuple[float, ...]
     return info.mean, info.std
 
 
-def _check_fit(here: dict[str, Any], there: dict[str, Any], origin: str, limit: int = 8) -> None:
+def _check_fit(
+    here: dict[str, Any], there: dict[str, Any], origin: str, advice: str = "", limit: int = 8
+) -> None:
     """Raise `UserError` unless two trees have the same leaves; list the first that differ."""
     left, right = (
         {path: leaf.shape for path, leaf in traverse_util.flatten_dict(tree, sep="/").items()}
@@ -106,5 +118,5 @@ def _check_fit(here: dict[str, Any], there: dict[str, Any], origin: str, limit: 
         rest = f"; and {len(differing) - limit} more" if len(differing) > limit else ""
         raise UserError(
             f"{origin} does not fit this network, {len(differing)} leaves differ: "
-            f"{'; '.join(differing[:limit])}{rest}"
+            f"{'; '.join(differing[:limit])}{rest}{advice}"
         )

@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax import linen as nn
 
@@ -35,7 +36,8 @@ def make_train_step(
     Args:
         model: The network. Its `label_stride` s, where it has one, says that in training its logits
             are `[N, ceil(H / s), ceil(W / s), C]`, for the labels of every s-th pixel. Logits that
-            it sows (`sow_auxiliary`) add to the loss.
+            it sows (`sow_auxiliary`) add to the loss; its `auxiliary_strides` has the s of those
+            that have another, which may be a fraction.
         tx: Its optimiser.
         mean: What is subtracted from images, RGB in 0..255.
         std: By what they are divided then.
@@ -52,11 +54,9 @@ def make_train_step(
         that length in front; metrics are `{"loss": float32 []}`, auxiliary losses included.
     """
     stride = getattr(model, "label_stride", 1)
+    strides = getattr(model, "auxiliary_strides", {})
 
-    def subsampled(labels: jax.Array) -> jax.Array:
-        return labels[..., ::stride, ::stride]
-
-    def part_loss(params, batch_stats, part: Batch, rng: jax.Array, counts):
+    def part_loss(params, batch_stats, part: Batch, rng: jax.Array, batch_labels: jax.Array):
         logits, updates = model.apply(
             {"params": params, "batch_stats": batch_stats},
             normalize(part["image"], jnp.asarray(mean), jnp.asarray(std)),
@@ -64,23 +64,30 @@ def make_train_step(
             rngs={"dropout": rng},
             mutable=["batch_stats", AUXILIARY],
         )
-        labels = subsampled(part["label"])
-        loss = objective(logits=logits, labels=labels, counts=counts)
-        for weight, auxiliary in updates.get(AUXILIARY, {}).values():
-            loss += weight * objective(logits=auxiliary, labels=labels, counts=counts)
+
+        def loss_of(logits: jax.Array, stride: float) -> jax.Array:
+            labels, every = (
+                _subsample(labels, stride, logits.shape[1:3])
+                for labels in (part["label"], batch_labels)
+            )
+            return objective(logits=logits, labels=labels, counts=objective.counts(every))
+
+        loss = loss_of(logits, stride)
+        for name, (weight, auxiliary) in updates.get(AUXILIARY, {}).items():
+            loss += weight * loss_of(auxiliary, strides.get(name, stride))
         return loss, updates.get("batch_stats", batch_stats)
 
     gradient = jax.value_and_grad(part_loss, has_aux=True)
 
     def batch_gradient(state: TrainState, batch: Batch, rng: jax.Array):
-        counts = objective.counts(subsampled(batch["label"]))
+        labels = batch["label"]
         if accumulate == 1:
-            (loss, stats), grads = gradient(state.params, state.batch_stats, batch, rng, counts)
+            (loss, stats), grads = gradient(state.params, state.batch_stats, batch, rng, labels)
             return loss, stats, grads
 
         def add_part(carry, part_and_rng):
             loss, stats, grads = carry
-            (part_loss, stats), part_grads = gradient(state.params, stats, *part_and_rng, counts)
+            (part_loss, stats), part_grads = gradient(state.params, stats, *part_and_rng, labels)
             return (loss + part_loss, stats, jax.tree.map(jnp.add, grads, part_grads)), None
 
         start = (jnp.zeros(()), state.batch_stats, jax.tree.map(jnp.zeros_like, state.params))
@@ -108,3 +115,12 @@ def make_train_step(
         return state, {"loss": loss}
 
     return train_step
+
+
+def _subsample(labels: jax.Array, stride: float, size: tuple[int, int]) -> jax.Array:
+    """Return the labels `[..., *size]` that are nearest to every `stride`-th pixel of theirs."""
+    if stride == int(stride):
+        stride = int(stride)
+        return labels[..., ::stride, ::stride]
+    rows, columns = (np.rint(stride * np.arange(n)).astype(int) for n in size)
+    return labels[..., rows[:, None], columns]

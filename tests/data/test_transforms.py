@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
-from gcn_jax.data.transforms import Augment, jitter_colors, pad, scale_and_crop
+from gcn_jax.data.transforms import (
+    Augment,
+    gaussian_blur,
+    jitter_colors,
+    pad,
+    rotate,
+    scale_and_crop,
+)
 from gcn_jax.errors import UserError
 
 
@@ -24,6 +31,12 @@ def test_paper_setting_pads_and_keeps_every_pixel():
     assert (out["label"][20:] == 255).all()
     assert (out["label"][:, 30:] == 255).all()
     np.testing.assert_array_equal(out["image"][23, 39], [124, 116, 104])
+
+
+def test_what_is_off_draws_no_random_number():
+    rng = np.random.default_rng(0)
+    Augment((20, 30), flip=False).random_map(example(), rng)
+    assert rng.random() == np.random.default_rng(0).random()
 
 
 def test_flip_mirrors_image_and_label_together_half_of_the_time():
@@ -133,6 +146,82 @@ def test_image_and_label_stay_aligned_at_any_scale(scale):
         assert (label_out[image_out[..., 0] < 55] == 0).mean() > 0.99
 
 
+def test_quarter_turns_equal_numpys():
+    sample = example(20, 20)
+    for turns in (-1, 1, 2):
+        image, label = rotate(sample["image"], sample["label"], 90.0 * turns, (0, 0, 0))
+        np.testing.assert_array_equal(image, np.rot90(sample["image"], turns))
+        np.testing.assert_array_equal(label, np.rot90(sample["label"], turns))
+
+
+def test_what_a_rotation_uncovers_is_fill_and_void():
+    """A quarter turn of 21 x 31 pixels leaves 5 columns uncovered on either side."""
+    image, label = np.full((21, 31, 3), 200, np.uint8), np.full((21, 31), 4, np.uint8)
+    image, label = rotate(image, label, 90.0, (123.675, 116.28, 103.53))
+    uncovered = np.zeros((21, 31), bool)
+    uncovered[:, :5] = uncovered[:, -5:] = True
+    np.testing.assert_array_equal(label, np.where(uncovered, 255, 4))
+    np.testing.assert_array_equal(image[uncovered], np.full((210, 3), (124, 116, 104)))
+    assert (image[~uncovered] == 200).all()
+
+
+def test_rotation_keeps_image_and_label_aligned_and_turns_by_its_angle():
+    """Centres of mass, against the turned ones: rows go down, so this turns against the clock."""
+    rows, columns = np.ogrid[:91, :120]
+    label = ((rows - 35) ** 2 + (columns - 75) ** 2 < 20**2).astype(np.uint8)
+    image = np.repeat(255 * label[..., None], 3, axis=-1)
+    for angle in (-10.0, 3.0, 10.0):
+        image_out, label_out = rotate(image, label, angle, (0, 0, 0))
+        # Above 3/4 of white the nearest pixel is white, too: its weight is 1/4 at least.
+        assert (label_out[image_out[..., 0] > 192] == 1).all()
+        assert (label_out[image_out[..., 0] < 63] != 1).all()
+        cos, sin = np.cos(np.radians(angle)), np.sin(np.radians(angle))
+        y, x = 35 - 45, 75 - 59.5
+        expected = (45 + cos * y - sin * x, 59.5 + sin * y + cos * x)
+        for weights in (image_out[..., 0], label_out == 1):
+            center = np.average(np.indices(weights.shape), axis=(1, 2), weights=weights)
+            np.testing.assert_allclose(center, expected, atol=0.1)
+
+
+def test_rotation_has_probability_one_half_and_angles_of_its_range():
+    """The slope of an edge that was level shows the angle."""
+    label = np.repeat(np.arange(401)[:, None] >= 200, 401, axis=1).astype(np.uint8)
+    sample = {"image": np.zeros((401, 401, 3), np.uint8), "label": label}
+    augment = Augment((401, 401), flip=False, rotation=10.0)
+    angles = []
+    for seed in range(100):
+        out = augment.random_map(sample, np.random.default_rng(seed))["label"]
+        left, right = (np.argmax(out[:, column] == 1) for column in (50, 350))
+        angles.append(np.degrees(np.arctan((left - right) / 300)))
+    turned = np.array(angles)[np.array(angles) != 0]
+    assert 35 < len(turned) < 65
+    assert -10.5 < turned.min() < -8
+    assert 8 < turned.max() < 10.5
+
+
+def test_blur_of_an_impulse_is_the_binomial_kernel():
+    image = np.zeros((9, 9, 3), np.uint8)
+    image[4, 4] = 256 - 1
+    weights = np.array([0, 0, 1, 4, 6, 4, 1, 0, 0]) / 16
+    expected = 255 * np.outer(weights, weights)[..., None].repeat(3, axis=-1)
+    np.testing.assert_allclose(gaussian_blur(image), expected, atol=0.51)
+
+
+def test_blur_changes_half_of_the_images_and_no_label():
+    sample = example()
+    augment = Augment((20, 30), flip=False, blur=True)
+    blurred = gaussian_blur(sample["image"])
+    assert not np.array_equal(blurred, sample["image"])
+    count = 0
+    for seed in range(64):
+        out = augment.random_map(sample, np.random.default_rng(seed))
+        np.testing.assert_array_equal(out["label"], sample["label"])
+        is_blurred = np.array_equal(out["image"], blurred)
+        assert is_blurred or np.array_equal(out["image"], sample["image"])
+        count += is_blurred
+    assert 20 < count < 44
+
+
 def test_jitter_clips_at_white_and_black():
     image = np.array([[[0, 0, 0], [255, 255, 255]]], np.uint8)
     for seed in range(20):
@@ -175,6 +264,8 @@ def test_pad_returns_full_size_as_it_is():
         {"crop_size": (8, 8), "scale": 2.0},
         {"crop_size": (8, 8), "scale": (2.0, 1.0)},
         {"crop_size": (8, 8), "jitter": 1.5},
+        {"crop_size": (8, 8), "rotation": -10.0},
+        {"crop_size": (8, 8), "rotation": 190.0},
     ],
 )
 def test_impossible_settings_are_refused(fields):

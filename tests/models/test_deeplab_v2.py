@@ -41,18 +41,21 @@ def test_the_largest_score_of_three_scales_counts():
     # The maps of each scale: logits of every eighth pixel.
     apply = jax.jit(lambda x: single.apply(variables, x, train=True, mutable=True)[0])
     rows, columns = np.arange(5), np.arange(6)
-    maps = [np.asarray(apply(images))]
+    maps = {"scale_1": np.asarray(apply(images))}
+    enlarged = [maps["scale_1"]]
     for scale, size in ((0.75, (25, 31)), (0.5, (17, 21))):
         shrunk = interpolate(images, *(np.arange(n) / scale for n in size))
-        maps.append(interpolate(apply(shrunk), rows * scale, columns * scale))
-    largest = np.max(maps, axis=0)
-    assert all((largest == values).any() for values in maps)  # each scale wins somewhere
+        maps[f"scale_{scale}"] = np.asarray(apply(shrunk))
+        enlarged.append(interpolate(apply(shrunk), rows * scale, columns * scale))
+    largest = np.max(enlarged, axis=0)
+    assert all((largest == values).any() for values in enlarged)  # each scale wins somewhere
 
     logits, sown = jax.jit(lambda x: model.apply(variables, x, train=True, mutable=[AUXILIARY]))(
         images
     )
     np.testing.assert_allclose(logits, largest, atol=1e-5)
-    for name, values in zip(("scale_1", "scale_0.75", "scale_0.5"), maps, strict=True):
+    assert sown[AUXILIARY].keys() == maps.keys()
+    for name, values in maps.items():
         weight, scores = sown[AUXILIARY][name]
         assert weight == 1
         np.testing.assert_allclose(scores, values, atol=1e-5)
@@ -61,7 +64,10 @@ def test_the_largest_score_of_three_scales_counts():
 
 
 def test_training_leaves_out_scores_of_pixels_beyond_the_image():
-    """Pooling in Caffe's way makes a map of 5 x 6 of 32 x 40 pixels, of which 4 x 5 have labels."""
+    """Pooling in Caffe's way makes a map of 5 x 6 of 32 x 40 pixels, of which 4 x 5 have labels.
+
+    At 3/4 of the size, 24 x 30 pixels, 3 x 4 have; at 1/2, 16 x 20, 2 x 3.
+    """
     model = DeepLabV2(num_classes=3, backbone="resnet18")
     images = jax.ShapeDtypeStruct((1, 32, 40, 3), jnp.float32)
     features = jax.eval_shape(model.make_backbone().init_with_output, jax.random.key(0), images)[0]
@@ -69,7 +75,9 @@ def test_training_leaves_out_scores_of_pixels_beyond_the_image():
     logits, sown = jax.eval_shape(
         lambda v, x: model.apply(v, x, train=True, mutable=True), variable_shapes(model), images
     )
-    assert logits.shape == sown[AUXILIARY]["scale_0.5"][1].shape == (1, 4, 5, 3)
+    shapes = {name: scores.shape for name, (_, scores) in sown[AUXILIARY].items()}
+    assert logits.shape == shapes["scale_1"] == (1, 4, 5, 3)
+    assert (shapes["scale_0.75"], shapes["scale_0.5"]) == ((1, 3, 4, 3), (1, 2, 3, 3))
 
 
 def test_a_backbone_that_cannot_have_stride_8_is_named():

@@ -14,6 +14,7 @@ from gcn_jax.errors import UserError
 from gcn_jax.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from gcn_jax.models.pretrained import variable_shapes
 from gcn_jax.training import default_config, loop, train_and_evaluate
+from gcn_jax.training.config import check_same_run
 from gcn_jax.training.logs import read_metrics
 from gcn_jax.training.start import start_variables
 
@@ -216,6 +217,17 @@ def test_other_settings_in_the_same_workdir_are_refused(finished, config):
         train_and_evaluate(other, finished[0])
 
 
+def test_a_setting_that_is_younger_than_a_run_had_its_default(config, tmp_path):
+    settings = json.loads(config.to_json())
+    for young in ("rotation", "blur"):
+        del settings["augment"][young]
+    (tmp_path / "config.json").write_text(json.dumps(settings))
+    check_same_run(config, tmp_path)
+    other = changed(config, **{"augment.rotation": 10.0})
+    with pytest.raises(UserError, match=r"another run \(augment.rotation is 10.0, was 0.0\)"):
+        check_same_run(other, tmp_path)
+
+
 def test_new_run_starts_from_the_best_of_another(finished, config, tmp_path):
     """One step at a rate of nothing leaves parameters and frozen statistics as they started."""
     stage1 = tmp_path / "stage1"
@@ -246,7 +258,8 @@ def test_start_that_does_not_fit_lists_the_leaves(finished, config):
     shapes = variable_shapes(models.create_model("_tiny", num_classes=3, kernel_size=7))
     message = (
         r"does not fit this network, 16 leaves differ: "
-        r"params/gcn2/left_1k/kernel: \(1, 7, 3, 3\) here, \(1, 5, 3, 3\) there; .*; and 8 more$"
+        r"params/gcn2/left_1k/kernel: \(1, 7, 3, 3\) here, \(1, 5, 3, 3\) there; .*; "
+        r"and 8 more; layers .* are named in init_except$"
     )
     with pytest.raises(UserError, match=message):
         start_variables(other, None, shapes)

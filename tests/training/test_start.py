@@ -5,12 +5,15 @@ import numpy as np
 import pytest
 import safetensors.numpy
 from models import torchvision_weights
+from models.random_values import normal, random_variables
 
 from gcn_jax import models
+from gcn_jax.errors import UserError
 from gcn_jax.models.importers import import_resnet
 from gcn_jax.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
-from gcn_jax.models.pretrained import ModelInfo, variable_shapes, write_info
+from gcn_jax.models.pretrained import ModelInfo, Pretrained, variable_shapes, write_info
 from gcn_jax.training import default_config, start
+from gcn_jax.training.config import check_config
 from gcn_jax.training.start import start_variables, with_preprocessing
 
 ONE, TWO, FOUR = ((number,) * 3 for number in (1.0, 2.0, 4.0))
@@ -43,6 +46,78 @@ def test_a_backbone_without_batch_norm_has_no_statistics(tmp_path):
     assert jax.tree.map(np.shape, variables) == jax.tree.map(np.shape, before)
     kernel = variables["params"]["backbone"]["stage1"]["conv1"]["kernel"]
     np.testing.assert_array_equal(kernel, weights["features.0.weight"].transpose(2, 3, 1, 0))
+
+
+@pytest.fixture
+def stage_before(monkeypatch):
+    """Make `init_from` stand for FCN-32s or -16s with random weights; return the variables."""
+
+    def make(stride):
+        model = models.FCN(num_classes=3, stride=stride, width=1 / 32)
+        variables = {"batch_stats": {}, **random_variables(model)}
+        pretrained = Pretrained(model, variables, None, 1)
+        monkeypatch.setattr(start, "load_pretrained", lambda workdir: pretrained)
+        return model, variables
+
+    return make
+
+
+@pytest.mark.parametrize("stride", [16, 8])
+def test_a_finer_fcn_begins_with_the_predictions_of_the_coarser(stage_before, stride):
+    """Its new scores are zero. Two interpolations by 2 and s are one by 2 s between the quarters of
+    a cell: there the first has points on the same line, elsewhere it cuts the corners off."""
+    coarser, variables = stage_before(2 * stride)
+    finer = models.FCN(num_classes=3, stride=stride, width=1 / 32)
+    new = f"score_pool{ {16: 4, 8: 3}[stride] }"
+    config = default_config()
+    config.init_from, config.init_except = "before", (new,)
+    images = normal(1, 90, 110, 3)
+    before = {"batch_stats": {}, **finer.init(jax.random.key(1), images)}
+    after = start_variables(config, finer, before)
+    assert after["params"].keys() == before["params"].keys()
+    for name, layer in after["params"].items():
+        expected = before["params"][name] if name == new else variables["params"][name]
+        jax.tree.map(np.testing.assert_array_equal, layer, expected)
+
+    # Scores lie at pixels 32 i + 12.5, or 16 i + 4.5.
+    first = {16: 12.5, 8: 4.5}[stride]
+    in_cell = [(np.arange(n) - first) / (2 * stride) % 1 for n in images.shape[1:3]]
+    middle = np.ix_(*(np.abs(place - 0.5) < 0.25 for place in in_cell))
+    expected, logits = (
+        np.asarray(model.apply(values, images))[:, *middle]
+        for model, values in ((coarser, variables), (finer, after))
+    )
+    assert expected.shape[1] > 30
+    assert expected.std() > 0.1
+    np.testing.assert_allclose(logits, expected, atol=1e-5 * np.abs(expected).max())
+
+
+def test_a_layer_that_is_not_there_is_missed_unless_it_is_excepted(stage_before):
+    stage_before(32)
+    finer = models.FCN(num_classes=3, stride=16, width=1 / 32)
+    before = {"batch_stats": {}, **variable_shapes(finer)}
+    config = default_config()
+    config.init_from = "before"
+    with pytest.raises(UserError, match=r"score_pool4/bias: \(3,\) here, none there"):
+        start_variables(config, finer, before)
+    config.init_except = ("score_pool3",)
+    with pytest.raises(UserError, match=r"init_except 'score_pool3' .*mean score_pool4"):
+        start_variables(config, finer, before)
+
+
+def test_an_excepted_layer_may_have_another_shape(stage_before):
+    """Another number of classes: the same network but for its last layer."""
+    model, variables = stage_before(32)
+    config = default_config()
+    config.init_from, config.init_except = "before", ("score_fr",)
+    other = model.clone(num_classes=7)
+    before = {"batch_stats": {}, **variable_shapes(other)}
+    params = start_variables(config, other, before)["params"]
+    assert params["score_fr"] == before["params"]["score_fr"]
+    jax.tree.map(np.testing.assert_array_equal, params["backbone"], variables["params"]["backbone"])
+    config.init_from = None
+    with pytest.raises(UserError, match="there is no init_from"):
+        check_config(config)
 
 
 @pytest.fixture

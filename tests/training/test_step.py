@@ -10,7 +10,7 @@ from flax import linen as nn
 
 from gcn_jax import mesh as mesh_lib
 from gcn_jax import models
-from gcn_jax.models.layers import Conv, sow_auxiliary
+from gcn_jax.models.layers import AUXILIARY, Conv, sow_auxiliary
 from gcn_jax.training.state import create_state
 from gcn_jax.training.step import make_train_step
 
@@ -106,6 +106,41 @@ def test_auxiliary_losses_and_coarse_labels_by_hand():
     logits = (images @ score["kernel"][0, 0] + score["bias"])[:, ::2, ::2]
     label = sample["label"][:, ::2, ::2]
     expected = mean_cross_entropy(logits, label) + 0.4 * mean_cross_entropy(2 * logits, label)
+    np.testing.assert_allclose(metrics["loss"], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_scores_of_a_smaller_image_meet_the_labels_nearest_to_them(parts):
+    """DeepLab-v2 at 3/4 has scores 32 / 3 pixels apart (0, 11, 21, 32), at 1/2 16 pixels."""
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (2, 33, 41, 3)).astype(np.uint8)
+    truth = rng.integers(0, 3, (2, 33, 41)).astype(np.uint8)
+    truth[rng.random(truth.shape) < 0.2] = 255
+    places = {
+        "scale_1": np.ix_([0, 8, 16, 24, 32], [0, 8, 16, 24, 32, 40]),
+        "scale_0.75": np.ix_([0, 11, 21, 32], [0, 11, 21, 32]),
+        "scale_0.5": np.ix_([0, 16, 32], [0, 16, 32]),
+    }
+    label = np.full_like(truth, 7)  # no class: must not be looked at
+    for place in places.values():
+        label[:, *place] = truth[:, *place]
+
+    deeplab = models.DeepLabV2(num_classes=3, backbone="_tiny", frozen_batch_norm=True)
+    state = create_state(deeplab, TX, jax.random.key(0), ema=False)
+    images = jnp.asarray((image - np.array(MEAN)) / np.array(STD), jnp.float32)
+    variables = {"params": state.params, "batch_stats": state.batch_stats}
+    logits, sown = deeplab.apply(variables, images, train=True, mutable=[AUXILIARY])
+    scored = [("scale_1", logits), *((n, scores) for n, (_, scores) in sown[AUXILIARY].items())]
+    assert len(scored) == 4
+    expected = sum(
+        mean_cross_entropy(np.asarray(scores, np.float64), truth[:, *places[name]])
+        for name, scores in scored
+    )
+    step = make_train_step(deeplab, TX, mean=MEAN, std=STD, seed=0, accumulate=parts)
+    sample = {"image": image, "label": label}
+    if parts > 1:
+        sample = {k: v[:, None] for k, v in sample.items()}
+    _, metrics = jax.jit(step)(state, sample)
     np.testing.assert_allclose(metrics["loss"], expected, rtol=1e-5)
 
 
