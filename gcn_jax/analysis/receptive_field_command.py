@@ -9,7 +9,7 @@ from rich.console import Console
 
 from gcn_jax import atomic, models, report
 from gcn_jax.analysis import rf_figures
-from gcn_jax.analysis.commands import key_and_value, parse_flags
+from gcn_jax.analysis.commands import key_and_value, parse_flags, run_names
 from gcn_jax.analysis.receptive_field import OUTPUT, receptive_fields
 from gcn_jax.analysis.rf_tables import Network, Sights, layer_table, numbers, sight_table
 from gcn_jax.analysis.sight import Scene, Sight, look, scene_on_object
@@ -108,17 +108,10 @@ def _parse(arguments: Sequence[str]) -> flags.FlagValues:
 
 
 def _load(paths: Sequence[str]) -> list[Network]:
-    """Load runs; they are called as their folders, with the folder above where that is the same."""
-    folders = [Path(path).resolve() for path in paths]
-    names = [folder.name for folder in folders]
-    if len({*names}) < len(names):
-        names = [f"{folder.parent.name}_{folder.name}" for folder in folders]
-    if len({*names}) < len(names):
-        raise UserError(f"--ckpt and --compare are both called {names[0]}; name two other runs")
     loaded = map(models.load_pretrained, paths)
     return [
         Network(name, pretrained, receptive_fields(pretrained.model))
-        for name, pretrained in zip(names, loaded, strict=True)
+        for name, pretrained in zip(run_names(paths), loaded, strict=True)
     ]
 
 

@@ -2,21 +2,31 @@
 
 import csv
 import json
+from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
 from ml_collections import ConfigDict
+from PIL import Image
 
 from configs import stage1, stage2, stage3
 from gcn_jax import models
-from gcn_jax.analysis import compare_command, runner, settings, systems, table_command
+from gcn_jax.analysis import (
+    compare_command,
+    pictures_command,
+    runner,
+    settings,
+    systems,
+    table_command,
+)
 from gcn_jax.analysis.complexity import Cost
 from gcn_jax.analysis.findings import Finding
 from gcn_jax.analysis.runner import CellRunner
 from gcn_jax.analysis.studies import STUDIES, study
 from gcn_jax.analysis.table_plots import accuracy_by_cue
 from gcn_jax.errors import UserError
+from gcn_jax.report.pictures import full_palette
 from gcn_jax.training import default_config
 from gcn_jax.training.config import flatten
 
@@ -253,3 +263,51 @@ def test_advice_names_the_flag_that_the_command_has(tmp_path):
     with pytest.raises(UserError, match="--set data.manual_dir") as raised:
         main(["table", "1", "--data=voc", data, f"--output={tmp_path}"])
     assert "--config" not in str(raised.value)
+
+
+def test_pictures_of_two_runs(tmp_path, monkeypatch):
+    """Each run is a row of what it predicts, under the truth; portraits keep their shape."""
+    source = SmallSource()
+    info = models.ModelInfo("_tiny", {}, source.class_names, (), (0,) * 3, (1,) * 3)
+    monkeypatch.setattr(
+        pictures_command.models,
+        "load_pretrained",
+        lambda path: models.Pretrained(None, {"is": Path(path).name}, info, 1),
+    )
+    predicted = {"a": 0, "b": 1}
+    monkeypatch.setattr(
+        pictures_command.models,
+        "predict",
+        lambda model, variables, image: np.full(image.shape[:2], predicted[variables["is"]]),
+    )
+    monkeypatch.setattr(pictures_command.report, "open_split", lambda path, split: source)
+    arguments = ["--ckpt=runs/a,runs/b", f"--output={tmp_path}/two.png"]
+    pictures_command.run([*arguments, "--num_images=2"])
+    picture = np.asarray(Image.open(tmp_path / "two.png").convert("RGB"))
+    # Tiles are 240 wide, the second one 480 high; rows begin every 486 pixels.
+    column = picture.shape[1] - 2 * 246
+    assert picture[60, column + 10].tolist() == [7, 7, 7]
+    assert (picture[130:480, column + 10] == 255).all()  # the first is a landscape
+    for row, colors in enumerate(([7] * 3, [0, 0, 200], [200, 0, 0], [0, 0, 200])):
+        assert picture[486 * row + 470, column + 246 + 230].tolist() == colors
+    for wrong, message in (
+        (["--num_images=3"], "small has 2 images, not 3"),
+        (["--ckpt=runs/a,runs/a"], "two runs are both called runs_a"),
+        (["--ckpt="], "pictures needs --ckpt=DIR,DIR"),
+    ):
+        with pytest.raises(UserError, match=message):
+            pictures_command.run([*arguments, *wrong])
+
+
+class SmallSource:
+    """A landscape and a portrait of one grey, all of class 1."""
+
+    name, class_names, is_labelled = "small", ("ground", "thing"), True
+    palette = full_palette([(200, 0, 0), (0, 0, 200)])
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, index):
+        size = ((10, 20), (20, 10))[index]
+        return {"image": np.full((*size, 3), 7, np.uint8), "label": np.ones(size, np.uint8)}
