@@ -226,6 +226,27 @@ def test_systems_are_compared(tiny_recipe, tmp_path, monkeypatch, capsys):
     assert (folder / "compare.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.parametrize("data", systems.DATA)
+@pytest.mark.parametrize("size", systems.SIZES)
+def test_systems_have_one_budget_and_start_from_nothing(data, size):
+    flat = [flatten(systems.system_config(name, data, size).to_dict()) for name in systems.SYSTEMS]
+    budgets = [{k: v for k, v in f.items() if not k.startswith("model.")} for f in flat]
+    assert all(budget == budgets[0] for budget in budgets)
+    assert budgets[0]["backbone_weights"] is None
+    for name in systems.SYSTEMS:
+        config = systems.system_config(name, data, size)
+        model = models.create_model(**config.model, num_classes=21)
+        assert not getattr(model, "frozen_batch_norm", False)  # of random weights
+
+
+def test_a_table_on_voc_with_a_smaller_network():
+    weights = "hf://timm/resnet50.tv_in1k"
+    cells = CellRunner("voc", "runs", ["model.name=gcn_resnet50", f"backbone_weights={weights}"])
+    config = cells.config(study(4).cells[2], seed=0)
+    assert (config.model.name, config.backbone_weights) == ("gcn_resnet50", weights)
+    assert config.model.stack_channels == 210  # of 2048
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -247,7 +268,7 @@ def test_wrong_arguments_of_table_are_refused(arguments, message):
         (["--models=gnc"], "unknown --models 'gnc' .did you mean gcn?"),
         (["--models="], "--models is empty; name some of gcn, fcn8s"),
         (["gcn"], "unexpected argument 'gcn'"),
-        (["--data=voc"], "unknown --data 'voc'"),
+        (["--data=coco"], "unknown --data 'coco'; choose one of: camvid, shapes, voc"),
         (["--size=small"], "unknown --size 'small'; choose one of: reduced, full"),
     ],
 )
