@@ -24,8 +24,8 @@ usage: python -m gcn_jax.analysis compare [--models gcn,fcn8s,...] [--data camvi
 Trains each system with the same recipe (steps, batch, crops, rate), from scratch, and writes
 compare.md, .csv and .png to DIR/<data>_<size>. What is finished is not trained again.
 
---size reduced is for a CPU; full is each system as published, on ResNet-101 or VGG-16. The published
-scores are of pretrained networks, which configs/fcn8s.py and so on train. Data that you have are
+--size reduced is for a CPU; full is each system as published, on ResNet-101 or VGG-16. Scores as
+published need pretrained networks, which configs/fcn8s.py and so on train. Data that you have are
 found with --set data.manual_dir=DIR; a longer budget is --set num_steps=N."""
 
 #: Settings that are a system's or a seed's own.

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 from PIL import Image
+from published_data import make_camvid, make_sbd, make_voc
 
 from configs import stage1, stage2, stage3
 from gcn_jax import models
@@ -148,6 +149,11 @@ def test_mean_and_spread_by_hand():
     results = tuple({"miou": miou} for miou in (0.5, 0.6, 0.7))
     finding = Finding(study(1).cells[0], results, Cost())
     np.testing.assert_allclose(finding.mean_and_spread("miou"), (60, 10))
+    assert finding.mean_text("miou") == "60.0 ± 10.0"
+    for results in ([None], [None, 0.5]):  # no pixel was far from a border
+        finding = Finding(study(5).cells[0], tuple({"miou": miou} for miou in results), Cost())
+        assert finding.mean_text("miou") == "-"
+        assert np.isnan(finding.mean_and_spread("miou")[0])
 
 
 @pytest.fixture
@@ -224,6 +230,47 @@ def test_systems_are_compared(tiny_recipe, tmp_path, monkeypatch, capsys):
     # The state alone, parameters and momentum, is 8 bytes a parameter.
     assert float(row["training_bytes"]) > 8 * int(row["parameters"])
     assert (folder / "compare.png").read_bytes().startswith(b"\x89PNG")
+
+
+#: Two steps of two small crops, of data as published.
+_SHORT = ("num_steps=2", "batch_size=2", "num_devices=1", "augment.crop_size=(32, 48)")
+
+
+def _short(folder, tmp_path) -> list[str]:
+    settings = (*_SHORT, f"data.manual_dir={folder}", f"data.data_dir={tmp_path / 'data'}")
+    return [f"--set={setting}" for setting in settings]
+
+
+@pytest.mark.slow
+def test_a_table_on_camvid(tmp_path):
+    camvid = tmp_path / "CamVid"
+    make_camvid(camvid)
+    table_command.run(["5", "--data=camvid", f"--output={tmp_path}", *_short(camvid, tmp_path)])
+    folder = tmp_path / "camvid"
+    with (folder / "table5.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["model"] for row in rows] == ["Baseline", "GCN", "GCN + BR"]
+    for name, row in zip(("baseline", "gcn_k15", "gcn_k15_br"), rows, strict=True):
+        assert 0 <= float(row["miou"]) <= 1
+        result = json.loads((folder / f"{name}_seed0/{name}.json").read_text())
+        assert len(result["per_class_iou"]) == 11
+        assert result["parameters"] == int(row["parameters"])
+    runs = f"--ckpt={folder}/gcn_k15_seed0,{folder}/gcn_k15_br_seed0"
+    pictures_command.run([runs, "--num_images=2", f"--output={folder}/br.png"])
+    with Image.open(folder / "br.png") as picture:  # 36 x 48 px, each 240 wide, in four rows
+        assert picture.height > 4 * 180
+
+
+@pytest.mark.slow
+def test_a_comparison_on_voc(tmp_path):
+    for make in (make_voc, make_sbd):
+        make(tmp_path)
+    arguments = ["--data=voc", "--models=gcn,fcn8s", "--size=reduced", f"--output={tmp_path}"]
+    compare_command.run([*arguments, *_short(tmp_path, tmp_path)])
+    folder = tmp_path / "voc_reduced"
+    with (folder / "compare.csv").open() as file:
+        assert [row["system"] for row in csv.DictReader(file)] == ["gcn", "fcn8s"]
+    assert len(json.loads((folder / "gcn_seed0/gcn.json").read_text())["per_class_iou"]) == 21
 
 
 @pytest.mark.parametrize("data", systems.DATA)
@@ -304,7 +351,8 @@ def test_pictures_of_two_runs(tmp_path, monkeypatch):
     monkeypatch.setattr(pictures_command.report, "open_split", lambda path, split: source)
     arguments = ["--ckpt=runs/a,runs/b", f"--output={tmp_path}/two.png"]
     pictures_command.run([*arguments, "--num_images=2"])
-    picture = np.asarray(Image.open(tmp_path / "two.png").convert("RGB"))
+    with Image.open(tmp_path / "two.png") as file:
+        picture = np.asarray(file.convert("RGB"))
     # Tiles are 240 wide, the second one 480 high; rows begin every 486 pixels.
     column = picture.shape[1] - 2 * 246
     assert picture[60, column + 10].tolist() == [7, 7, 7]
