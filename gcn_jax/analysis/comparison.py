@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import io
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,8 @@ from gcn_jax.analysis.runner import METRICS, Result
 from gcn_jax.analysis.sheets import Sheet
 from gcn_jax.report.pictures import encode, legend
 
-#: In the picture: width of a column, between columns, and of the names, in px.
-_WIDTH, _GAP, _NAMES = 240, 6, 130
+#: In the picture, in px: width of a column, and between columns.
+_WIDTH, _GAP = 240, 6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,27 +112,29 @@ def draw(
     """Draw images, truth and a row of predictions for each system.
 
     Args:
-        samples: With "image" and "label".
+        samples: With "image", and with "label" where the source has labels.
         maps: System -> class map `[H, W]` of each sample.
         source: Whose classes these are.
         path: Of the PNG file.
     """
     palette = source.palette
     rows = {"image": [sample["image"] for sample in samples]}
-    rows["truth"] = [palette[sample["label"]] for sample in samples]
+    if source.is_labelled:
+        rows["truth"] = [palette[sample["label"]] for sample in samples]
     rows |= {system: [palette[labels] for labels in of] for system, of in maps.items()}
-    height = round(_WIDTH * np.divide(*samples[0]["label"].shape))
-    width = _NAMES + len(samples) * (_WIDTH + _GAP)
+    heights = [round(_WIDTH * image.shape[0] / image.shape[1]) for image in rows["image"]]
+    step = max(heights) + _GAP
+    font = ImageFont.load_default(14)
+    left = math.ceil(max(map(font.getlength, rows))) + 12
+    width = left + len(samples) * (_WIDTH + _GAP)
     names = legend(source.class_names, palette[: len(source.class_names)], width)
-    size = (width, len(rows) * (height + _GAP) + len(names))
-    picture = Image.new("RGB", size, "white")
-    pen, font = ImageDraw.Draw(picture), ImageFont.load_default(14)
+    picture = Image.new("RGB", (width, len(rows) * step + len(names)), "white")
+    pen = ImageDraw.Draw(picture)
     for i, (name, tiles) in enumerate(rows.items()):
-        top = i * (height + _GAP)
-        pen.text((4, top + height // 2), name, fill="black", font=font, anchor="lm")
-        for j, tile in enumerate(tiles):
+        pen.text((4, i * step + step // 2), name, fill="black", font=font, anchor="lm")
+        for j, (tile, height) in enumerate(zip(tiles, heights, strict=True)):
             how = Image.Resampling.BICUBIC if name == "image" else Image.Resampling.NEAREST
             small = Image.fromarray(tile).resize((_WIDTH, height), how)
-            picture.paste(small, (_NAMES + j * (_WIDTH + _GAP), top))
-    picture.paste(Image.fromarray(names), (0, len(rows) * (height + _GAP)))
+            picture.paste(small, (left + j * (_WIDTH + _GAP), i * step))
+    picture.paste(Image.fromarray(names), (0, len(rows) * step))
     atomic.write(path, encode(picture))

@@ -1,7 +1,9 @@
 """What was found of a network, over its seeds."""
 
 import dataclasses
-import statistics
+import math
+
+import numpy as np
 
 from gcn_jax.analysis.complexity import Cost
 from gcn_jax.analysis.runner import Result
@@ -18,17 +20,21 @@ class OverSeeds:
     results: tuple[Result, ...]
 
     def values(self, metric: str) -> list[float]:
-        """Return a metric of each seed, in percent."""
-        return [100 * result[metric] for result in self.results]
+        """Return a metric of each seed, in percent; nan where nothing was there to score."""
+        shares = (result[metric] for result in self.results)
+        return [math.nan if share is None else 100 * share for share in shares]
 
     def mean_and_spread(self, metric: str) -> tuple[float, float]:
         """Return the mean over the seeds in percent, and their standard deviation (0 for one)."""
         values = self.values(metric)
-        return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0
+        spread = np.std(values, ddof=1) if len(values) > 1 else 0.0
+        return float(np.mean(values)), float(spread)
 
     def mean_text(self, metric: str) -> str:
-        """Return the mean and, of several seeds, the spread, as in "67.1 ± 0.6"."""
+        """Return the mean and, of several seeds, the spread, as in "67.1 ± 0.6"; "-" for nan."""
         mean, spread = self.mean_and_spread(metric)
+        if math.isnan(mean):
+            return "-"
         return f"{mean:.1f} ± {spread:.1f}" if len(self.results) > 1 else f"{mean:.1f}"
 
 

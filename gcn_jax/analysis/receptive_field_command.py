@@ -1,7 +1,7 @@
 """`python -m gcn_jax.analysis receptive-field`: what networks could see, and what they look at."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from absl import flags
@@ -9,10 +9,10 @@ from rich.console import Console
 
 from gcn_jax import atomic, models, report
 from gcn_jax.analysis import rf_figures
-from gcn_jax.analysis.commands import key_and_value, parse_flags
+from gcn_jax.analysis.commands import key_and_value, parse_flags, run_names
 from gcn_jax.analysis.receptive_field import OUTPUT, receptive_fields
 from gcn_jax.analysis.rf_tables import Network, Sights, layer_table, numbers, sight_table
-from gcn_jax.analysis.sight import Scene, look, scene_on_object
+from gcn_jax.analysis.sight import Scene, Sight, look, scene_on_object
 from gcn_jax.analysis.units import recentre
 from gcn_jax.analysis.valid import PATCH, STRIDE
 from gcn_jax.data.files import read_image
@@ -23,6 +23,7 @@ python -m gcn_jax.analysis receptive-field --model NAME [--field KEY=VALUE]... [
 python -m gcn_jax.analysis receptive-field --ckpt DIR [--compare DIR] [--layer NAME,...]
     [--image FILE | --split val --index 0 --num_images 1] [--class NAME]
     [--enlarge 2] [--patch 11 --stride 3] [--output receptive_field]
+python -m gcn_jax.analysis receptive-field --stack N [--output receptive_field]
 
 Prints the theoretical receptive field, stride and offset of the main layers of a network, of those
 that --layer names, or of --layer=all.
@@ -31,7 +32,11 @@ With --ckpt, the workdir of a run, it also looks at one score, deep inside an ob
 at the effective field (by gradients) and the valid field (by occlusion with patches, of so many
 pixels), in the image as it is and enlarged. The object is of the class that is given, or else the
 largest that the labels show (in a FILE: that is predicted). The numbers are means over the images,
-from number --index on, that have such an object; the figures are of the first.
+from number --index on, that have such an object; the figures are of the first. Figures (for each
+run its fields, and NAME_stimulus.png, the patch that changes the score most) and numbers are
+written to the folder --output.
+
+With --stack it draws what one output of N 3 x 3 convolutions on top of each other sees, stack.png.
 """
 
 
@@ -46,6 +51,9 @@ def run(arguments: Sequence[str]) -> None:
     """
     options = _parse(arguments)
     console = Console()
+    if options.stack:
+        _write({"stack.png": rf_figures.stack_of_3x3(options.stack)}, options.output)
+        return
     if options.model:
         fields = dict(key_and_value("--field", field) for field in options.field)
         model = models.create_model(options.model, **{"num_classes": 21, **fields})
@@ -59,9 +67,13 @@ def run(arguments: Sequence[str]) -> None:
     files = _figures(networks, sights)
     results = {"settings": options.flag_values_dict(), **numbers(networks, sights)}
     files["receptive_field.json"] = json.dumps(results, indent=1)
+    _write(files, options.output)
+
+
+def _write(files: Mapping[str, str | bytes], folder: str) -> None:
     for name, content in files.items():
-        atomic.write(Path(options.output) / name, content)
-        print(f"wrote {Path(options.output) / name}")
+        atomic.write(Path(folder) / name, content)
+        print(f"wrote {Path(folder) / name}")
 
 
 def _parse(arguments: Sequence[str]) -> flags.FlagValues:
@@ -72,6 +84,7 @@ def _parse(arguments: Sequence[str]) -> flags.FlagValues:
 
     define(flags.DEFINE_string, "model", None, "Name of a network, in place of a run.")
     define(flags.DEFINE_multi_string, "field", [], "KEY=VALUE of that network.")
+    define(flags.DEFINE_integer, "stack", None, "So many 3 x 3 convolutions, to draw.", 1, 10)
     define(flags.DEFINE_string, "ckpt", None, "Workdir of a training run.")
     define(flags.DEFINE_string, "compare", None, "Workdir of a run to compare it with.")
     define(flags.DEFINE_string, "image", None, "An image file, in place of a split.")
@@ -85,25 +98,20 @@ def _parse(arguments: Sequence[str]) -> flags.FlagValues:
     define(flags.DEFINE_list, "layer", [], "Layers to list, or all; by default the main ones.")
     define(flags.DEFINE_string, "output", "receptive_field", "Folder to write to.")
     parse_flags(values, arguments, _USAGE)
-    if (values.ckpt is None) == (values.model is None):
-        raise UserError("receptive-field needs either --ckpt=DIR, a run's workdir, or --model=NAME")
+    if sum(value is not None for value in (values.ckpt, values.model, values.stack)) != 1:
+        raise UserError(
+            "receptive-field needs one of --ckpt=DIR, a run's workdir, --model=NAME and --stack=N"
+        )
     if values.image and (values.split or values.num_images > 1):
         raise UserError("--image is one image: drop --split and --num_images")
     return values
 
 
 def _load(paths: Sequence[str]) -> list[Network]:
-    """Load runs; they are called as their folders, with the folder above where that is the same."""
-    folders = [Path(path).resolve() for path in paths]
-    names = [folder.name for folder in folders]
-    if len({*names}) < len(names):
-        names = [f"{folder.parent.name}_{folder.name}" for folder in folders]
-    if len({*names}) < len(names):
-        raise UserError(f"--ckpt and --compare are both called {names[0]}; name two other runs")
     loaded = map(models.load_pretrained, paths)
     return [
         Network(name, pretrained, receptive_fields(pretrained.model))
-        for name, pretrained in zip(names, loaded, strict=True)
+        for name, pretrained in zip(run_names(paths), loaded, strict=True)
     ]
 
 
@@ -164,7 +172,7 @@ def _look_at_all(
 def _figures(networks: Sequence[Network], sights: Sights) -> dict[str, bytes]:
     """Draw what was seen, by the name of the file; of single images the first."""
     scales = sorted({scale for _, scale in sights})
-    files = {"stack.png": rf_figures.stack_of_3x3()}
+    files = {}
     for network in networks:
         shown = [
             (f"{kind}, x {scale:g}", sights[network.name, scale][0], kind)
@@ -172,6 +180,7 @@ def _figures(networks: Sequence[Network], sights: Sights) -> dict[str, bytes]:
             for kind in ("effective", "valid")
         ]
         files[f"{network.name}.png"] = rf_figures.panels(shown)
+        files[f"{network.name}_stimulus.png"] = _stimulus_figure(sights[network.name, scales[0]][0])
     if len(networks) == 2 and len(scales) == 2:
         shown = zip("ABC", (0, 0, 1), (scales[0], scales[1], scales[1]), strict=True)
         files["enlarged.png"] = rf_figures.panels(
@@ -187,6 +196,16 @@ def _figures(networks: Sequence[Network], sights: Sights) -> dict[str, bytes]:
     if len(next(iter(sights.values()))) > 1:
         files["average.png"] = _average_figure(networks, sights)
     return files
+
+
+def _stimulus_figure(sight: Sight) -> bytes:
+    _, _, plain, covered = sight.stimulus
+    titles = {
+        "image": "image",
+        "stimulus": f"noise in the red square, score {plain:.2f} to {covered:.2f}",
+        "valid": "discrepancy, noise everywhere in turn",
+    }
+    return rf_figures.panels([(title, sight, kind) for kind, title in titles.items()])
 
 
 def _average_figure(networks: Sequence[Network], sights: Sights) -> bytes:

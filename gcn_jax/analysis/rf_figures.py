@@ -19,12 +19,12 @@ from gcn_jax.analysis.units import level_holding
 from gcn_jax.models.layers import Conv
 
 _HEAT = matplotlib.colormaps["inferno"]
-_BOX, _PAPER = "#1fa8e0", "#ffffff"
+_BOX, _PATCH, _PAPER = "#1fa8e0", "#ff2d20", "#ffffff"
 #: Standard deviation with which gradients are blurred, as a share of the image's longer side.
 _BLUR = 0.02
 #: Width of a row of panels, and of one panel of averages, in inches.
 _ROW_WIDTH, _AVERAGE_WIDTH = 10.0, 2.9
-#: A narrower panel has its title on two lines.
+#: In inches: a narrower panel has its title on two lines.
 _TITLE_WIDTH = 1.8
 _LINES = (
     f"white line: the smallest area that holds {100 * SHARE:.0f} % of the map;  "
@@ -34,32 +34,48 @@ _LEGEND = f"colour: how much the score at + moves;  {_LINES}"
 
 
 def panels(sights: Sequence[tuple[str, Sight, str]]) -> bytes:
-    """Draw maps over their images, side by side, pixels of all images equally large.
+    """Draw images, and maps over them, side by side, pixels of all images equally large.
 
     Args:
-        sights: for each panel its title, what is shown, and which map of it: "effective" (blurred:
-            the gradient in a single image is grainy) or "valid".
+        sights: for each panel its title, what is shown, and what of it: the "image", the
+            "stimulus", or a map, "effective" (blurred: the gradient in a single image is grainy)
+            or "valid".
 
     Returns:
         The bytes of a PNG file.
     """
     sizes = [sight.valid.shape for _, sight, _ in sights]
-    inches = _ROW_WIDTH / sum(width for _, width in sizes)
     ratios = [width for _, width in sizes]
+    inches = _ROW_WIDTH / sum(ratios)
     narrow = min(ratios) * inches < _TITLE_WIDTH
     with new_figure(_ROW_WIDTH, max(height for height, _ in sizes) * inches + 0.45) as figure:
         row = figure.subplots(1, len(sights), width_ratios=ratios, squeeze=False)[0]
         for axes, (title, sight, kind) in zip(row, sights, strict=True):
-            _draw_image(axes, sight.scene.image)
-            field = getattr(sight, kind)
-            if kind == "effective":
-                field = ndimage.gaussian_filter(field, _BLUR * max(field.shape))
-            _draw_map(axes, field, sight.box)
-            axes.plot(sight.scene.unit.column, sight.scene.unit.row, "+", color=_BOX, ms=9, mew=2)
-            axes.set_title(title.replace(", ", "\n") if narrow else title, fontsize=9, loc="left")
+            _draw_panel(axes, sight, kind)
+            text = title.replace(", ", "\n", 1) if narrow else title
+            axes.set_title(text, fontsize=9, loc="left")
             axes.set_anchor("N")
         figure.supxlabel(_LEGEND, fontsize=8, x=0.01, ha="left")
         return _png(figure)
+
+
+def _draw_panel(axes: Axes, sight: Sight, kind: str) -> None:
+    """Draw a panel of `panels`, with a cross on the unit."""
+    if kind == "image":
+        axes.imshow(sight.scene.image)
+    elif kind == "stimulus":
+        axes.imshow(sight.stimulus.image)
+        _draw_frame(axes, sight.stimulus.box, edgecolor=_PATCH)
+    else:
+        # With faint colours, so that those of the map stand out.
+        grey = sight.scene.image.mean(axis=2, keepdims=True)
+        axes.imshow(((sight.scene.image + 2 * grey) / 3).astype(np.uint8))
+        field = getattr(sight, kind)
+        if kind == "effective":
+            field = ndimage.gaussian_filter(field, _BLUR * max(field.shape))
+        _draw_map(axes, field, sight.box)
+    axes.plot(sight.scene.unit.column, sight.scene.unit.row, "+", color=_BOX, ms=9, mew=2)
+    axes.set_axis_off()
 
 
 def averages(fields: Sequence[tuple[str, np.ndarray, ReceptiveField]]) -> bytes:
@@ -98,7 +114,7 @@ def _around_unit(axis: AxisField | None, length: int) -> tuple[float, float]:
     return axis.offset - (axis.size - 1) / 2, axis.offset + (axis.size - 1) / 2
 
 
-def stack_of_3x3(depth: int = 3) -> bytes:
+def stack_of_3x3(depth: int) -> bytes:
     """Draw what one output of stacked 3 x 3 convolutions sees in each layer below it.
 
     Args:
@@ -159,13 +175,6 @@ def _draw_plane(axes: Axes, cells: int, size: int, height: float) -> list[tuple[
     return [place(x, y) for x, y in ((first, first), (end, first), (end, end), (first, end))]
 
 
-def _draw_image(axes: Axes, image: np.ndarray) -> None:
-    """Draw an image with faint colours, so that those of a map stand out."""
-    grey = image.mean(axis=2, keepdims=True)
-    axes.imshow(((image + 2 * grey) / 3).astype(np.uint8))
-    axes.set_axis_off()
-
-
 def _draw_map(axes: Axes, field: np.ndarray, box: tuple[int, ...], extent=None) -> None:
     """Draw a map, its contour, and the box (top, left, bottom, right) of the theoretical field."""
     # The square root shows the weak flanks too; where nothing moves the score the image stays.
@@ -175,18 +184,14 @@ def _draw_map(axes: Axes, field: np.ndarray, box: tuple[int, ...], extent=None) 
     axes.imshow(heat, interpolation="nearest", extent=extent)
     level = level_holding(field, SHARE)
     axes.contour(field, [level], colors=_PAPER, linewidths=1.2, extent=extent and _centres(extent))
+    _draw_frame(axes, box, edgecolor=_BOX, linestyle=(0, (4, 2)))
+
+
+def _draw_frame(axes: Axes, box: tuple[int, ...], **style) -> None:
+    """Draw a line around the pixels of a box (top, left, bottom, right)."""
     top, left, bottom, right = box
-    axes.add_patch(
-        Rectangle(
-            (left - 0.5, top - 0.5),
-            right - left + 1,
-            bottom - top + 1,
-            fill=False,
-            edgecolor=_BOX,
-            linewidth=1.6,
-            linestyle=(0, (4, 2)),
-        )
-    )
+    size = right - left + 1, bottom - top + 1
+    axes.add_patch(Rectangle((left - 0.5, top - 0.5), *size, fill=False, linewidth=1.6, **style))
 
 
 def _centres(extent: tuple[float, ...]) -> tuple[float, ...]:

@@ -140,6 +140,20 @@ def _voc() -> ConfigDict:
     return config
 
 
+def voc_from_scratch() -> ConfigDict:
+    """Return the settings of a comparison on VOC, that of CamVid with crops of 224 x 224 pixels.
+
+    `RECIPES["voc"]` trains with one image a step and frozen batch-norm, as only a network with
+    pretrained weights can.
+    """
+    config = _camvid()
+    paper = _voc().data
+    config.data.train, config.data.val = paper.train, paper.val
+    config.data.cache_in_memory = False
+    config.augment.crop_size = (224, 224)
+    return config
+
+
 RECIPES: Mapping[str, Callable[[], ConfigDict]] = {
     "shapes": _shapes,
     "camvid": _camvid,

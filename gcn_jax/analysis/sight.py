@@ -11,7 +11,7 @@ from PIL import Image
 from gcn_jax.analysis.effective import effective_field
 from gcn_jax.analysis.receptive_field import OUTPUT, traced_reach
 from gcn_jax.analysis.units import Unit, inmost_unit, level_holding, radius_holding
-from gcn_jax.analysis.valid import valid_field
+from gcn_jax.analysis.valid import Stimulus, valid_field
 
 #: The share of a map that its contour and its radius enclose.
 SHARE = 0.95
@@ -74,12 +74,14 @@ class Sight:
             receptive field that lie in the image.
         effective: float32 `[H, W]`, see `effective_field`.
         valid: float32 `[H, W]`, see `valid_field`.
+        stimulus: the patch of noise that changes the score most.
     """
 
     scene: Scene
     box: tuple[int, int, int, int]
     effective: np.ndarray
     valid: np.ndarray
+    stimulus: Stimulus
 
     def measures(self) -> dict[str, float]:
         """Return what a table says of it.
@@ -115,8 +117,10 @@ def look(
     )
     box = tuple(map(int, ends))
     effective = effective_field(model, variables, scene.image[None], [unit])[0]
-    valid = valid_field(model, variables, scene.image, unit, patch=patch, stride=stride, box=box)
-    return Sight(scene, box, effective, valid)
+    valid, stimulus = valid_field(
+        model, variables, scene.image, unit, patch=patch, stride=stride, box=box
+    )
+    return Sight(scene, box, effective, valid, stimulus)
 
 
 @functools.lru_cache(maxsize=16)

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 
-from gcn_jax.analysis.settings import base_config
+from gcn_jax.analysis.settings import base_config, voc_from_scratch
 from gcn_jax.errors import check_choice
 from gcn_jax.training.config import model_settings
 
@@ -42,7 +42,7 @@ SYSTEMS: Mapping[str, System] = {
 SIZES = ("reduced", "full")
 
 #: On which they are compared.
-DATA = ("camvid", "shapes")
+DATA = ("camvid", "shapes", "voc")
 
 
 def system_config(system: str, data: str, size: str) -> ConfigDict:
@@ -50,7 +50,7 @@ def system_config(system: str, data: str, size: str) -> ConfigDict:
 
     Args:
         system: A key of `SYSTEMS`.
-        data: A key of `settings.RECIPES`, whose recipe is taken.
+        data: A key of `settings.RECIPES`, whose recipe is taken; for "voc" `voc_from_scratch`.
         size: One of `SIZES`.
 
     Raises:
@@ -58,7 +58,7 @@ def system_config(system: str, data: str, size: str) -> ConfigDict:
     """
     check_choice("--models", system, SYSTEMS)
     check_choice("--size", size, SIZES)
-    config = base_config(data)
+    config = voc_from_scratch() if data == "voc" else base_config(data)
     fields = dict(getattr(SYSTEMS[system], size))
     config.model = model_settings(fields.pop("name"))
     config.model.update(fields)

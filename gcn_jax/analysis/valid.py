@@ -7,7 +7,7 @@ out the valid receptive field.
 """
 
 import functools
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +23,22 @@ from gcn_jax.models import pretrained
 PATCH, STRIDE = 11, 3
 
 
+class Stimulus(NamedTuple):
+    """An image with one patch of noise on it, and what that does to a unit.
+
+    Attributes:
+        image: uint8 `[H, W, 3]` RGB, covered.
+        box: (top, left, bottom, right), the first and last rows and columns of the patch.
+        plain: the unit's logit in the image as it is.
+        covered: its logit in this one.
+    """
+
+    image: np.ndarray
+    box: tuple[int, int, int, int]
+    plain: float
+    covered: float
+
+
 def valid_field(
     model: nn.Module,
     variables: dict[str, Any],
@@ -34,7 +50,7 @@ def valid_field(
     box: tuple[int, int, int, int] | None = None,
     seed: int = 0,
     batch_size: int = 32,
-) -> np.ndarray:
+) -> tuple[np.ndarray, Stimulus]:
     """Compute the discrepancy map of a unit.
 
     For maps of one object at several scales to be alike, patch and stride are to grow with it.
@@ -52,7 +68,8 @@ def valid_field(
         batch_size: places at a time.
 
     Returns:
-        float32 `[H, W]`: the mean |change of the logit| over all patches that cover a pixel.
+        float32 `[H, W]`, the mean |change of the logit| over all patches that cover a pixel; and
+        the stimulus that changes the logit most.
 
     Raises:
         UserError: the patches do not cover the image, or see `check_unit`.
@@ -66,14 +83,23 @@ def valid_field(
         )
     corners = _corners(height, patch, stride), _corners(width, patch, stride)
     places = np.stack(np.meshgrid(*corners, indexing="ij"), axis=-1).reshape(-1, 2)
-    changes = np.zeros(len(places))
+    changes = np.zeros(len(places))  # signed
     top, left, bottom, right = box or (0, 0, height - 1, width - 1)
     tried = (places + patch > [top, left]).all(axis=1) & (places <= [bottom, right]).all(axis=1)
     for batch in np.array_split(np.flatnonzero(tried), range(batch_size, tried.sum(), batch_size)):
         chosen = np.resize(batch, batch_size)  # the last batch is filled up with its own places
-        found = _discrepancies(model, variables, image, unit, places[chosen], seed + chosen, patch)
-        changes[chosen] = found
-    return _spread_over_patches(changes, places, patch, (height, width))
+        seeds = seed + chosen
+        plain, covered = _scores(model, variables, image, unit, places[chosen], seeds, patch)
+        changes[chosen] = covered - plain
+    most = np.abs(changes).argmax()
+    row, column = places[most].tolist()
+    stimulus = Stimulus(
+        np.asarray(_cover(image, places[most], seed + most, patch)),
+        (row, column, row + patch - 1, column + patch - 1),
+        float(plain),
+        float(plain + changes[most]),
+    )
+    return _spread_over_patches(np.abs(changes), places, patch, (height, width)), stimulus
 
 
 def _corners(length: int, patch: int, stride: int) -> np.ndarray:
@@ -81,19 +107,21 @@ def _corners(length: int, patch: int, stride: int) -> np.ndarray:
     return np.unique(np.append(np.arange(0, length - patch, stride), length - patch))
 
 
+def _cover(image, place, seed, patch):
+    """Return the image with a patch of noise whose first row and column are `place`."""
+    noise = jax.random.bits(jax.random.key(seed), (patch, patch, 3), jnp.uint8)
+    return lax.dynamic_update_slice(image, noise, (place[0], place[1], 0))
+
+
 @functools.partial(jax.jit, static_argnames=("model", "patch"))
-def _discrepancies(model, variables, image, unit, places, seeds, patch):
-    """Return |logit of the covered image - logit of the image| for each place, float32 [n]."""
+def _scores(model, variables, image, unit, places, seeds, patch):
+    """Return the logit in the image, and those with a patch at each place, float32 [] and [n]."""
     mean, std = variables["preprocessing"]["mean"], variables["preprocessing"]["std"]
     row, column, class_number = unit
-
-    def cover(place, seed):
-        noise = jax.random.bits(jax.random.key(seed), (patch, patch, 3), jnp.uint8)
-        return lax.dynamic_update_slice(image, noise, (place[0], place[1], 0))
-
-    images = jnp.concatenate([image[None], jax.vmap(cover)(places, seeds)])
+    covered = jax.vmap(_cover, (None, 0, 0, None))(image, places, seeds, patch)
+    images = jnp.concatenate([image[None], covered])
     scores = pretrained.logits(model, variables, images, mean, std)[:, row, column, class_number]
-    return jnp.abs(scores[1:] - scores[0])
+    return scores[0], scores[1:]
 
 
 def _spread_over_patches(

@@ -2,21 +2,32 @@
 
 import csv
 import json
+from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
 from ml_collections import ConfigDict
+from PIL import Image
+from published_data import make_camvid, make_sbd, make_voc
 
 from configs import stage1, stage2, stage3
 from gcn_jax import models
-from gcn_jax.analysis import compare_command, runner, settings, systems, table_command
+from gcn_jax.analysis import (
+    compare_command,
+    pictures_command,
+    runner,
+    settings,
+    systems,
+    table_command,
+)
 from gcn_jax.analysis.complexity import Cost
 from gcn_jax.analysis.findings import Finding
 from gcn_jax.analysis.runner import CellRunner
 from gcn_jax.analysis.studies import STUDIES, study
 from gcn_jax.analysis.table_plots import accuracy_by_cue
 from gcn_jax.errors import UserError
+from gcn_jax.report.pictures import full_palette
 from gcn_jax.training import default_config
 from gcn_jax.training.config import flatten
 
@@ -138,6 +149,11 @@ def test_mean_and_spread_by_hand():
     results = tuple({"miou": miou} for miou in (0.5, 0.6, 0.7))
     finding = Finding(study(1).cells[0], results, Cost())
     np.testing.assert_allclose(finding.mean_and_spread("miou"), (60, 10))
+    assert finding.mean_text("miou") == "60.0 ± 10.0"
+    for results in ([None], [None, 0.5]):  # no pixel was far from a border
+        finding = Finding(study(5).cells[0], tuple({"miou": miou} for miou in results), Cost())
+        assert finding.mean_text("miou") == "-"
+        assert np.isnan(finding.mean_and_spread("miou")[0])
 
 
 @pytest.fixture
@@ -216,6 +232,68 @@ def test_systems_are_compared(tiny_recipe, tmp_path, monkeypatch, capsys):
     assert (folder / "compare.png").read_bytes().startswith(b"\x89PNG")
 
 
+#: Two steps of two small crops, of data as published.
+_SHORT = ("num_steps=2", "batch_size=2", "num_devices=1", "augment.crop_size=(32, 48)")
+
+
+def _short(folder, tmp_path) -> list[str]:
+    settings = (*_SHORT, f"data.manual_dir={folder}", f"data.data_dir={tmp_path / 'data'}")
+    return [f"--set={setting}" for setting in settings]
+
+
+@pytest.mark.slow
+def test_a_table_on_camvid(tmp_path):
+    camvid = tmp_path / "CamVid"
+    make_camvid(camvid)
+    table_command.run(["5", "--data=camvid", f"--output={tmp_path}", *_short(camvid, tmp_path)])
+    folder = tmp_path / "camvid"
+    with (folder / "table5.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["model"] for row in rows] == ["Baseline", "GCN", "GCN + BR"]
+    for name, row in zip(("baseline", "gcn_k15", "gcn_k15_br"), rows, strict=True):
+        assert 0 <= float(row["miou"]) <= 1
+        result = json.loads((folder / f"{name}_seed0/{name}.json").read_text())
+        assert len(result["per_class_iou"]) == 11
+        assert result["parameters"] == int(row["parameters"])
+    runs = f"--ckpt={folder}/gcn_k15_seed0,{folder}/gcn_k15_br_seed0"
+    pictures_command.run([runs, "--num_images=2", f"--output={folder}/br.png"])
+    with Image.open(folder / "br.png") as picture:  # 36 x 48 px, each 240 wide, in four rows
+        assert picture.height > 4 * 180
+
+
+@pytest.mark.slow
+def test_a_comparison_on_voc(tmp_path):
+    for make in (make_voc, make_sbd):
+        make(tmp_path)
+    arguments = ["--data=voc", "--models=gcn,fcn8s", "--size=reduced", f"--output={tmp_path}"]
+    compare_command.run([*arguments, *_short(tmp_path, tmp_path)])
+    folder = tmp_path / "voc_reduced"
+    with (folder / "compare.csv").open() as file:
+        assert [row["system"] for row in csv.DictReader(file)] == ["gcn", "fcn8s"]
+    assert len(json.loads((folder / "gcn_seed0/gcn.json").read_text())["per_class_iou"]) == 21
+
+
+@pytest.mark.parametrize("data", systems.DATA)
+@pytest.mark.parametrize("size", systems.SIZES)
+def test_systems_have_one_budget_and_start_from_nothing(data, size):
+    flat = [flatten(systems.system_config(name, data, size).to_dict()) for name in systems.SYSTEMS]
+    budgets = [{k: v for k, v in f.items() if not k.startswith("model.")} for f in flat]
+    assert all(budget == budgets[0] for budget in budgets)
+    assert budgets[0]["backbone_weights"] is None
+    for name in systems.SYSTEMS:
+        config = systems.system_config(name, data, size)
+        model = models.create_model(**config.model, num_classes=21)
+        assert not getattr(model, "frozen_batch_norm", False)  # of random weights
+
+
+def test_a_table_on_voc_with_a_smaller_network():
+    weights = "hf://timm/resnet50.tv_in1k"
+    cells = CellRunner("voc", "runs", ["model.name=gcn_resnet50", f"backbone_weights={weights}"])
+    config = cells.config(study(4).cells[2], seed=0)
+    assert (config.model.name, config.backbone_weights) == ("gcn_resnet50", weights)
+    assert config.model.stack_channels == 210  # of 2048
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -237,7 +315,7 @@ def test_wrong_arguments_of_table_are_refused(arguments, message):
         (["--models=gnc"], "unknown --models 'gnc' .did you mean gcn?"),
         (["--models="], "--models is empty; name some of gcn, fcn8s"),
         (["gcn"], "unexpected argument 'gcn'"),
-        (["--data=voc"], "unknown --data 'voc'"),
+        (["--data=coco"], "unknown --data 'coco'; choose one of: camvid, shapes, voc"),
         (["--size=small"], "unknown --size 'small'; choose one of: reduced, full"),
     ],
 )
@@ -253,3 +331,52 @@ def test_advice_names_the_flag_that_the_command_has(tmp_path):
     with pytest.raises(UserError, match="--set data.manual_dir") as raised:
         main(["table", "1", "--data=voc", data, f"--output={tmp_path}"])
     assert "--config" not in str(raised.value)
+
+
+def test_pictures_of_two_runs(tmp_path, monkeypatch):
+    """Each run is a row of what it predicts, under the truth; portraits keep their shape."""
+    source = SmallSource()
+    info = models.ModelInfo("_tiny", {}, source.class_names, (), (0,) * 3, (1,) * 3)
+    monkeypatch.setattr(
+        pictures_command.models,
+        "load_pretrained",
+        lambda path: models.Pretrained(None, {"is": Path(path).name}, info, 1),
+    )
+    predicted = {"a": 0, "b": 1}
+    monkeypatch.setattr(
+        pictures_command.models,
+        "predict",
+        lambda model, variables, image: np.full(image.shape[:2], predicted[variables["is"]]),
+    )
+    monkeypatch.setattr(pictures_command.report, "open_split", lambda path, split: source)
+    arguments = ["--ckpt=runs/a,runs/b", f"--output={tmp_path}/two.png"]
+    pictures_command.run([*arguments, "--num_images=2"])
+    with Image.open(tmp_path / "two.png") as file:
+        picture = np.asarray(file.convert("RGB"))
+    # Tiles are 240 wide, the second one 480 high; rows begin every 486 pixels.
+    column = picture.shape[1] - 2 * 246
+    assert picture[60, column + 10].tolist() == [7, 7, 7]
+    assert (picture[130:480, column + 10] == 255).all()  # the first is a landscape
+    for row, colors in enumerate(([7] * 3, [0, 0, 200], [200, 0, 0], [0, 0, 200])):
+        assert picture[486 * row + 470, column + 246 + 230].tolist() == colors
+    for wrong, message in (
+        (["--num_images=3"], "small has 2 images, not 3"),
+        (["--ckpt=runs/a,runs/a"], "two runs are both called runs_a"),
+        (["--ckpt="], "pictures needs --ckpt=DIR,DIR"),
+    ):
+        with pytest.raises(UserError, match=message):
+            pictures_command.run([*arguments, *wrong])
+
+
+class SmallSource:
+    """A landscape and a portrait of one grey, all of class 1."""
+
+    name, class_names, is_labelled = "small", ("ground", "thing"), True
+    palette = full_palette([(200, 0, 0), (0, 0, 200)])
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, index):
+        size = ((10, 20), (20, 10))[index]
+        return {"image": np.full((*size, 3), 7, np.uint8), "label": np.ones(size, np.uint8)}

@@ -9,9 +9,9 @@ import pytest
 from flax import linen as nn
 from PIL import Image
 
-from gcn_jax.analysis import receptive_field_command
+from gcn_jax.analysis import receptive_field_command, rf_figures
 from gcn_jax.analysis.effective import effective_field
-from gcn_jax.analysis.sight import scene_on_object
+from gcn_jax.analysis.sight import look, scene_on_object
 from gcn_jax.analysis.units import (
     Unit,
     inmost_unit,
@@ -62,21 +62,26 @@ def test_effective_field_is_the_kernel():
 
 def test_valid_field_is_what_covering_changes():
     unit, patch, stride = Unit(4, 6, 1), 3, 2
-    total, count = np.zeros((9, 12)), np.zeros((9, 12))
+    total, count, most = np.zeros((9, 12)), np.zeros((9, 12)), 0
     places = [(row, column) for row in (0, 2, 4, 6) for column in (0, 2, 4, 6, 8, 9)]
     for number, (row, column) in enumerate(places):
         covered = IMAGE.copy()
         noise = jax.random.bits(jax.random.key(7 + number), (patch, patch, 3), jnp.uint8)
         covered[row : row + patch, column : column + patch] = noise
-        total[row : row + patch, column : column + patch] += abs(
-            logit(covered, unit) - logit(IMAGE, unit)
-        )
+        change = logit(covered, unit) - logit(IMAGE, unit)
+        total[row : row + patch, column : column + patch] += abs(change)
         count[row : row + patch, column : column + patch] += 1
+        if abs(change) > abs(most):
+            most, strongest, corner = change, covered, (row, column)
     how = {"patch": patch, "stride": stride, "seed": 7, "batch_size": 5}
-    field = valid_field(MODEL, VARIABLES, IMAGE, unit, **how)
+    field, stimulus = valid_field(MODEL, VARIABLES, IMAGE, unit, **how)
     np.testing.assert_allclose(field, total / count, rtol=1e-4, atol=1e-4)
+    np.testing.assert_array_equal(stimulus.image, strongest)
+    assert stimulus.box == (*corner, corner[0] + 2, corner[1] + 2)
+    scores = logit(IMAGE, unit), logit(strongest, unit)
+    np.testing.assert_allclose((stimulus.plain, stimulus.covered), scores, rtol=1e-4)
     # The theoretical field says beforehand which patches change nothing.
-    boxed = valid_field(MODEL, VARIABLES, IMAGE, unit, box=(3, 4, 5, 8), **how)
+    boxed, _ = valid_field(MODEL, VARIABLES, IMAGE, unit, box=(3, 4, 5, 8), **how)
     np.testing.assert_allclose(boxed, field, rtol=1e-4, atol=1e-4)
 
 
@@ -128,6 +133,24 @@ def test_inmost_unit():
     assert larger.unit == Unit(7, 9, 3)
 
 
+def test_panels(monkeypatch):
+    """Only narrow panels have two lines of title; the patch is framed in the stimulus alone."""
+    monkeypatch.setattr(rf_figures, "_png", lambda figure: figure)
+    scene = scene_on_object(IMAGE, (IMAGE[..., 0] > 99).astype(int), 2)
+    sight = look(MODEL, VARIABLES, scene, patch=3, stride=3)
+    panels = [(f"{kind}, x 1, y", sight, kind) for kind in ("image", "stimulus", "valid")]
+    wide, narrow = rf_figures.panels(panels), rf_figures.panels(2 * panels)
+    assert [axes.get_title("left") for axes in wide.axes] == [title for title, *_ in panels]
+    assert narrow.axes[3].get_title("left") == "image\nx 1, y"
+    plain, stimulus, _ = wide.axes
+    assert not plain.patches
+    (frame,) = stimulus.patches
+    top, left, *_ = sight.stimulus.box
+    assert frame.get_bbox().bounds == (left - 0.5, top - 0.5, 3, 3)
+    np.testing.assert_array_equal(plain.images[0].get_array(), IMAGE)
+    np.testing.assert_array_equal(stimulus.images[0].get_array(), sight.stimulus.image)
+
+
 def test_command(tmp_path, monkeypatch, capsys):
     """One image, two networks: every figure and number is written."""
     info = ModelInfo(
@@ -139,7 +162,7 @@ def test_command(tmp_path, monkeypatch, capsys):
     Image.fromarray(IMAGE).save(tmp_path / "image.png")
     arguments = ["--ckpt=a", "--compare=b", f"--image={tmp_path}/image.png", "--patch=3"]
     receptive_field_command.run([*arguments, "--stride=1", f"--output={tmp_path}/out"])
-    for name in ("a.png", "b.png", "enlarged.png", "stack.png"):
+    for name in ("a.png", "b.png", "a_stimulus.png", "b_stimulus.png", "enlarged.png"):
         with Image.open(tmp_path / "out" / name) as picture:
             assert min(picture.size) > 150
     numbers = json.loads((tmp_path / "out/receptive_field.json").read_text())
@@ -156,16 +179,31 @@ def test_command(tmp_path, monkeypatch, capsys):
         (["--class=none"], "unknown class 'none'"),
         (["--num_images=2"], "drop --split and --num_images"),
         (["--sise=2"], "Unknown command line flag 'sise'"),
-        (["--compare=a"], "--ckpt and --compare are both called"),
+        (["--compare=a"], "two runs are both called .*_a"),
         (["more"], "unexpected argument 'more'"),
     ):
         with pytest.raises(UserError, match=message):
             receptive_field_command.run([*arguments, *wrong])
-    with pytest.raises(UserError, match="either --ckpt=DIR, .* or --model=NAME"):
+    with pytest.raises(UserError, match="one of --ckpt=DIR, .*, --model=NAME and --stack=N"):
         receptive_field_command.run([])
+    with pytest.raises(UserError, match="one of --ckpt=DIR, .*, --model=NAME and --stack=N"):
+        receptive_field_command.run(["--ckpt=a", "--stack=3"])
 
 
 def test_command_of_a_model_by_name(capsys):
     receptive_field_command.run(["--model=_tiny", "--field=kernel_size=3", "--layer=gcn4/left_k1"])
     (row,) = [line for line in capsys.readouterr().out.splitlines() if "left_k1" in line]
     assert [cell.strip() for cell in row.strip("│ ").split("│")[1:]] == ["31 x 15", "8", "0"]
+
+
+def test_command_of_a_stack(tmp_path, monkeypatch, capsys):
+    """Two 3 x 3 convolutions see 5 x 5 pixels of the image."""
+    figures = []
+    png = rf_figures._png
+    monkeypatch.setattr(rf_figures, "_png", lambda figure: figures.append(figure) or png(figure))
+    receptive_field_command.run(["--stack=2", f"--output={tmp_path}"])
+    ((axes,),) = (figure.axes for figure in figures)
+    texts = [text.get_text() for text in axes.texts]
+    assert texts == ["output: 1 x 1", "below 1 convolution: 3 x 3", "image: 5 x 5"]
+    assert capsys.readouterr().out == f"wrote {tmp_path}/stack.png\n"
+    assert (tmp_path / "stack.png").read_bytes().startswith(b"\x89PNG")

