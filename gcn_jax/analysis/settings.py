@@ -59,7 +59,7 @@ def set_stage(config: ConfigDict, data: str, stage: int) -> None:
 
     On VOC the stages are the paper's: COCO + SBD + VOC at 640 px, SBD + VOC at 512 px, VOC. Other
     data sets have no others to start from. There stage 1 shows the images at other scales, and the
-    stages after it show them as they are, with a tenth of the rate before.
+    stages after it show them as they are, with a tenth of the rate before and no warm-up.
     """
     if data == "voc":
         train = ("coco_voc:train", "sbd:train_noval", "voc_segmentation:train")
@@ -72,6 +72,7 @@ def set_stage(config: ConfigDict, data: str, stage: int) -> None:
     else:
         config.augment.scale = None
         config.optimizer.learning_rate *= 0.1 ** (stage - 1)
+        config.optimizer.warmup_steps = 0
         config.num_steps //= 2
 
 
