@@ -175,7 +175,8 @@ def read_operations(text: str) -> dict[str, Operation]:
     """Read the operations of a compiled program, by name, from XLA's text.
 
     An operation in a loop reads a part of the arrays that it is given: it counts as reading as much
-    as it writes.
+    as it writes. One without a name, as XLA makes when it rewrites products, has that of the last
+    operand that belongs to a part.
     """
     bodies = set(re.findall(r"body=%?([\w.\-]+)", text))
     written: dict[str, int] = {}
@@ -189,12 +190,17 @@ def read_operations(text: str) -> dict[str, Operation]:
             continue
         name, shape, kind, operands = found.groups()
         written[name] = _bytes(shape)
-        reads = sum(written.get(operand, 0) for operand in re.findall(r"%([\w.\-]+)", operands))
+        operands = re.findall(r"%([\w.\-]+)", operands)
+        reads = sum(written.get(operand, 0) for operand in operands)
         if computation in bodies:
             reads = written[name]
         if kind not in _CONTAINERS:
             label = re.search(r'op_name="(?:jit\(\w+\)/)?([^"]*)/[^"/]*"', line)
-            part = part_of(label[1]) if label else _OUTSIDE
+            if label:
+                part = part_of(label[1])
+            else:
+                inherited = (operations[o].part for o in reversed(operands) if o in operations)
+                part = next((part for part in inherited if part != _OUTSIDE), _OUTSIDE)
             operations[name] = Operation(part, written[name] + reads)
     return operations
 

@@ -38,6 +38,7 @@ ENTRY %main.9 (Arg_0.1: f32[2,8], Arg_1.2: bf16[8,4]) -> (f32[2,4], pred[3]) {
   %fusion.1 = f32[2,8]{1,0} fusion(%Arg_0.1), kind=kLoop, @jvp(GCN)/backbone/res4_block2/bn1/add
   %loop = (s32[], f32[100,8]{1,0}) while(%tuple), condition=%cond.1, body=%body.3
   %dot.1 = (f32[2,4]{1,0}, pred[3]{0}) dot(%fusion.1, %Arg_1.2), @jvp(GCN)/GCN._score/gcn5/dot
+  %dot.7 = f32[2,2]{1,0} dot(%dot.1, %fusion.1)
   ROOT %lone = f32[] negate(%constant), @jvp(jit(log_softmax))/neg
 }
 """
@@ -49,6 +50,7 @@ def test_operations_have_the_part_and_the_bytes_of_the_compiled_text():
     assert operations["fusion.1"] == Operation("backbone/res4", 2 * 2 * 8 * 4)
     assert operations["dot.1"] == Operation("gcn5", (2 * 4 * 4 + 3) + 2 * 8 * 4 + 8 * 4 * 2)
     assert operations["dot.2"] == Operation("br1, backward", 2 * 8 * 8 * 4)  # in a loop
+    assert operations["dot.7"].part == "backbone/res4"  # without a name: as what it reads
     assert operations["lone"] == Operation(OUTSIDE, 4)
     assert "loop" not in operations  # its inside is timed
 
