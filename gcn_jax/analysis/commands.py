@@ -61,19 +61,19 @@ def read_value(text: str) -> Any:
 
 
 def run_names(paths: Sequence[str]) -> list[str]:
-    """Call runs as their folders, with the folder above where two are called the same.
+    """Call runs as their folders, with as many folders above as tell them apart.
 
     Args:
         paths: Their workdirs.
 
     Raises:
-        UserError: Two have the same name all the same.
+        UserError: Two are the same folder.
     """
     folders = [Path(path).resolve() for path in paths]
-    names = [folder.name for folder in folders]
-    if len({*names}) < len(names):
-        names = [f"{folder.parent.name}_{folder.name}" for folder in folders]
-    if len({*names}) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise UserError(f"two runs are both called {twice}; name runs in other folders")
-    return names
+    for i, path in enumerate(paths):
+        if folders[i] in folders[:i]:
+            raise UserError(f"the run {path} is named twice; name each run once")
+    depth = 1
+    while len({folder.parts[-depth:] for folder in folders}) < len(folders):
+        depth += 1
+    return ["_".join(folder.parts[-depth:]) for folder in folders]

@@ -9,8 +9,9 @@ from absl import flags
 from gcn_jax import cli, data, models
 from gcn_jax import mesh as mesh_lib
 from gcn_jax.analysis.commands import parse_flags
-from gcn_jax.analysis.comparison import Row, draw, print_rows, write_rows
+from gcn_jax.analysis.comparison import Row, print_rows, write_rows
 from gcn_jax.analysis.measure import images_per_second, training_memory
+from gcn_jax.analysis.prediction_picture import draw
 from gcn_jax.analysis.runner import cost, run_once
 from gcn_jax.analysis.settings import set_values
 from gcn_jax.analysis.systems import DATA, SIZES, SYSTEMS, system_config
@@ -22,11 +23,13 @@ usage: python -m gcn_jax.analysis compare [--models gcn,fcn8s,...] [--data camvi
            [--size reduced|full] [--seeds N] [--output DIR] [--set KEY=VALUE ...]
 
 Trains each system with the same recipe (steps, batch, crops, rate), from scratch, and writes
-compare.md, .csv and .png to DIR/<data>_<size>. What is finished is not trained again.
+compare.md, .csv and .png of these systems to DIR/<data>_<size>, in place of those that are there.
+What is finished is not trained again.
 
---size reduced is for a CPU; full is each system as published, on ResNet-101 or VGG-16. Scores as
-published need pretrained networks, which configs/fcn8s.py and so on train. Data that you have are
-found with --set data.manual_dir=DIR; a longer budget is --set num_steps=N."""
+--size reduced is for a CPU; full is each system at its published size, but GCN on ResNet-101 as
+its rivals (the paper's is on ResNet-152). Scores as published need pretrained networks, which
+configs/fcn8s.py and so on train. Data that you have are found with --set data.manual_dir=DIR; a
+longer budget is --set num_steps=N."""
 
 #: Settings that are a system's or a seed's own.
 _DECIDED = ("seed", "eval_every", "model.name")
@@ -44,7 +47,7 @@ def run(arguments: Sequence[str]) -> None:
     size = "reduced" if jax.default_backend() == "cpu" else "full"
     flags.DEFINE_list("models", list(SYSTEMS), "Which of them.", flag_values=values)
     flags.DEFINE_string("data", "camvid", "camvid, shapes or voc.", flag_values=values)
-    flags.DEFINE_string("size", size, "As published, or reduced.", flag_values=values)
+    flags.DEFINE_string("size", size, "reduced or full.", flag_values=values)
     flags.DEFINE_integer("seeds", 1, "How many times each is trained.", 1, flag_values=values)
     flags.DEFINE_string("output", "runs/compare", "Folder of the runs.", flag_values=values)
     flags.DEFINE_multi_string("set", [], "KEY=VALUE of the recipe.", flag_values=values)
@@ -84,7 +87,7 @@ def run(arguments: Sequence[str]) -> None:
     print_rows(rows, budget)
     write_rows(rows, folder, budget)
     draw(shown, maps, source, folder / "compare.png")
-    print(f"wrote {folder}/compare.md")
+    print(f"wrote compare.md, .csv and .png, of {', '.join(configs)}, in {folder}")
 
 
 def _predictor(workdir: Path, batch_size: int) -> Predictor:

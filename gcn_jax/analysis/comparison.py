@@ -1,27 +1,19 @@
-"""What a comparison of systems found: on the screen, as files, and as a picture."""
+"""What a comparison of systems found: on the screen and as files."""
 
 import csv
 import dataclasses
 import io
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from ml_collections import ConfigDict
-from PIL import Image, ImageDraw, ImageFont
 from rich.console import Console
 
-from gcn_jax import atomic, data
+from gcn_jax import atomic
 from gcn_jax.analysis.complexity import Cost
 from gcn_jax.analysis.findings import OverSeeds
 from gcn_jax.analysis.runner import METRICS, Result
 from gcn_jax.analysis.sheets import Sheet
-from gcn_jax.report.pictures import encode, legend
-
-#: In the picture, in px: width of a column, and between columns.
-_WIDTH, _GAP = 240, 6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,40 +93,3 @@ def _sheet(rows: Sequence[Row], config: ConfigDict) -> Sheet:
         for row in rows
     ]
     return Sheet(caption, heads, cells)
-
-
-def draw(
-    samples: Sequence[Mapping[str, Any]],
-    maps: Mapping[str, Sequence[np.ndarray]],
-    source: data.Source,
-    path: Path,
-) -> None:
-    """Draw images, truth and a row of predictions for each system.
-
-    Args:
-        samples: With "image", and with "label" where the source has labels.
-        maps: System -> class map `[H, W]` of each sample.
-        source: Whose classes these are.
-        path: Of the PNG file.
-    """
-    palette = source.palette
-    rows = {"image": [sample["image"] for sample in samples]}
-    if source.is_labelled:
-        rows["truth"] = [palette[sample["label"]] for sample in samples]
-    rows |= {system: [palette[labels] for labels in of] for system, of in maps.items()}
-    heights = [round(_WIDTH * image.shape[0] / image.shape[1]) for image in rows["image"]]
-    step = max(heights) + _GAP
-    font = ImageFont.load_default(14)
-    left = math.ceil(max(map(font.getlength, rows))) + 12
-    width = left + len(samples) * (_WIDTH + _GAP)
-    names = legend(source.class_names, palette[: len(source.class_names)], width)
-    picture = Image.new("RGB", (width, len(rows) * step + len(names)), "white")
-    pen = ImageDraw.Draw(picture)
-    for i, (name, tiles) in enumerate(rows.items()):
-        pen.text((4, i * step + step // 2), name, fill="black", font=font, anchor="lm")
-        for j, (tile, height) in enumerate(zip(tiles, heights, strict=True)):
-            how = Image.Resampling.BICUBIC if name == "image" else Image.Resampling.NEAREST
-            small = Image.fromarray(tile).resize((_WIDTH, height), how)
-            picture.paste(small, (left + j * (_WIDTH + _GAP), i * step))
-    picture.paste(Image.fromarray(names), (0, len(rows) * step))
-    atomic.write(path, encode(picture))

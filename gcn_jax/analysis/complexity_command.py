@@ -1,4 +1,8 @@
-"""`python -m gcn_jax.analysis complexity`: what a network costs, level by level, and against k."""
+"""`python -m gcn_jax.analysis complexity`: what a network costs, level by level, and against k.
+
+FLOPs are counted without the products with the zeros of a padding. On a map that is not much larger
+than k they therefore grow more slowly with k than the parameters do.
+"""
 
 import csv
 import dataclasses
@@ -29,8 +33,10 @@ usage: python -m gcn_jax.analysis complexity --model NAME [--size N|HxW] [--num_
            [--field KEY=VALUE ...] [--output DIR]
 
 Prints parameters, FLOPs and activation memory of each level of a network for one image of that size
-(512 px), and for a network with a kernel size what its head on res-5 costs against k. With --output
-writes DIR/complexity.json, complexity.md, levels.csv, kernel_size.csv and kernel_size.svg."""
+(512 px), and for a network with a kernel size what its head on res-5 costs against k. FLOPs leave
+out products with the zeros of a padding, which are many where k is near the size of the map. With
+--output writes DIR/complexity.json, complexity.md, levels.csv, kernel_size.csv and
+kernel_size.svg."""
 
 _NOTES = """\
 Parameters are what is learnt. FLOPs are of inference on one image: a product that is added to a sum

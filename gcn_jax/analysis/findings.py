@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -25,7 +26,10 @@ class OverSeeds:
         return [math.nan if share is None else 100 * share for share in shares]
 
     def mean_and_spread(self, metric: str) -> tuple[float, float]:
-        """Return the mean over the seeds in percent, and their standard deviation (0 for one)."""
+        """Return the mean over the seeds in percent, and their standard deviation (0 for one).
+
+        The mean is nan as soon as one seed has nothing to score.
+        """
         values = self.values(metric)
         spread = np.std(values, ddof=1) if len(values) > 1 else 0.0
         return float(np.mean(values)), float(spread)
@@ -51,3 +55,17 @@ class Finding(OverSeeds):
     cell: Cell
     results: tuple[Result, ...]
     cost: Cost
+
+
+def accuracy_by_cue(results: Sequence[Result]) -> tuple[np.ndarray, np.ndarray]:
+    """Join the counts of pixels of `shapes` by the distance to the cue that tells their class.
+
+    Args:
+        results: Of one or several seeds, with "cue"; see `runner.score`.
+
+    Returns:
+        Pixels, int64 `[CUE_BINS]`, and the share of 1 that is right of them, NaN for no pixel.
+    """
+    total, right = np.sum([result["cue"] for result in results], axis=0)
+    share = np.divide(right, total, out=np.full(len(total), np.nan), where=total > 0)
+    return total, share

@@ -7,7 +7,7 @@ from absl import flags
 
 from gcn_jax import models, report
 from gcn_jax.analysis.commands import parse_flags, run_names
-from gcn_jax.analysis.comparison import draw
+from gcn_jax.analysis.prediction_picture import draw
 from gcn_jax.errors import UserError
 
 _USAGE = """\
@@ -45,7 +45,7 @@ def run(arguments: Sequence[str]) -> None:
     for name, path in zip(names, values.ckpt, strict=True):
         model, variables, info, _ = models.load_pretrained(path)
         if info.class_names != tuple(source.class_names):
-            raise UserError(f"the model of {path} has other classes than that of {values.ckpt[0]}")
+            raise UserError(f"the model of {path} has other classes than {source.name}")
         maps[name] = [models.predict(model, variables, sample["image"]) for sample in samples]
     draw(samples, maps, source, Path(values.output))
     print(f"wrote {values.output}")

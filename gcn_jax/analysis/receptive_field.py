@@ -30,9 +30,9 @@ from gcn_jax.models.pretrained import variable_shapes
 #: The name of a network's own output among its layers.
 OUTPUT = "output"
 
-#: Height and width of the image that networks are traced with. Nothing is computed; and the field
-#: of GCN-ResNet-152 with k = 25, 2539 pixels, ends before the borders.
-_SIZE = 4096
+#: Height and width of the two images that networks are traced with. Nothing is computed; and the
+#: field of GCN-ResNet-152 with k = 25, 2539 pixels, ends before the borders of both.
+_SIZES = (4096, 8192)
 #: Longest period, in pixels of a layer, after which its fields repeat: those of a x64 upsampling.
 _LONGEST_PERIOD = 64
 
@@ -77,7 +77,8 @@ class ReceptiveField(NamedTuple):
     """The theoretical receptive field of a layer.
 
     Attributes:
-        vertical: along the height; None where it grows with the image, as behind global pooling.
+        vertical: along the height; None where it depends on the size of the image, as behind
+            global pooling and in the bins of a pyramid.
         horizontal: along the width.
     """
 
@@ -105,9 +106,9 @@ def receptive_fields(model: nn.Module) -> dict[str, ReceptiveField]:
         UserError: see `dependence.propagate`; or the fields of a layer do not repeat.
     """
     variables = variable_shapes(model)
-    large, small = (_reaches(model, variables, (size, size)) for size in (_SIZE, _SIZE // 2))
+    small, large = (_reaches(model, variables, (size, size)) for size in _SIZES)
     return {
-        name: ReceptiveField(*map(partial(_axis_field, name), large[name], small[name]))
+        name: ReceptiveField(*map(partial(_axis_field, name), small[name], large[name]))
         for name in large
     }
 
@@ -196,28 +197,23 @@ def _join_rows(reach: np.ndarray, shape: Sequence[int], along: int) -> Reach:
     return Reach(first, -last, padding == 0)
 
 
-def _axis_field(name: str, large: Reach, small: Reach) -> AxisField | None:
-    """Compare what a layer sees in a large image and in one of half the size."""
-    found = _repeating_field(large)
-    extents = []
-    for reach in (large, small):
-        middle = len(reach.first) // 2
-        extents.append(reach.last[middle] - reach.first[middle] + 1)
-    # A field as large as the small image may have been cut off there.
-    if extents[0] > 1.5 * extents[1] and (found is None or extents[1] < _SIZE // 2):
-        return None
-    if found is None:
+def _axis_field(name: str, *reaches: Reach) -> AxisField | None:
+    """Compare what a layer sees in the images of `_SIZES`; None if that depends on the size."""
+    small, large = map(_repeating_field, reaches, _SIZES)
+    middles = [(reach, len(reach.first) // 2) for reach in reaches]
+    extents = {int(reach.last[middle] - reach.first[middle]) for reach, middle in middles}
+    if small is None and large is None and len(extents) == 1:
         raise UserError(
-            f"{name}: its receptive field neither repeats from pixel to pixel nor grows with the "
-            "image; traced_reach says what its pixels see in an image of a given size"
+            f"{name}: its receptive field neither repeats from pixel to pixel nor depends on the "
+            "size of the image; traced_reach says what its pixels see in an image of a given size"
         )
-    return found
+    return small if small == large else None
 
 
-def _repeating_field(reach: Reach) -> AxisField | None:
+def _repeating_field(reach: Reach, size: int) -> AxisField | None:
     """Read size, stride and offset off the rows around the middle; None if nothing repeats."""
     middle = len(reach.first) // 2
-    at_border = (reach.first == 0) | (reach.last == _SIZE - 1) | reach.padded
+    at_border = (reach.first == 0) | (reach.last == size - 1) | reach.padded
     outside = np.flatnonzero(at_border)
     start = max(outside[outside <= middle], default=-1) + 1
     stop = min(outside[outside > middle], default=len(reach.first))

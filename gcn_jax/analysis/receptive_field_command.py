@@ -102,6 +102,10 @@ def _parse(arguments: Sequence[str]) -> flags.FlagValues:
         raise UserError(
             "receptive-field needs one of --ckpt=DIR, a run's workdir, --model=NAME and --stack=N"
         )
+    if values.stack:
+        for name in values:
+            if values[name].present and name not in ("stack", "output"):
+                raise UserError(f"--stack draws no network: drop --{name}; it takes --output alone")
     if values.image and (values.split or values.num_images > 1):
         raise UserError("--image is one image: drop --split and --num_images")
     return values

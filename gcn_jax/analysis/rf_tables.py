@@ -102,9 +102,9 @@ def numbers(networks: Sequence[Network], sights: Sights) -> dict[str, Any]:
     """Return everything that the tables are made of as JSON values.
 
     Returns:
-        layers: by network and layer its vertical and horizontal field, null where it grows with
-        the image; scores: of each network, scale and image the unit, the box and what
-        `Sight.measures` says.
+        layers: by network and layer its vertical and horizontal field, null where it depends
+        on the size of the image; scores: of each network, scale and image the unit, the box and
+        what `Sight.measures` says.
     """
     return {
         "layers": {

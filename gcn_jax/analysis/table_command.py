@@ -19,12 +19,14 @@ usage: python -m gcn_jax.analysis table 1|2|3|4|5|7 [--data shapes|camvid|voc] [
        python -m gcn_jax.analysis table 2|4 --params
 
 Trains every network of the table with seeds 0 to N - 1 and writes DIR/<data>/table<N>.md, .csv and
-.svg. What is finished is not trained again; after an interruption the same command goes on.
+.svg, and for shapes table<N>_cue.csv and .svg, accuracy by distance to the cue. What is finished is
+not trained again; after an interruption the same command goes on.
 
 The networks are on plain4 (shapes), ResNet-18 (camvid) and ResNet-152 (voc: from ImageNet's
 weights, 211,640 steps each, as in the paper). A smaller one on voc: --set model.name=gcn_resnet50
---set backbone_weights=hf://timm/resnet50.tv_in1k, and fewer steps: --set num_steps=N. Data that you
-have are found with --set data.manual_dir=DIR."""
+--set backbone_weights=hf://timm/resnet50.tv_in1k, and fewer steps: --set num_steps=N.
+What is set holds for every stage of table 7, steps and rate too. Data that you have are found with
+--set data.manual_dir=DIR."""
 
 
 def run(arguments: Sequence[str]) -> None:

@@ -6,7 +6,7 @@ import matplotlib
 import numpy as np
 
 from gcn_jax.analysis.figures import svg_figure
-from gcn_jax.analysis.findings import Finding
+from gcn_jax.analysis.findings import Finding, accuracy_by_cue
 from gcn_jax.analysis.runner import CUE_BINS, CUE_STEP, METRICS
 from gcn_jax.analysis.studies import Study
 
@@ -76,14 +76,9 @@ def plot_cues(study: Study, findings: Sequence[Finding]) -> str:
             row, column = rows.index(finding.cell.row), columns.index(finding.cell.column)
             label = f"{finding.cell.row} {finding.cell.column}".strip()
             line = {"color": shades[column if study.axis else row], "linestyle": _LINES[row]}
-            axes.plot(middles, accuracy_by_cue(finding), label=label, linewidth=1.4, **line)
+            _, accuracy = accuracy_by_cue(finding.results)
+            axes.plot(middles, 100 * accuracy, label=label, linewidth=1.4, **line)
         axes.set(xlabel="distance to the cue, px", ylabel="pixel accuracy, %")
         axes.grid(alpha=0.25, linewidth=0.6)
         axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
         return svg()
-
-
-def accuracy_by_cue(finding: Finding) -> np.ndarray:
-    """Return the pixel accuracy in percent by distance to the cue, over all seeds; NaN for none."""
-    total, right = np.sum([result["cue"] for result in finding.results], axis=0)
-    return np.divide(100 * right, total, out=np.full(len(total), np.nan), where=total > 0)

@@ -2,14 +2,16 @@
 
 import csv
 import io
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
 
 from gcn_jax import atomic
-from gcn_jax.analysis.findings import Finding
-from gcn_jax.analysis.runner import METRICS
+from gcn_jax.analysis.findings import Finding, accuracy_by_cue
+from gcn_jax.analysis.runner import CUE_STEP, METRICS
 from gcn_jax.analysis.sheets import Sheet
 from gcn_jax.analysis.studies import Study
 from gcn_jax.analysis.table_plots import plot_cues, plot_study
@@ -21,7 +23,7 @@ def print_table(study: Study, findings: Sequence[Finding]) -> None:
 
 
 def write_table(study: Study, findings: Sequence[Finding], folder: Path, seeds: int) -> Path:
-    """Write `table<N>.md`, `.csv` and `.svg`, and for `shapes` `table<N>_cue.svg`.
+    """Write `table<N>.md`, `.csv` and `.svg`, and for `shapes` `table<N>_cue.csv` and `.svg`.
 
     Args:
         study: The table.
@@ -44,6 +46,7 @@ def write_table(study: Study, findings: Sequence[Finding], folder: Path, seeds: 
     atomic.write(path.with_suffix(".csv"), _csv(study, findings))
     atomic.write(path.with_suffix(".svg"), plot_study(study, findings))
     if all("cue" in result for finding in findings for result in finding.results):
+        atomic.write(folder / f"table{study.number}_cue.csv", _cue_csv(findings))
         atomic.write(folder / f"table{study.number}_cue.svg", plot_cues(study, findings))
     return path
 
@@ -76,4 +79,24 @@ def _csv(study: Study, findings: Sequence[Finding]) -> str:
                 + [result[metric] for metric in METRICS]
                 + [finding.cost.parameters, finding.cost.flops]
             )
+    return buffer.getvalue()
+
+
+def _cue_csv(findings: Sequence[Finding]) -> str:
+    """Return pixels and accuracy by distance to the cue, of each seed and of all; empty for none.
+
+    The last distance has no end, written inf; see `runner.CUE_BINS`.
+    """
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(["name", "seed", "from_px", "to_px", "pixels", "accuracy"])
+    for finding in findings:
+        of_seeds = [(result["seed"], [result]) for result in finding.results]
+        for seed, results in (*of_seeds, ("pooled", finding.results)):
+            pixels, accuracy = accuracy_by_cue(results)
+            starts = CUE_STEP * np.arange(len(pixels))
+            ends = [*starts[1:], math.inf]
+            shares = ["" if math.isnan(share) else share for share in accuracy]
+            for line in zip(starts, ends, pixels, shares, strict=True):
+                writer.writerow([finding.cell.name, seed, *line])
     return buffer.getvalue()

@@ -36,6 +36,14 @@ class Mixed(nn.Module):
         return resize_bilinear_2x(jnp.concatenate([y, nn.relu(z)], axis=-1))
 
 
+class Irregular(nn.Module):
+    """Three rows of the image, not equally far apart."""
+
+    @nn.compact
+    def __call__(self, images, *, train=False):
+        return images[:, np.array([1000, 1500, 1700])]
+
+
 class Sorted(nn.Module):
     @nn.compact
     def __call__(self, images, *, train=False):
@@ -135,12 +143,16 @@ def test_published_fields():
     assert caffe["logits"] == ReceptiveField(None, None)
 
 
-def test_fields_that_grow_with_the_image():
+@pytest.mark.parametrize(
+    ("backbone", "reach"),
+    [("plain4", 31), ("resnet18", 483)],  # the second is as wide as a sixth of a large image
+)
+def test_fields_that_depend_on_the_size_of_the_image(backbone, reach):
     """PSPNet's bins are shares of the image, and its output sees all of it."""
-    fields = receptive_fields(create_model("pspnet_plain4", num_classes=2))
-    for name in ("ppm/bins1/conv", "ppm/bins6/conv", "output"):
+    fields = receptive_fields(create_model(f"pspnet_{backbone}", num_classes=2))
+    for name in ("ppm/bins1/conv", "ppm/bins3/conv", "ppm/bins6/conv", "output"):
         assert fields[name] == ReceptiveField(None, None)
-    assert fields["backbone/res5"].vertical.size == 31
+    assert fields["backbone/res5"].vertical.size == reach
 
 
 def test_gcn():
@@ -155,6 +167,11 @@ def test_gcn():
     # centred on pixel 0, is stretched over pixels 0 to 7: they are centred 3.5 pixels before.
     assert fields["output"].vertical == AxisField(31 + 6 * 8 + 8 + 4 + 4, Fraction(1), -3.5)
     assert list(fields)[-1] == "output"
+
+
+def test_fields_that_do_not_repeat_are_refused():
+    with pytest.raises(UserError, match="output: its receptive field neither repeats from pixel"):
+        receptive_fields(Irregular())
 
 
 def test_unknown_primitive_is_named():

@@ -2,7 +2,6 @@
 
 import csv
 import json
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -22,12 +21,11 @@ from gcn_jax.analysis import (
     table_command,
 )
 from gcn_jax.analysis.complexity import Cost
-from gcn_jax.analysis.findings import Finding
+from gcn_jax.analysis.findings import Finding, accuracy_by_cue
 from gcn_jax.analysis.runner import CellRunner
 from gcn_jax.analysis.studies import STUDIES, study
-from gcn_jax.analysis.table_plots import accuracy_by_cue
+from gcn_jax.analysis.tables import write_table
 from gcn_jax.errors import UserError
-from gcn_jax.report.pictures import full_palette
 from gcn_jax.training import default_config
 from gcn_jax.training.config import flatten
 
@@ -66,6 +64,17 @@ def test_a_stack_s_channels_are_a_share_of_the_backbone_s():
     stacks = [cell for cell in study(4).cells if cell.head == "stack"]
     assert [cell.stack_channels(2048) for cell in stacks] == [2048, 1024, 210]
     assert [cell.stack_channels(96) for cell in stacks] == [96, 48, 10]
+
+
+def test_the_paper_s_counts_of_parameters_are_those_of_the_slides():
+    counts = {
+        number: [cell.published.get("parameters") for cell in study(number).cells]
+        for number in (2, 4)
+    }
+    assert counts == {
+        2: ["260K", "434K", "608K", "782K", "387K", "1075K", "2107K", "3484K"],
+        4: ["75885K", "28505K", "4307K", "608K"],
+    }
 
 
 def test_there_is_no_table_6():
@@ -141,8 +150,28 @@ def test_settings_are_set_by_name():
 
 def test_accuracy_by_cue_of_all_seeds_and_of_no_pixel():
     results = ({"cue": [[4, 0, 1], [1, 0, 1]]}, {"cue": [[6, 0, 0], [4, 0, 0]]})
-    finding = Finding(study(1).cells[0], results, Cost())
-    np.testing.assert_array_equal(accuracy_by_cue(finding), [50, np.nan, 100])
+    pixels, share = accuracy_by_cue(results)
+    assert pixels.tolist() == [10, 0, 1]
+    np.testing.assert_array_equal(share, [0.5, np.nan, 1])
+
+
+def test_cues_of_a_table_are_written(tmp_path):
+    bins = runner.CUE_BINS
+    counts = (
+        [[4, 0, *[1] * (bins - 2)], [1, 0, *[1] * (bins - 2)]],
+        [[6, 0, *[0] * (bins - 2)], [4, 0, *[0] * (bins - 2)]],
+    )
+    scores = dict.fromkeys(runner.METRICS, 0.5)
+    results = tuple({"seed": seed, "cue": cue} | scores for seed, cue in enumerate(counts))
+    findings = [Finding(cell, results, Cost()) for cell in study(5).cells]
+    write_table(study(5), findings, tmp_path, seeds=2)
+    lines = (tmp_path / "table5_cue.csv").read_text().splitlines()
+    assert len(lines) == 1 + 3 * 3 * bins
+    assert lines[0] == "name,seed,from_px,to_px,pixels,accuracy"
+    assert lines[1:3] == ["baseline,0,0,8,4,0.25", "baseline,0,8,16,0,"]
+    assert lines[bins] == f"baseline,0,{8 * (bins - 1)},inf,1,1.0"
+    assert lines[-bins] == "gcn_k15_br,pooled,0,8,10,0.5"
+    assert (tmp_path / "table5_cue.svg").read_text().startswith("<?xml")
 
 
 def test_mean_and_spread_by_hand():
@@ -286,6 +315,12 @@ def test_systems_have_one_budget_and_start_from_nothing(data, size):
         assert not getattr(model, "frozen_batch_norm", False)  # of random weights
 
 
+def test_a_comparison_on_voc_has_crops_and_no_images_in_memory():
+    config = systems.system_config("gcn", "voc", "reduced")
+    assert config.augment.crop_size == (224, 224)
+    assert not config.data.cache_in_memory  # 10,582 images
+
+
 def test_a_table_on_voc_with_a_smaller_network():
     weights = "hf://timm/resnet50.tv_in1k"
     cells = CellRunner("voc", "runs", ["model.name=gcn_resnet50", f"backbone_weights={weights}"])
@@ -301,7 +336,10 @@ def test_a_table_on_voc_with_a_smaller_network():
         (["one"], "table needs a number, one of 1, 2, 3, 4, 5, 7"),
         (["6"], "there is no table 6"),
         (["1", "2"], "unexpected argument '2'"),
-        (["5", "--params"], "table 5 prints no counts of parameters; tables 2 and 4 do"),
+        *(
+            ([n, "--params"], f"table {n} prints no counts of parameters; tables 2 and 4 do")
+            for n in "1357"
+        ),
     ],
 )
 def test_wrong_arguments_of_table_are_refused(arguments, message):
@@ -331,52 +369,3 @@ def test_advice_names_the_flag_that_the_command_has(tmp_path):
     with pytest.raises(UserError, match="--set data.manual_dir") as raised:
         main(["table", "1", "--data=voc", data, f"--output={tmp_path}"])
     assert "--config" not in str(raised.value)
-
-
-def test_pictures_of_two_runs(tmp_path, monkeypatch):
-    """Each run is a row of what it predicts, under the truth; portraits keep their shape."""
-    source = SmallSource()
-    info = models.ModelInfo("_tiny", {}, source.class_names, (), (0,) * 3, (1,) * 3)
-    monkeypatch.setattr(
-        pictures_command.models,
-        "load_pretrained",
-        lambda path: models.Pretrained(None, {"is": Path(path).name}, info, 1),
-    )
-    predicted = {"a": 0, "b": 1}
-    monkeypatch.setattr(
-        pictures_command.models,
-        "predict",
-        lambda model, variables, image: np.full(image.shape[:2], predicted[variables["is"]]),
-    )
-    monkeypatch.setattr(pictures_command.report, "open_split", lambda path, split: source)
-    arguments = ["--ckpt=runs/a,runs/b", f"--output={tmp_path}/two.png"]
-    pictures_command.run([*arguments, "--num_images=2"])
-    with Image.open(tmp_path / "two.png") as file:
-        picture = np.asarray(file.convert("RGB"))
-    # Tiles are 240 wide, the second one 480 high; rows begin every 486 pixels.
-    column = picture.shape[1] - 2 * 246
-    assert picture[60, column + 10].tolist() == [7, 7, 7]
-    assert (picture[130:480, column + 10] == 255).all()  # the first is a landscape
-    for row, colors in enumerate(([7] * 3, [0, 0, 200], [200, 0, 0], [0, 0, 200])):
-        assert picture[486 * row + 470, column + 246 + 230].tolist() == colors
-    for wrong, message in (
-        (["--num_images=3"], "small has 2 images, not 3"),
-        (["--ckpt=runs/a,runs/a"], "two runs are both called runs_a"),
-        (["--ckpt="], "pictures needs --ckpt=DIR,DIR"),
-    ):
-        with pytest.raises(UserError, match=message):
-            pictures_command.run([*arguments, *wrong])
-
-
-class SmallSource:
-    """A landscape and a portrait of one grey, all of class 1."""
-
-    name, class_names, is_labelled = "small", ("ground", "thing"), True
-    palette = full_palette([(200, 0, 0), (0, 0, 200)])
-
-    def __len__(self):
-        return 2
-
-    def __getitem__(self, index):
-        size = ((10, 20), (20, 10))[index]
-        return {"image": np.full((*size, 3), 7, np.uint8), "label": np.ones(size, np.uint8)}

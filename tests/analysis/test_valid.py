@@ -1,6 +1,7 @@
 """Effective and valid receptive fields of a linear network, by hand; and the command."""
 
 import json
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +12,7 @@ from PIL import Image
 
 from gcn_jax.analysis import receptive_field_command, rf_figures
 from gcn_jax.analysis.effective import effective_field
+from gcn_jax.analysis.rf_tables import Network
 from gcn_jax.analysis.sight import look, scene_on_object
 from gcn_jax.analysis.units import (
     Unit,
@@ -179,7 +181,7 @@ def test_command(tmp_path, monkeypatch, capsys):
         (["--class=none"], "unknown class 'none'"),
         (["--num_images=2"], "drop --split and --num_images"),
         (["--sise=2"], "Unknown command line flag 'sise'"),
-        (["--compare=a"], "two runs are both called .*_a"),
+        (["--compare=a"], "the run a is named twice"),
         (["more"], "unexpected argument 'more'"),
     ):
         with pytest.raises(UserError, match=message):
@@ -188,6 +190,20 @@ def test_command(tmp_path, monkeypatch, capsys):
         receptive_field_command.run([])
     with pytest.raises(UserError, match="one of --ckpt=DIR, .*, --model=NAME and --stack=N"):
         receptive_field_command.run(["--ckpt=a", "--stack=3"])
+
+
+def test_figures_show_the_network_that_they_are_called_after(monkeypatch):
+    """And the stimulus is that of the image as it is."""
+    monkeypatch.setattr(rf_figures, "panels", lambda panels: [sight for _, sight, _ in panels])
+    plain = {name: SimpleNamespace(of=name, stimulus=(None, None, 2.0, 1.0)) for name in "ab"}
+    large = {name: SimpleNamespace(of=f"{name}, enlarged") for name in "ab"}
+    sights = {(name, 1.0): [plain[name]] for name in "ab"}
+    sights |= {(name, 2.0): [large[name]] for name in "ab"}
+    files = receptive_field_command._figures([Network(name, None, {}) for name in "ab"], sights)
+    for name in "ab":
+        assert files[f"{name}_stimulus.png"] == 3 * [plain[name]]
+        assert files[f"{name}.png"] == 2 * [plain[name]] + 2 * [large[name]]
+    assert files["enlarged.png"] == [plain["a"], large["a"], large["b"]]
 
 
 def test_command_of_a_model_by_name(capsys):
@@ -207,3 +223,5 @@ def test_command_of_a_stack(tmp_path, monkeypatch, capsys):
     assert texts == ["output: 1 x 1", "below 1 convolution: 3 x 3", "image: 5 x 5"]
     assert capsys.readouterr().out == f"wrote {tmp_path}/stack.png\n"
     assert (tmp_path / "stack.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(UserError, match="--stack draws no network: drop --layer"):
+        receptive_field_command.run(["--stack=2", "--layer=all"])

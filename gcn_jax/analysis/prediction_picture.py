@@ -1,0 +1,53 @@
+"""What several networks predict for the same images, as one picture."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from gcn_jax import atomic, data
+from gcn_jax.report.pictures import encode, legend
+
+#: In px: width of a column, and between columns.
+_WIDTH, _GAP = 240, 6
+
+
+def draw(
+    samples: Sequence[Mapping[str, Any]],
+    predictions: Mapping[str, Sequence[np.ndarray]],
+    source: data.Source,
+    path: Path,
+) -> None:
+    """Draw images, the truth and a row of predictions for each network, as a PNG file.
+
+    Args:
+        samples: With "image", and with "label" where the source has labels.
+        predictions: Name of a network -> its class map, integers `[H, W]`, of each sample.
+        source: Whose classes these are.
+        path: Of the PNG file.
+    """
+    palette = source.palette
+    images = [sample["image"] for sample in samples]
+    rows = [("image", images)]  # no dict: a network may be called so, too
+    if source.is_labelled:
+        rows.append(("truth", [palette[sample["label"]] for sample in samples]))
+    rows += [(name, [palette[labels] for labels in of]) for name, of in predictions.items()]
+    heights = [round(_WIDTH * image.shape[0] / image.shape[1]) for image in images]
+    step = max(heights) + _GAP
+    font = ImageFont.load_default(14)
+    left = math.ceil(max(font.getlength(name) for name, _ in rows)) + 12
+    width = left + len(samples) * (_WIDTH + _GAP)
+    names = legend(source.class_names, palette[: len(source.class_names)], width)
+    picture = Image.new("RGB", (width, len(rows) * step + len(names)), "white")
+    pen = ImageDraw.Draw(picture)
+    for i, (name, tiles) in enumerate(rows):
+        pen.text((4, i * step + step // 2), name, fill="black", font=font, anchor="lm")
+        for j, (tile, height) in enumerate(zip(tiles, heights, strict=True)):
+            how = Image.Resampling.BICUBIC if tiles is images else Image.Resampling.NEAREST
+            small = Image.fromarray(tile).resize((_WIDTH, height), how)
+            picture.paste(small, (left + j * (_WIDTH + _GAP), i * step))
+    picture.paste(Image.fromarray(names), (0, len(rows) * step))
+    atomic.write(path, encode(picture))
