@@ -13,8 +13,9 @@ from gcn_jax import models
 from gcn_jax.errors import UserError
 from gcn_jax.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from gcn_jax.models.pretrained import variable_shapes
+from gcn_jax.models.registry import MODELS
 from gcn_jax.training import default_config, loop, train_and_evaluate
-from gcn_jax.training.config import check_same_run
+from gcn_jax.training.config import check_same_run, model_settings
 from gcn_jax.training.logs import read_metrics
 from gcn_jax.training.start import start_variables
 
@@ -217,15 +218,19 @@ def test_other_settings_in_the_same_workdir_are_refused(finished, config):
         train_and_evaluate(other, finished[0])
 
 
-def test_a_setting_that_is_younger_than_a_run_had_its_default(config, tmp_path):
-    settings = json.loads(config.to_json())
-    for young in ("rotation", "blur"):
-        del settings["augment"][young]
+@pytest.mark.parametrize("name", {module: name for name, (module, _) in MODELS.items()}.values())
+def test_settings_that_are_younger_than_a_run_had_their_defaults(name, tmp_path):
+    """Those of its own kind of network, too, all of which are missing here."""
+    config = default_config()
+    config.model = model_settings(name)
+    settings = json.loads(config.to_json()) | {"model": {"name": name}}
+    del settings["augment"]["rotation"]
     (tmp_path / "config.json").write_text(json.dumps(settings))
     check_same_run(config, tmp_path)
-    other = changed(config, **{"augment.rotation": 10.0})
-    with pytest.raises(UserError, match=r"another run \(augment.rotation is 10.0, was 0.0\)"):
-        check_same_run(other, tmp_path)
+    config.update_from_flattened_dict({"augment.rotation": 10.0, "model.dtype": "bfloat16"})
+    differing = "augment.rotation is 10.0, was 0.0; model.dtype is bfloat16, was float32"
+    with pytest.raises(UserError, match=rf"another run \({differing}\)"):
+        check_same_run(config, tmp_path)
 
 
 def test_new_run_starts_from_the_best_of_another(finished, config, tmp_path):
