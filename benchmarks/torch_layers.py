@@ -44,7 +44,8 @@ class Network(nn.Module):
 
     Attributes:
         label_stride: in training, logits are for the labels of every so many pixels.
-        auxiliary_strides: name -> that of other logits, which may be a fraction.
+        auxiliary_strides: name -> that of each of the others, which may be a fraction, where it is
+            not the same.
     """
 
     label_stride = 1
@@ -57,18 +58,19 @@ class Network(nn.Module):
             scored: What the network returned in training.
             labels: int64 `[N, H, W]`; 255 is void.
         """
-        total = 0
+        total, strides = 0, {"logits": self.label_stride, **self.auxiliary_strides}
         for name, (weight, logits) in scored.items():
-            stride = self.auxiliary_strides.get(name, self.label_stride)
-            nearest = _subsample(labels, stride, logits.shape[2:])
+            stride = strides[name] if self.auxiliary_strides else self.label_stride
+            nearest = _subsample(labels, stride)
             total += weight * F.cross_entropy(logits, nearest, ignore_index=255)
         return total
 
 
-def _subsample(labels, stride, size):
+def _subsample(labels, stride):
     if stride == int(stride):
         return labels[:, :: int(stride), :: int(stride)]
-    rows, columns = ((stride * torch.arange(n)).round().long().to(labels.device) for n in size)
+    counts = (int((n - 1) / stride) + 1 for n in labels.shape[1:])
+    rows, columns = ((stride * torch.arange(n)).round().long().to(labels.device) for n in counts)
     return labels[:, rows[:, None], columns]
 
 

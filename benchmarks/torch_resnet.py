@@ -5,7 +5,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from benchmarks.torch_layers import Network, ResNet, conv, sample_bilinear
-from gcn_jax.models.deeplab_v2 import RATES, SCALES
+from gcn_jax.models.deeplab_v2 import RATES, SCALES, scale_name
 from gcn_jax.models.deeplab_v2 import DeepLabV2 as OurDeepLabV2
 from gcn_jax.models.pspnet import AUXILIARY_WEIGHT, BINS, DROPOUT
 
@@ -38,12 +38,12 @@ class DeepLabV2(Network):
         """Score the classes, as `Network` says."""
         full = images.shape[2:]
         largest = self._score(images)
-        losses = {"scale_1": (1.0, _labelled(largest, full))}
+        losses = {scale_name(1): (1.0, _labelled(largest, full))}
         for scale in SCALES:
             over, under = scale.as_integer_ratio()
             size = [(n - 1) * over // under + 1 for n in full]
             scores = self._score(sample_bilinear(images, size, (under, over)))
-            losses[f"scale_{scale}"] = 1.0, _labelled(scores, size)
+            losses[scale_name(scale)] = 1.0, _labelled(scores, size)
             enlarged = sample_bilinear(scores, largest.shape[2:], (over, under))
             largest = torch.maximum(largest, enlarged)
         if not self.training:

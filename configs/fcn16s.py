@@ -4,8 +4,9 @@
 
 It starts from the best checkpoint of `runs/fcn32s`; another is `--config.init_from=FOLDER`. The
 scores of pool4 are new: they start at zero, so that the network begins with the predictions of
-FCN-32s (interpolated in two steps, which rounds corners off). As in the paper and the reference
-code the rate is a hundredth of that of FCN-32s.
+FCN-32s (interpolated in two steps, which rounds corners off). The rate is a hundredth of that of
+FCN-32s, as in the reference code; the paper, whose recipe is another, divides its own by 100 where
+it adds skips.
 
 The rest: see `fcn32s.py`. Hardware, time and score: not run.
 """

@@ -3,8 +3,8 @@
     python train.py --config configs/fcn8s_staged.py
 
 It starts from the best checkpoint of `runs/fcn16s`; another is `--config.init_from=FOLDER`. The
-scores of pool3 are new: they start at zero. As in the paper and the reference code the rate is a
-hundredth of that of FCN-16s.
+scores of pool3 are new: they start at zero. The rate is a hundredth of that of FCN-16s, as in the
+reference code; the paper, whose recipe is another, divides its own by 100 where it adds skips.
 
 The rest: see `fcn32s.py`; without stages: `fcn8s.py`. Hardware, time and score: not run.
 """

@@ -8,14 +8,14 @@ in timm's form), which it downloads from the Hugging Face hub; without a network
 
     python -m gcn_jax.data prepare sbd voc_segmentation
 
-The authors' (paper, section 4, and Caffe model): batches of 16 crops of 473, 30,000 steps, SGD with
+The authors' (paper and Caffe model): batches of 16 crops of 473, 30,000 steps, SGD with
 momentum 0.9 and weight decay 0.0001, a learning rate of 0.01 (10 times that for the kernels of new
 layers, 20 times for the biases of the classifiers) under the poly schedule with power 0.9, random
 scales from 0.5 to 2, rotation by up to 10 degrees, Gaussian blur, mirroring, batch-norm over the
 whole batch, and an auxiliary loss on res4 with weight 0.4.
 
-From their later code (github.com/hszhao/semseg), as the paper does not say: rotation and blur have
-probability 1/2 each, and the blur is that of a 5 x 5 kernel.
+From their later code (github.com/hszhao/semseg): rotation and blur have probability 1/2 each, and
+the blur is that of a 5 x 5 kernel.
 
 Ours: scales are drawn log-uniformly, rotation comes before scaling and blur after the crop, which
 makes no difference but at borders, and running statistics have momentum 0.9 (theirs 0.95).

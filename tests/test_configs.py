@@ -1,5 +1,6 @@
 """Every config file describes a run that can be built."""
 
+import dataclasses
 from importlib import import_module
 from pathlib import Path
 
@@ -32,13 +33,25 @@ def test_config_builds_its_network_optimizer_and_transform(name):
 
 def test_stages_of_fcn_have_the_rates_of_the_reference_code_and_follow_each_other():
     names = ("fcn32s", "fcn16s", "fcn8s_staged")
-    before = None
+    before, layers = None, None
     for name, rate in zip(names, (1e-10, 1e-12, 1e-14), strict=True):  # of a sum over pixels
         config = import_module(f"configs.{name}").get_config()
+        assert config.model.name == f"{name.removesuffix('_staged')}_vgg16"
         assert config.optimizer.learning_rate == pytest.approx(rate * 500 * 375)
         assert config.optimizer.weight_decay == pytest.approx(5e-4 / (500 * 375))
         assert config.init_from == (before and f"runs/{before}")
-        before = name
+        config.model.width = 1 / 32
+        model = models.create_model(**config.model, num_classes=5)
+        now = variable_shapes(model)["params"].keys()
+        assert now - (layers or now) == set(config.init_except)
+        before, layers = name, now
+
+
+def test_a_config_has_all_settings_of_the_transform_but_its_colour():
+    fields = {field.name: field.default for field in dataclasses.fields(data.Augment)}
+    augment = default_config().augment.to_dict()
+    del fields["fill"], fields["crop_size"], augment["crop_size"]
+    assert augment == fields
 
 
 def test_another_kind_of_network_needs_its_own_settings():

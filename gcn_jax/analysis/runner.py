@@ -20,7 +20,7 @@ from gcn_jax.data.shapes import NO_CUE
 from gcn_jax.errors import UserError
 from gcn_jax.evaluation import Predictor, evaluate
 from gcn_jax.training import train_and_evaluate
-from gcn_jax.training.config import flatten
+from gcn_jax.training.config import differing_settings, json_settings
 
 #: What is kept of an evaluation, as a share of 1, and what it is called.
 METRICS = {
@@ -81,7 +81,7 @@ def run_once(config: ConfigDict, workdir: Path, name: str, inference: str = "sin
         return _read(path, config)
     seconds = _train(config, workdir)
     result = {"name": name, "seed": config.seed} | score(workdir, config, inference)
-    result |= {"seconds_of_training": seconds, "settings": _plain(config)}
+    result |= {"seconds_of_training": seconds, "settings": json_settings(config)}
     atomic.write(path, json.dumps(result, indent=1) + "\n")
     return result
 
@@ -200,18 +200,12 @@ def _top_channels(settings: ConfigDict) -> int:
     return features["res5"].shape[-1]
 
 
-def _plain(config: ConfigDict) -> dict[str, Any]:
-    """Return settings as JSON values by dotted name."""
-    return flatten(json.loads(config.to_json()))
-
-
 def _read(path: Path, config: ConfigDict) -> Result:
     """Read the scores of a finished run, which must have had these settings."""
     result = json.loads(path.read_text())
-    now = _plain(config)
-    for key, value in result["settings"].items():
-        if key not in _WITHOUT_EFFECT and key in now and now[key] != value:
+    for key, (before, now) in differing_settings(result["settings"], config).items():
+        if key not in _WITHOUT_EFFECT:
             raise UserError(
-                f"{path} was made with {key} = {value}, not {now[key]}; name another --output"
+                f"{path} was made with {key} = {before}, not {now}; name another --output"
             )
     return result

@@ -9,6 +9,7 @@ is wrong. `show` takes the split "train"; with --augmented it shows the images o
 of training as --config=FILE (then without NAME) or --augment.crop_size="(height, width)" has them.
 """
 
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ from rich.console import Console
 
 from gcn_jax import atomic, cli
 from gcn_jax.data import sources
+from gcn_jax.data.transforms import Augment
 from gcn_jax.errors import UserError, check_choice
 
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Where prepared data sets are kept.")
@@ -35,12 +37,13 @@ _AUGMENTED = flags.DEFINE_bool("augmented", False, "show: the images as training
 _AUGMENT = config_flags.DEFINE_config_dict(
     "augment",
     config_dict.create(
-        crop_size=config_dict.placeholder(tuple),
-        flip=True,
-        scale=config_dict.placeholder(tuple),
-        jitter=0.0,
-        rotation=0.0,
-        blur=False,
+        **{
+            field.name: config_dict.placeholder(tuple)
+            if field.default in (None, dataclasses.MISSING)
+            else field.default
+            for field in dataclasses.fields(Augment)
+            if field.name != "fill"  # the mean that a model subtracts
+        }
     ),
     "show: how they are augmented, without --config.",
 )

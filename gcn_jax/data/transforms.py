@@ -25,9 +25,8 @@ class Augment(grain.transforms.RandomMap):
     The paper's setting (section 4: "mean subtraction and horizontal flip", images padded to one
     size, no resizing) is `flip=True` and a `crop_size` as large as the largest image.
 
-    Rotation and blur are PSPNet's (Zhao et al. 2017, section 5.1: "random rotation between -10 and
-    10 degrees, and random Gaussian blur"). How often, and how much blur, the paper does not say:
-    both have the authors' later code's (github.com/hszhao/semseg).
+    Rotation, by up to 10 degrees, and Gaussian blur are PSPNet's (Zhao et al. 2017). How often, and
+    how much blur, are those of the authors' later code (github.com/hszhao/semseg).
 
     Attributes:
         crop_size: (height, width) of what comes out; smaller images are padded at the bottom and

@@ -30,6 +30,11 @@ RATES = (6, 12, 18, 24)
 SCALES = (0.75, 0.5)
 
 
+def scale_name(scale: float) -> str:
+    """Return what the scores of an image of this scale are called (`sow_auxiliary`)."""
+    return f"scale_{scale}"
+
+
 class AtrousPyramid(nn.Module):
     """Atrous spatial pyramid pooling (ASPP): a 3 x 3 convolution for each of `RATES`, summed.
 
@@ -90,9 +95,9 @@ class DeepLabV2(nn.Module):
     #: In training, logits are of every eighth pixel, for the labels `[:, ::8, ::8]`.
     label_stride: ClassVar[int] = 8
 
-    #: So many pixels of the image lie between the scores of an image that was made smaller.
+    #: So many pixels of the image lie between the scores of each scale.
     auxiliary_strides: ClassVar[Mapping[str, float]] = {
-        f"scale_{scale}": 8 / scale for scale in SCALES
+        scale_name(scale): 8 / scale for scale in (1, *SCALES)
     }
 
     def __post_init__(self):
@@ -134,7 +139,7 @@ class DeepLabV2(nn.Module):
 
         def sow(scale: float, scores: jax.Array, size: Sequence[int]) -> None:
             if train and self.multi_scale:
-                sow_auxiliary(self, f"scale_{scale}", labelled(scores, size), weight=1.0)
+                sow_auxiliary(self, scale_name(scale), labelled(scores, size), weight=1.0)
 
         full = images.shape[1:3]
         largest = score(images)

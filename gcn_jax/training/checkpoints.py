@@ -36,6 +36,7 @@ class Checkpoints:
             best_fn=best_score,
             preservation_policy=policies.AnyPreservationPolicy([policies.LatestN(_NEWEST), best]),
             cleanup_tmp_directories=True,
+            create=False,  # the first save does: a run that cannot start leaves nothing behind
         )
         return ocp.CheckpointManager(self.folder, options=options)
 

@@ -64,8 +64,10 @@ def default_config() -> ConfigDict:
     # the same backbone, such as a classifier; else the seed.
     config.init_from = config_dict.placeholder(str)
     config.backbone_weights = config_dict.placeholder(str)
-    # Layers that `init_from` does not fill, such as ("score_pool4",): it may lack them, have them
-    # in another shape, or have them where this network does not; here they start from the seed.
+    # Top-level layers (the first part of a parameter's path) that `init_from` does not fill: it may
+    # lack them, have them in another shape, or have them where this network does not; here they
+    # start from the seed. On the command line: --config.init_except='("a", "b")', with all quotes
+    # (without them a,b is one name).
     config.init_except = ()
 
     config.data = ConfigDict()
@@ -201,31 +203,50 @@ def _check_fields(settings: ConfigDict) -> None:
 def check_same_run(config: ConfigDict, workdir: str | Path) -> None:
     """Check that a workdir is new, or holds the run that a config describes.
 
-    A setting that is younger than the run had its default there.
-
     Raises:
         UserError: It holds another run; the message lists the settings that differ.
     """
     path = Path(workdir) / "config.json"
     if not path.exists():
         return
-    before, now, default = (
-        flatten(json.loads(text))
-        for text in (path.read_text(), config.to_json(), default_config().to_json())
-    )
-    before = {key: before.get(key, default.get(key)) for key in before.keys() | now.keys()}
-    differing = [
-        f"{key} is {now.get(key)}, was {value}"
-        for key, value in sorted(before.items())
-        if key not in _MAY_CHANGE
-        and value != now.get(key)
-        and not (key in _MAY_BE_OPEN and now.get(key) is None)
+    differing = differing_settings(flatten(json.loads(path.read_text())), config)
+    other = [
+        f"{key} is {now}, was {before}"
+        for key, (before, now) in differing.items()
+        if key not in _MAY_CHANGE and not (key in _MAY_BE_OPEN and now is None)
     ]
-    if differing:
+    if other:
         raise UserError(
-            f"{workdir} holds another run ({'; '.join(differing)}); name another --workdir, or "
+            f"{workdir} holds another run ({'; '.join(other)}); name another --workdir, or "
             "use the settings of that run to go on with it"
         )
+
+
+def differing_settings(before: Mapping[str, Any], config: ConfigDict) -> dict[str, tuple[Any, Any]]:
+    """Compare the settings of a run with those of a config.
+
+    A setting that is younger than the run had its default there.
+
+    Args:
+        before: The settings of the run, as `json_settings` gave them.
+        config: Other settings.
+
+    Returns:
+        The settings that differ, sorted by name: name -> (before, now).
+    """
+    default = default_config()
+    default.model = model_settings(config.model.name)
+    now, default = json_settings(config), json_settings(default)
+    pairs = {
+        key: (before.get(key, default.get(key)), now.get(key))
+        for key in sorted(before.keys() | now.keys())
+    }
+    return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def json_settings(config: ConfigDict) -> dict[str, Any]:
+    """Return settings as JSON values by dotted name."""
+    return flatten(json.loads(config.to_json()))
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -252,7 +252,7 @@ def _headline(config, workdir, first_step, state, train_source, val_source, mesh
     start = f"resuming {workdir} after step {first_step}" if first_step else f"training {workdir}"
     if config.init_from and not first_step:
         start += f" from {config.init_from}"
-        start += "".join(f", except {layer}" for layer in config.init_except)
+        start += f", except {', '.join(config.init_except)}" if config.init_except else ""
     return (
         f"{start}: {config.model.name}, {parameters:,} parameters, {len(train_source)} images of "
         f"{train_source.name}, {len(val_source)} of {val_source.name}, {mesh.size} x {device}"

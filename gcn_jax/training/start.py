@@ -60,8 +60,7 @@ def start_variables(
             check_choice("layer in init_except", layer, variables["params"] | there["params"])
         start = {name: _without(there[name], config.init_except) for name in variables}
         here = {name: _without(tree, config.init_except) for name, tree in variables.items()}
-        advice = "; layers that are to start from the seed are named in init_except"
-        _check_fit(here, start, f"init_from={config.init_from}", advice)
+        _check_fit(here, start, f"init_from={config.init_from}", config.init_except)
         start = jax.device_get(start)
         return {name: {**tree, **start[name]} for name, tree in variables.items()}
     source = config.backbone_weights
@@ -102,9 +101,15 @@ def _preprocessing(config: ConfigDict, workdir: Path) -> tuple[tuple[float, ...]
 
 
 def _check_fit(
-    here: dict[str, Any], there: dict[str, Any], origin: str, advice: str = "", limit: int = 8
+    here: dict[str, Any],
+    there: dict[str, Any],
+    origin: str,
+    excepted: tuple[str, ...] | None = None,
 ) -> None:
-    """Raise `UserError` unless two trees have the same leaves; list the first that differ."""
+    """Raise `UserError` unless two trees have the same leaves; list the first that differ.
+
+    Layers can start from the seed where `excepted` has those that do: the message names all.
+    """
     left, right = (
         {path: leaf.shape for path, leaf in traverse_util.flatten_dict(tree, sep="/").items()}
         for tree in (here, there)
@@ -114,9 +119,18 @@ def _check_fit(
         for path in sorted(left.keys() | right.keys())
         if left.get(path) != right.get(path)
     ]
-    if differing:
-        rest = f"; and {len(differing) - limit} more" if len(differing) > limit else ""
-        raise UserError(
-            f"{origin} does not fit this network, {len(differing)} leaves differ: "
-            f"{'; '.join(differing[:limit])}{rest}{advice}"
-        )
+    if not differing:
+        return
+    message = f"{origin} does not fit this network, {len(differing)} leaves differ: "
+    message += _first(8, differing, "; ")
+    if excepted is not None:
+        layers = dict.fromkeys((*excepted, *(path.split("/")[1] for path in differing)))
+        names = _first(20, [f'"{layer}"' for layer in layers], ", ")
+        message += f". To start these layers from the seed: --config.init_except='({names})'"
+    raise UserError(message)
+
+
+def _first(count: int, texts: list[str], separator: str) -> str:
+    """Join the first texts, and say how many are left out."""
+    rest = [f"and {len(texts) - count} more"] if len(texts) > count else []
+    return separator.join(texts[:count] + rest)

@@ -36,8 +36,8 @@ def make_train_step(
     Args:
         model: The network. Its `label_stride` s, where it has one, says that in training its logits
             are `[N, ceil(H / s), ceil(W / s), C]`, for the labels of every s-th pixel. Logits that
-            it sows (`sow_auxiliary`) add to the loss; its `auxiliary_strides` has the s of those
-            that have another, which may be a fraction.
+            it sows (`sow_auxiliary`) add to the loss; they have the same s, or, where it has
+            `auxiliary_strides`, name -> s, those, which may be fractions.
         tx: Its optimiser.
         mean: What is subtracted from images, RGB in 0..255.
         std: By what they are divided then.
@@ -54,7 +54,7 @@ def make_train_step(
         that length in front; metrics are `{"loss": float32 []}`, auxiliary losses included.
     """
     stride = getattr(model, "label_stride", 1)
-    strides = getattr(model, "auxiliary_strides", {})
+    strides = getattr(model, "auxiliary_strides", None)
 
     def part_loss(params, batch_stats, part: Batch, rng: jax.Array, batch_labels: jax.Array):
         logits, updates = model.apply(
@@ -66,15 +66,12 @@ def make_train_step(
         )
 
         def loss_of(logits: jax.Array, stride: float) -> jax.Array:
-            labels, every = (
-                _subsample(labels, stride, logits.shape[1:3])
-                for labels in (part["label"], batch_labels)
-            )
+            labels, every = (_subsample(labels, stride) for labels in (part["label"], batch_labels))
             return objective(logits=logits, labels=labels, counts=objective.counts(every))
 
         loss = loss_of(logits, stride)
         for name, (weight, auxiliary) in updates.get(AUXILIARY, {}).items():
-            loss += weight * loss_of(auxiliary, strides.get(name, stride))
+            loss += weight * loss_of(auxiliary, strides[name] if strides else stride)
         return loss, updates.get("batch_stats", batch_stats)
 
     gradient = jax.value_and_grad(part_loss, has_aux=True)
@@ -117,10 +114,10 @@ def make_train_step(
     return train_step
 
 
-def _subsample(labels: jax.Array, stride: float, size: tuple[int, int]) -> jax.Array:
-    """Return the labels `[..., *size]` that are nearest to every `stride`-th pixel of theirs."""
+def _subsample(labels: jax.Array, stride: float) -> jax.Array:
+    """Return the labels `[..., H, W]` nearest to 0, stride, 2 * stride, ... along both axes."""
     if stride == int(stride):
-        stride = int(stride)
-        return labels[..., ::stride, ::stride]
-    rows, columns = (np.rint(stride * np.arange(n)).astype(int) for n in size)
+        return labels[..., :: int(stride), :: int(stride)]
+    counts = (int((n - 1) / stride) + 1 for n in labels.shape[-2:])
+    rows, columns = (np.rint(stride * np.arange(count)).astype(int) for count in counts)
     return labels[..., rows[:, None], columns]

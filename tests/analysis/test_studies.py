@@ -26,8 +26,9 @@ from gcn_jax.analysis.runner import CellRunner
 from gcn_jax.analysis.studies import STUDIES, study
 from gcn_jax.analysis.tables import write_table
 from gcn_jax.errors import UserError
+from gcn_jax.models.registry import MODELS
 from gcn_jax.training import default_config
-from gcn_jax.training.config import flatten
+from gcn_jax.training.config import flatten, json_settings, model_settings
 
 
 def published(number, row):
@@ -241,6 +242,25 @@ def test_a_table_is_trained_once_and_written(tiny_recipe, tmp_path, monkeypatch,
         table_command.run([*arguments, "--set=num_steps=3"])
     table_command.run([*arguments, "--set=checkpoint_every=1"])  # no score depends on it
     assert trained == ["gcn_k15_br_seed0"]
+
+
+@pytest.mark.parametrize("name", {module: name for name, (module, _) in MODELS.items()}.values())
+def test_a_result_whose_settings_lack_a_younger_one_had_its_default(name, tmp_path):
+    config = default_config()
+    config.model = model_settings(name)
+    old = {
+        key: value
+        for key, value in json_settings(config).items()
+        if key == "model.name" or not key.startswith(("augment.", "model."))
+    }
+    (tmp_path / "old.json").write_text(json.dumps({"miou": 0.5, "settings": old}))
+    config.eval_every = 7  # no score depends on it
+    assert runner.run_once(config, tmp_path, "old")["miou"] == 0.5
+    config.augment.rotation = 10.0
+    with pytest.raises(
+        UserError, match=r"made with augment.rotation = 0.0, not 10.0; name another"
+    ):
+        runner.run_once(config, tmp_path, "old")
 
 
 def test_systems_are_compared(tiny_recipe, tmp_path, monkeypatch, capsys):

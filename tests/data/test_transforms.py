@@ -199,6 +199,15 @@ def test_rotation_has_probability_one_half_and_angles_of_its_range():
     assert 8 < turned.max() < 10.5
 
 
+def test_what_a_random_rotation_uncovers_has_the_colour_of_padding():
+    sample = {"image": np.full((20, 30, 3), 200, np.uint8), "label": np.zeros((20, 30), np.uint8)}
+    augment = Augment((20, 30), flip=False, rotation=180.0, fill=(1.0, 2.0, 3.0))
+    outputs = [augment.random_map(sample, np.random.default_rng(seed)) for seed in range(8)]
+    turned = [out["image"] for out in outputs if (out["label"] == 255).any()]
+    assert turned
+    assert all((image == (1, 2, 3)).all(axis=-1).any() for image in turned)
+
+
 def test_blur_of_an_impulse_is_the_binomial_kernel():
     image = np.zeros((9, 9, 3), np.uint8)
     image[4, 4] = 256 - 1

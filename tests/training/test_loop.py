@@ -13,8 +13,9 @@ from gcn_jax import models
 from gcn_jax.errors import UserError
 from gcn_jax.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from gcn_jax.models.pretrained import variable_shapes
+from gcn_jax.models.registry import MODELS
 from gcn_jax.training import default_config, loop, train_and_evaluate
-from gcn_jax.training.config import check_same_run
+from gcn_jax.training.config import check_same_run, model_settings
 from gcn_jax.training.logs import read_metrics
 from gcn_jax.training.start import start_variables
 
@@ -217,18 +218,22 @@ def test_other_settings_in_the_same_workdir_are_refused(finished, config):
         train_and_evaluate(other, finished[0])
 
 
-def test_a_setting_that_is_younger_than_a_run_had_its_default(config, tmp_path):
-    settings = json.loads(config.to_json())
-    for young in ("rotation", "blur"):
-        del settings["augment"][young]
+@pytest.mark.parametrize("name", {module: name for name, (module, _) in MODELS.items()}.values())
+def test_settings_that_are_younger_than_a_run_had_their_defaults(name, tmp_path):
+    """Those of its own kind of network, too, all of which are missing here."""
+    config = default_config()
+    config.model = model_settings(name)
+    settings = json.loads(config.to_json()) | {"model": {"name": name}}
+    del settings["augment"]["rotation"]
     (tmp_path / "config.json").write_text(json.dumps(settings))
     check_same_run(config, tmp_path)
-    other = changed(config, **{"augment.rotation": 10.0})
-    with pytest.raises(UserError, match=r"another run \(augment.rotation is 10.0, was 0.0\)"):
-        check_same_run(other, tmp_path)
+    config.update_from_flattened_dict({"augment.rotation": 10.0, "model.dtype": "bfloat16"})
+    differing = "augment.rotation is 10.0, was 0.0; model.dtype is bfloat16, was float32"
+    with pytest.raises(UserError, match=rf"another run \({differing}\)"):
+        check_same_run(config, tmp_path)
 
 
-def test_new_run_starts_from_the_best_of_another(finished, config, tmp_path):
+def test_new_run_starts_from_the_best_of_another(finished, config, tmp_path, capsys):
     """One step at a rate of nothing leaves parameters and frozen statistics as they started."""
     stage1 = tmp_path / "stage1"
     shutil.copytree(finished[0], stage1)
@@ -238,9 +243,13 @@ def test_new_run_starts_from_the_best_of_another(finished, config, tmp_path):
     settings = {"init_from": str(stage1), "backbone_weights": "unused.pth", "num_devices": 2}
     settings |= {"num_steps": 1, "optimizer.learning_rate": 1e-30}
     stage2 = changed(config, **settings, **{"model.frozen_batch_norm": True})
+    stage2.init_except = ("gcn5", "refine5")
     state = train_and_evaluate(stage2, tmp_path / "stage2")
+    out = capsys.readouterr().out
+    assert f"training {tmp_path / 'stage2'} from {stage1}, except gcn5, refine5: _tiny" in out
     assert int(state.step) == 1
-    assert_identical(state.params, expected["params"])
+    taken = {name: v for name, v in expected["params"].items() if name not in stage2.init_except}
+    assert_identical({name: state.params[name] for name in taken}, taken)
     assert_identical(state.batch_stats, expected["batch_stats"])
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7),
@@ -251,6 +260,7 @@ def test_new_run_starts_from_the_best_of_another(finished, config, tmp_path):
     # Its own checkpoint comes first now: what it started from is not needed any more.
     shutil.rmtree(stage1)
     assert_identical(train_and_evaluate(stage2, tmp_path / "stage2"), state)
+    assert f"resuming {tmp_path / 'stage2'} after step 1: _tiny" in capsys.readouterr().out
 
 
 def test_start_that_does_not_fit_lists_the_leaves(finished, config):
@@ -259,7 +269,8 @@ def test_start_that_does_not_fit_lists_the_leaves(finished, config):
     message = (
         r"does not fit this network, 16 leaves differ: "
         r"params/gcn2/left_1k/kernel: \(1, 7, 3, 3\) here, \(1, 5, 3, 3\) there; .*; "
-        r"and 8 more; layers .* are named in init_except$"
+        r"and 8 more\. To start these layers from the seed: "
+        r"--config.init_except='\(\"gcn2\", \"gcn3\", \"gcn4\", \"gcn5\"\)'$"
     )
     with pytest.raises(UserError, match=message):
         start_variables(other, None, shapes)
@@ -278,7 +289,7 @@ def test_start_that_is_not_there_is_refused_before_anything_is_written(config, t
         UserError, match=r"resnet50.pth: weights .* are for ResNets and VGG-16, not"
     ):
         train_and_evaluate(changed(config, backbone_weights=str(weights)), tmp_path / "run")
-    assert not (tmp_path / "run/model.json").exists()
+    assert not (tmp_path / "run").exists()
 
 
 def test_non_finite_loss_names_step_and_last_good_checkpoint(config, tmp_path):

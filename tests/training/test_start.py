@@ -50,24 +50,27 @@ def test_a_backbone_without_batch_norm_has_no_statistics(tmp_path):
 
 @pytest.fixture
 def stage_before(monkeypatch):
-    """Make `init_from` stand for FCN-32s or -16s with random weights; return the variables."""
+    """Make `init_from` stand for a network with random weights; return them."""
 
-    def make(stride):
-        model = models.FCN(num_classes=3, stride=stride, width=1 / 32)
+    def make(model):
         variables = {"batch_stats": {}, **random_variables(model)}
         pretrained = Pretrained(model, variables, None, 1)
         monkeypatch.setattr(start, "load_pretrained", lambda workdir: pretrained)
-        return model, variables
+        return variables
 
     return make
+
+
+def fcn(stride):
+    return models.FCN(num_classes=3, stride=stride, width=1 / 32)
 
 
 @pytest.mark.parametrize("stride", [16, 8])
 def test_a_finer_fcn_begins_with_the_predictions_of_the_coarser(stage_before, stride):
     """Its new scores are zero. Two interpolations by 2 and s are one by 2 s between the quarters of
     a cell: there the first has points on the same line, elsewhere it cuts the corners off."""
-    coarser, variables = stage_before(2 * stride)
-    finer = models.FCN(num_classes=3, stride=stride, width=1 / 32)
+    coarser, finer = fcn(2 * stride), fcn(stride)
+    variables = stage_before(coarser)
     new = f"score_pool{ {16: 4, 8: 3}[stride] }"
     config = default_config()
     config.init_from, config.init_except = "before", (new,)
@@ -93,8 +96,8 @@ def test_a_finer_fcn_begins_with_the_predictions_of_the_coarser(stage_before, st
 
 
 def test_a_layer_that_is_not_there_is_missed_unless_it_is_excepted(stage_before):
-    stage_before(32)
-    finer = models.FCN(num_classes=3, stride=16, width=1 / 32)
+    stage_before(fcn(32))
+    finer = fcn(16)
     before = {"batch_stats": {}, **variable_shapes(finer)}
     config = default_config()
     config.init_from = "before"
@@ -107,10 +110,10 @@ def test_a_layer_that_is_not_there_is_missed_unless_it_is_excepted(stage_before)
 
 def test_an_excepted_layer_may_have_another_shape(stage_before):
     """Another number of classes: the same network but for its last layer."""
-    model, variables = stage_before(32)
+    variables = stage_before(fcn(32))
     config = default_config()
     config.init_from, config.init_except = "before", ("score_fr",)
-    other = model.clone(num_classes=7)
+    other = fcn(32).clone(num_classes=7)
     before = {"batch_stats": {}, **variable_shapes(other)}
     params = start_variables(config, other, before)["params"]
     assert params["score_fr"] == before["params"]["score_fr"]
@@ -118,6 +121,40 @@ def test_an_excepted_layer_may_have_another_shape(stage_before):
     config.init_from = None
     with pytest.raises(UserError, match="there is no init_from"):
         check_config(config)
+
+
+def test_a_layer_that_only_the_other_network_has_is_left_out(stage_before):
+    variables = stage_before(fcn(8))
+    config = default_config()
+    config.init_from, config.init_except = "before", ("score_pool3",)
+    start = start_variables(config, fcn(16), {"batch_stats": {}, **variable_shapes(fcn(16))})
+    del variables["params"]["score_pool3"]
+    jax.tree.map(np.testing.assert_array_equal, start, variables)
+
+
+def test_an_excepted_layer_keeps_its_statistics_too(stage_before):
+    model = models.create_model("_tiny", num_classes=3)
+    variables = stage_before(model)
+    config = default_config()
+    config.init_from, config.init_except = "before", ("backbone",)
+    before = variable_shapes(model)
+    start = start_variables(config, model, before)
+    for name in ("params", "batch_stats"):
+        assert start[name].pop("backbone") == before[name]["backbone"]
+        del variables[name]["backbone"]
+        jax.tree.map(np.testing.assert_array_equal, start[name], variables[name])
+
+
+@pytest.mark.parametrize(
+    ("named", "advice"),
+    [((), r"\(\"score_pool4\"\)"), (("score_fr",), r"\(\"score_fr\", \"score_pool4\"\)")],
+)
+def test_the_advice_has_the_layers_that_are_named_already(stage_before, named, advice):
+    stage_before(fcn(32))
+    config = default_config()
+    config.init_from, config.init_except = "before", named
+    with pytest.raises(UserError, match=rf"the seed: --config.init_except='{advice}'$"):
+        start_variables(config, fcn(16), {"batch_stats": {}, **variable_shapes(fcn(16))})
 
 
 @pytest.fixture

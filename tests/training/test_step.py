@@ -109,6 +109,16 @@ def test_auxiliary_losses_and_coarse_labels_by_hand():
     np.testing.assert_allclose(metrics["loss"], expected, rtol=1e-5)
 
 
+def test_auxiliary_logits_have_a_stride_of_their_name_where_the_network_has_some():
+    class Misnamed(Coarse):
+        auxiliary_strides: ClassVar[dict] = {"thrice": 2}
+
+    step = make_train_step(Misnamed(), TX, mean=MEAN, std=STD, seed=0)
+    state = create_state(Misnamed(), TX, jax.random.key(0), ema=False)
+    with pytest.raises(KeyError, match="twice"):
+        jax.eval_shape(step, state, batch())
+
+
 @pytest.mark.parametrize("parts", [1, 2])
 def test_scores_of_a_smaller_image_meet_the_labels_nearest_to_them(parts):
     """DeepLab-v2 at 3/4 has scores 32 / 3 pixels apart (0, 11, 21, 32), at 1/2 16 pixels."""
