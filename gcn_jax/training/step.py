@@ -54,9 +54,9 @@ def make_train_step(
         that length in front; metrics are `{"loss": float32 []}`, auxiliary losses included.
     """
     stride = getattr(model, "label_stride", 1)
-    strides = getattr(model, "auxiliary_strides", None)
+    strides = getattr(model, "auxiliary_strides", {})
 
-    def part_loss(params, batch_stats, part: Batch, rng: jax.Array, batch_labels: jax.Array):
+    def part_loss(params, batch_stats, part: Batch, rng: jax.Array, counts: dict[float, Any]):
         logits, updates = model.apply(
             {"params": params, "batch_stats": batch_stats},
             normalize(part["image"], jnp.asarray(mean), jnp.asarray(std)),
@@ -66,8 +66,8 @@ def make_train_step(
         )
 
         def loss_of(logits: jax.Array, stride: float) -> jax.Array:
-            labels, every = (_subsample(labels, stride) for labels in (part["label"], batch_labels))
-            return objective(logits=logits, labels=labels, counts=objective.counts(every))
+            labels = _subsample(part["label"], stride)
+            return objective(logits=logits, labels=labels, counts=counts[stride])
 
         loss = loss_of(logits, stride)
         for name, (weight, auxiliary) in updates.get(AUXILIARY, {}).items():
@@ -77,14 +77,17 @@ def make_train_step(
     gradient = jax.value_and_grad(part_loss, has_aux=True)
 
     def batch_gradient(state: TrainState, batch: Batch, rng: jax.Array):
-        labels = batch["label"]
+        counts = {
+            every: objective.counts(_subsample(batch["label"], every))
+            for every in {stride, *strides.values()}
+        }
         if accumulate == 1:
-            (loss, stats), grads = gradient(state.params, state.batch_stats, batch, rng, labels)
+            (loss, stats), grads = gradient(state.params, state.batch_stats, batch, rng, counts)
             return loss, stats, grads
 
         def add_part(carry, part_and_rng):
             loss, stats, grads = carry
-            (part_loss, stats), part_grads = gradient(state.params, stats, *part_and_rng, labels)
+            (part_loss, stats), part_grads = gradient(state.params, stats, *part_and_rng, counts)
             return (loss + part_loss, stats, jax.tree.map(jnp.add, grads, part_grads)), None
 
         start = (jnp.zeros(()), state.batch_stats, jax.tree.map(jnp.zeros_like, state.params))
