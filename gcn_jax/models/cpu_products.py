@@ -190,16 +190,13 @@ def _kernel_gradient(x, g, shape, padding, dilation):
         part = lax.dynamic_slice_in_dim(g, step * rows, rows, axis=1)
         part = gather_shifted(part, 2, [pw - j * dilation for j in range(kw)], width)
         part = part.reshape(*lined_up, kw * c_out)
-        moved = (
-            lax.dynamic_slice_in_dim(x, step * rows + i * dilation, rows, axis=1) for i in range(kh)
-        )
-        products = [
-            lax.dot_general(
-                x.reshape(*lined_up, c_in), part, dimensions, preferred_element_type=jnp.float32
-            )
-            for x in moved
-        ]
-        return jnp.stack(products, axis=-3)
+
+        def product(i):
+            seen = lax.dynamic_slice_in_dim(x, step * rows + i * dilation, rows, axis=1)
+            seen = seen.reshape(*lined_up, c_in)
+            return lax.dot_general(seen, part, dimensions, preferred_element_type=jnp.float32)
+
+        return jnp.stack([product(i) for i in range(kh)], axis=-3)
 
     if steps == 1:
         total = products(0, (-1,), (((0,), (0,)), ((), ())))
