@@ -7,10 +7,11 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from gcn_jax import atomic, cli, data, evaluation, mesh, models, report
-from gcn_jax.data.voc_segmentation import VOC_CLASSES
+from gcn_jax import atomic, data, evaluation, mesh, models, report
+from gcn_jax.cli import process
+from gcn_jax.cli.flags import define_inference_flags
+from gcn_jax.data.builders.voc_segmentation import VOC_CLASSES
 from gcn_jax.errors import UserError
-from gcn_jax.evaluation.flags import define_inference_flags
 
 _CKPT = flags.DEFINE_string("ckpt", None, "Workdir of a training run.", required=True)
 _SPLIT = flags.DEFINE_string("split", None, "Split to evaluate on; by default the run's own.")
@@ -76,4 +77,4 @@ def _check_outputs(source: data.Source) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    process.run(main)

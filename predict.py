@@ -6,10 +6,11 @@ from pathlib import Path
 from absl import flags
 from PIL import Image
 
-from gcn_jax import atomic, cli, evaluation, models
+from gcn_jax import atomic, evaluation, models
+from gcn_jax.cli import process
+from gcn_jax.cli.flags import define_inference_flags
 from gcn_jax.data.image_files import ImageFiles, find_images, output_names
 from gcn_jax.errors import UserError
-from gcn_jax.evaluation.flags import define_inference_flags
 from gcn_jax.report import pictures
 
 _CKPT = flags.DEFINE_string("ckpt", None, "Workdir of a training run.", required=True)
@@ -52,4 +53,4 @@ def _check_outputs(paths: list[Path], outputs: list[tuple[Path, Path]]) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    process.run(main)

@@ -6,7 +6,7 @@ import jax
 from absl import flags
 from ml_collections import config_flags
 
-from gcn_jax import cli
+from gcn_jax.cli import process
 from gcn_jax.errors import UserError
 from gcn_jax.training import train_and_evaluate
 
@@ -30,7 +30,7 @@ def main(argv):
         jax.distributed.initialize()
     elif _COORDINATOR.value:
         jax.distributed.initialize(_COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value)
-    cli.keep_freed_memory()
+    process.keep_freed_memory()
     path = Path(config_flags.get_config_filename(flags.FLAGS["config"]))
     if not path.exists():
         raise UserError(f"--config={path}: no such file")
@@ -43,4 +43,4 @@ def main(argv):
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    process.run(main)

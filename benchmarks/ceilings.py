@@ -40,9 +40,10 @@ from absl import flags
 
 from benchmarks import machine
 from benchmarks.contestants import TITLES, Case, Program, our_program
-from gcn_jax import atomic, cli
-from gcn_jax.analysis.complexity import flops_by_part, level_of
+from gcn_jax import atomic
+from gcn_jax.analysis.costs.complexity import flops_by_part, level_of
 from gcn_jax.analysis.sheets import Sheet
+from gcn_jax.cli import process
 from gcn_jax.errors import check_choice
 from gcn_jax.models.layers import plain_formulation
 
@@ -259,4 +260,4 @@ def _markdown(report: Mapping, shares: Mapping[str, Share]) -> str:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    process.run(main)

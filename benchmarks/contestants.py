@@ -73,14 +73,15 @@ def our_program(case: Case) -> Program:
     """Build our network, its training step and its forward pass."""
     import jax
 
-    from gcn_jax import cli, models
+    from gcn_jax import models
+    from gcn_jax.cli import process
     from gcn_jax.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD, normalize
     from gcn_jax.training.config import default_config
     from gcn_jax.training.optimizer import make_optimizer, make_schedule
     from gcn_jax.training.state import create_state
     from gcn_jax.training.step import make_train_step
 
-    cli.keep_freed_memory()
+    process.keep_freed_memory()
     settings = default_config().optimizer
     settings.update(learning_rate=RATE, momentum=MOMENTUM, weight_decay=DECAY, schedule="constant")
     tx = make_optimizer(settings, make_schedule(settings, 1), frozen_batch_norm=False)

@@ -25,10 +25,11 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from gcn_jax import atomic, cli
+from gcn_jax import atomic
+from gcn_jax.cli import process
 from gcn_jax.data.image_files import find_images
-from gcn_jax.evaluation.crf import CRFParameters, crf_parameters, dense_crf, dense_crf_batch
-from gcn_jax.evaluation.crf.mean_field import mean_field
+from gcn_jax.inference.crf import CRFParameters, crf_parameters, dense_crf, dense_crf_batch
+from gcn_jax.inference.crf.mean_field import mean_field
 
 _IMAGES = flags.DEFINE_string("images", None, "Folder of photographs; synthetic ones if None.")
 _REPETITIONS = flags.DEFINE_integer("repetitions", 5, "Pairs of runs of each image.")
@@ -188,4 +189,4 @@ def _smooth(rng, height: int, width: int, scale: int, channels: int) -> np.ndarr
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    process.run(main)

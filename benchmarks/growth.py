@@ -24,7 +24,8 @@ from matplotlib.figure import Figure
 
 from benchmarks import machine
 from benchmarks.contestants import NUM_CLASSES
-from gcn_jax import atomic, cli, mesh, models
+from gcn_jax import atomic, mesh, models
+from gcn_jax.cli import process
 from gcn_jax.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from gcn_jax.training.state import create_state
 from gcn_jax.training.step import make_train_step
@@ -67,7 +68,7 @@ def main(argv):
     del argv
     count = f"--xla_force_host_platform_device_count={_MOST_DEVICES}"
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {count}"
-    cli.keep_freed_memory()
+    process.keep_freed_memory()
     report = machine.describe("jax", "jaxlib", "flax", "optax") | {"fixed": _FIXED, "axes": {}}
     for name, axis in AXES.items():
         rows = []
@@ -142,4 +143,4 @@ def _draw(axes: dict[str, dict], path: str) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    process.run(main)

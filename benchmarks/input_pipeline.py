@@ -35,7 +35,8 @@ from PIL import Image, ImageOps
 
 from benchmarks.drawn_photos import draw_mask, draw_photo
 from benchmarks.machine import cpu_name
-from gcn_jax import atomic, cli, data
+from gcn_jax import atomic, data
+from gcn_jax.cli import process
 from gcn_jax.data.files import IMAGE_SUFFIXES
 
 _PHOTOS = flags.DEFINE_string("photos", None, "A folder of photographs to use (by default drawn).")
@@ -229,4 +230,4 @@ def _cpu_seconds() -> float:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    process.run(main)

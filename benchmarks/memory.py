@@ -13,7 +13,8 @@ import optax
 from absl import flags
 
 from benchmarks.contestants import NUM_CLASSES
-from gcn_jax import cli, models
+from gcn_jax import models
+from gcn_jax.cli import process
 from gcn_jax.models.layers import plain_formulation
 from gcn_jax.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from gcn_jax.training.state import create_state
@@ -73,4 +74,4 @@ def _bytes(tree) -> int:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    process.run(main)

@@ -13,7 +13,8 @@ import jax
 import numpy as np
 from absl import flags
 
-from gcn_jax import IGNORE_LABEL, cli, data
+from gcn_jax import IGNORE_LABEL, data
+from gcn_jax.cli import process
 from gcn_jax.evaluation import Scores, confusion_matrix
 
 _TRAIN = flags.DEFINE_string("train", "camvid:train", "What to count.")
@@ -58,4 +59,4 @@ def _cells(shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    process.run(main)

@@ -25,7 +25,8 @@ from absl import flags
 
 from benchmarks import machine
 from benchmarks.contestants import CONTESTANTS, TITLES, Case, peak_memory
-from gcn_jax import atomic, cli
+from gcn_jax import atomic
+from gcn_jax.cli import process
 from gcn_jax.errors import UserError
 
 _QUICK = flags.DEFINE_bool("quick", False, "GCN-ResNet-50, 256 px, float32 alone; --eager.")
@@ -166,4 +167,4 @@ def _markdown(report: dict, tables: list[str]) -> str:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    process.run(main)

@@ -19,7 +19,8 @@ from pathlib import Path
 from absl import flags
 
 from benchmarks import machine
-from gcn_jax import atomic, cli
+from gcn_jax import atomic
+from gcn_jax.cli import process
 
 _MODEL = flags.DEFINE_string("model", "gcn_resnet50", "The network.")
 _SIZE = flags.DEFINE_integer("size", 256, "Pixels of a side of the crops.")
@@ -88,4 +89,4 @@ def _first_step(root: Path, workdir: str, model: str) -> float:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    process.run(main)

@@ -7,7 +7,7 @@ from benchmarks.torch_layers import Network, ResNet, conv
 
 
 class GlobalConv(nn.Module):
-    """Ours: `gcn_jax.models.heads.GlobalConv`."""
+    """Ours: `gcn_jax.models.gcn_heads.GlobalConv`."""
 
     def __init__(self, c_in: int, c_out: int, k: int):
         super().__init__()

@@ -14,8 +14,8 @@ from flax import traverse_util
 from torch import nn
 from torch.nn import functional as F
 
-from gcn_jax.models.resnet import STRIDES, VARIANTS
-from gcn_jax.models.vgg import STAGES, scaled
+from gcn_jax.models.backbones.resnet import STRIDES, VARIANTS
+from gcn_jax.models.backbones.vgg import STAGES, scaled
 
 
 def conv(
@@ -75,7 +75,7 @@ def _subsample(labels, stride):
 
 
 class Bottleneck(nn.Module):
-    """Ours: `gcn_jax.models.resnet.Bottleneck`, on `[N, C, H, W]`."""
+    """Ours: `gcn_jax.models.backbones.resnet.Bottleneck`, on `[N, C, H, W]`."""
 
     def __init__(self, c_in: int, width: int, stride: int, dilation: int):
         super().__init__()
@@ -99,7 +99,7 @@ class Bottleneck(nn.Module):
 
 
 class ResNet(nn.Module):
-    """Ours: `gcn_jax.models.resnet.ResNet`, of depth 50, 101 or 152, without the classifier."""
+    """Ours: `gcn_jax.models.backbones.resnet.ResNet`, depth 50, 101 or 152, no classifier."""
 
     def __init__(
         self, depth: int, output_stride: int = 32, deep_stem: bool = False, ceil_mode: bool = False
@@ -143,7 +143,7 @@ class ResNet(nn.Module):
 
 
 class ConvStack(nn.Module):
-    """Ours: `gcn_jax.models.vgg.ConvStack`, on `[N, C, H, W]`."""
+    """Ours: `gcn_jax.models.backbones.vgg.ConvStack`, on `[N, C, H, W]`."""
 
     def __init__(
         self,
@@ -175,7 +175,7 @@ class ConvStack(nn.Module):
 
 
 class VGG16(nn.Module):
-    """Ours: `gcn_jax.models.vgg.VGG16`: "stage1" to "stage5", and for `dense` fc6 and fc7."""
+    """Ours: `gcn_jax.models.backbones.vgg.VGG16`: "stage1" to "stage5", fc6 and fc7."""
 
     #: Number of a stage -> settings of its `ConvStack`; settings of fc6.
     settings, fc6_settings = {}, {}

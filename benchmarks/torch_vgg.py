@@ -5,8 +5,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from benchmarks.torch_layers import VGG16, ConvStack, Network, conv, sample_bilinear
+from gcn_jax.models.backbones.vgg import STAGES, scaled
 from gcn_jax.models.layers import bilinear_taps
-from gcn_jax.models.vgg import STAGES, scaled
 
 
 class FCNBackbone(VGG16):

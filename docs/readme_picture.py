@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from gcn_jax import models
-from gcn_jax.data import shapes
+from gcn_jax.data.shapes import world as shapes
 from gcn_jax.report import pictures
 
 #: Images of the validation split (seed 2).

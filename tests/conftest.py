@@ -17,7 +17,8 @@ import jax
 import numpy as np
 import pytest
 from PIL import Image
-from small_data import CLASS_NAMES, draw_example, save_mask
+
+from tests.helpers.small_data import CLASS_NAMES, draw_example, save_mask
 
 # A silent broadcast between ranks is a bug in a segmentation library more often than a wish.
 jax.config.update("jax_numpy_rank_promotion", "raise")

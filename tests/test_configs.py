@@ -9,8 +9,8 @@ import pytest
 
 from gcn_jax import data, models
 from gcn_jax.errors import UserError
+from gcn_jax.models.network import variable_shapes
 from gcn_jax.models.preprocessing import IMAGENET_MEAN
-from gcn_jax.models.pretrained import variable_shapes
 from gcn_jax.training.config import check_config, default_config, model_settings
 from gcn_jax.training.optimizer import make_optimizer, make_schedule
 

@@ -6,7 +6,7 @@ import pytest
 from nbclient import NotebookClient
 
 from configs import quickstart
-from gcn_jax.data import shapes_builder
+from gcn_jax.data.builders import shapes as shapes_builder
 from gcn_jax.training import train_and_evaluate
 
 NOTEBOOK = Path(__file__).parent.parent / "notebooks/quickstart.ipynb"

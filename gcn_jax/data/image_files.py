@@ -11,7 +11,7 @@ from gcn_jax.errors import UserError
 
 
 class ImageFiles:
-    """Files as a source for `gcn_jax.evaluation.inference`: nothing is read before its turn.
+    """Files as a source for `gcn_jax.inference.predictor`: nothing is read before its turn.
 
     Attributes:
         paths: The files.

@@ -13,18 +13,18 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 from gcn_jax.data import files
-from gcn_jax.data.builder import SegmentationBuilder
-from gcn_jax.data.camvid import Camvid
-from gcn_jax.data.cityscapes import Cityscapes
-from gcn_jax.data.coco_voc import CocoVoc
+from gcn_jax.data.builders.base import SegmentationBuilder
+from gcn_jax.data.builders.camvid import Camvid
+from gcn_jax.data.builders.cityscapes import Cityscapes
+from gcn_jax.data.builders.coco_voc import CocoVoc
+from gcn_jax.data.builders.folder import Folder
+from gcn_jax.data.builders.image_folder import ImageFolder
+from gcn_jax.data.builders.sbd import Sbd
+from gcn_jax.data.builders.shapes import Shapes, SingleShapes
+from gcn_jax.data.builders.voc_segmentation import VocSegmentation
 from gcn_jax.data.faults import refuse
-from gcn_jax.data.folder import Folder
-from gcn_jax.data.image_folder import ImageFolder
 from gcn_jax.data.mixture import Mixture, refuse_leak
-from gcn_jax.data.sbd import Sbd
-from gcn_jax.data.shapes_builder import Shapes, SingleShapes
 from gcn_jax.data.statistics import LabelStatistics
-from gcn_jax.data.voc_segmentation import VocSegmentation
 from gcn_jax.errors import UserError, check_choice
 
 #: Every data set that a config can name.

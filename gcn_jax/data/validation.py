@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gcn_jax.data import files
-from gcn_jax.data.builder import Examined, SegmentationBuilder
+from gcn_jax.data.builders.base import Examined, SegmentationBuilder
 from gcn_jax.data.copies import Copies
 from gcn_jax.data.faults import Fault, split_faults
-from gcn_jax.data.progress import make_bar
 from gcn_jax.data.sources import BUILDERS, Source, prepare_offline
 from gcn_jax.data.statistics import CLASS_WEIGHTS, LabelStatistics, class_weights
 from gcn_jax.errors import check_choice
+from gcn_jax.terminal import make_bar
 
 
 @dataclasses.dataclass

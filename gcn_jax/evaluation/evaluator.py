@@ -12,9 +12,7 @@ import numpy as np
 from gcn_jax import IGNORE_LABEL
 from gcn_jax import mesh as mesh_lib
 from gcn_jax.errors import UserError
-from gcn_jax.evaluation.batches import Batch, Sample, Source
 from gcn_jax.evaluation.boundary import BoundaryCounts, boundary_counts
-from gcn_jax.evaluation.inference import Predictor
 from gcn_jax.evaluation.metrics import (
     Scores,
     check_labels,
@@ -25,6 +23,8 @@ from gcn_jax.evaluation.metrics import (
     ratio,
 )
 from gcn_jax.evaluation.results import result_json
+from gcn_jax.inference.batches import Batch, Sample, Source
+from gcn_jax.inference.predictor import Predictor
 from gcn_jax.models.preprocessing import stack_padded
 
 _In, _Out = TypeVar("_In"), TypeVar("_Out")

@@ -18,7 +18,7 @@ from PIL import Image
 
 from gcn_jax import atomic
 from gcn_jax.errors import UserError
-from gcn_jax.evaluation.batches import Sample
+from gcn_jax.inference.batches import Sample
 
 #: Where the server looks for the images.
 FOLDER = "results/VOC2012/Segmentation/comp6_test_cls"

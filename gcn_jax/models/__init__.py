@@ -7,24 +7,19 @@ Example:
     >>> logits = model.apply(variables, images)  # [N, H, W, 21], any H and W
 """
 
+from gcn_jax.models.backbones.resnet import ResNet
 from gcn_jax.models.classifier import Classifier
 from gcn_jax.models.deeplab_largefov import DeepLabLargeFOV
 from gcn_jax.models.deeplab_v2 import DeepLabV2
 from gcn_jax.models.fcn import FCN
 from gcn_jax.models.gcn import GCN, BoundaryRefine
-from gcn_jax.models.heads import GlobalConv
-from gcn_jax.models.pretrained import (
-    ModelInfo,
-    Pretrained,
-    from_pretrained,
-    load_pretrained,
-    predict,
-    read_info,
-)
+from gcn_jax.models.gcn_heads import GlobalConv
+from gcn_jax.models.pretrained.info import ModelInfo, read_info
+from gcn_jax.models.pretrained.predict import predict
+from gcn_jax.models.pretrained.publishing import push_to_hub
+from gcn_jax.models.pretrained.restore import Pretrained, from_pretrained, load_pretrained
 from gcn_jax.models.pspnet import PSPNet
-from gcn_jax.models.publishing import push_to_hub
 from gcn_jax.models.registry import create_model, list_models
-from gcn_jax.models.resnet import ResNet
 from gcn_jax.models.segnet import SegNet
 
 __all__ = [

@@ -5,9 +5,10 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from gcn_jax.errors import UserError, check_choice
-from gcn_jax.models.backbones import BACKBONES, build_backbone
-from gcn_jax.models.layers import Dtype, check_images, lecun_normal
-from gcn_jax.models.resnet import ResNet
+from gcn_jax.models.backbones.registry import BACKBONES, build_backbone
+from gcn_jax.models.backbones.resnet import ResNet
+from gcn_jax.models.layers import Dtype, lecun_normal
+from gcn_jax.models.network import check_images
 
 
 class Classifier(nn.Module):

@@ -11,9 +11,10 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from gcn_jax.models.layers import Conv, Dtype, check_images, normal_init, sample_bilinear
-from gcn_jax.models.pooling import avg_pool, max_pool
-from gcn_jax.models.vgg import VGG16
+from gcn_jax.models.backbones.vgg import VGG16
+from gcn_jax.models.layers import Conv, Dtype, normal_init, sample_bilinear
+from gcn_jax.models.layers.pooling import avg_pool, max_pool
+from gcn_jax.models.network import check_images
 
 
 class LargeFOVBackbone(VGG16):

@@ -13,15 +13,9 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from gcn_jax.errors import check_choice
-from gcn_jax.models.backbones import STRIDE_8_BACKBONES, build_backbone
-from gcn_jax.models.layers import (
-    Conv,
-    Dtype,
-    check_images,
-    normal_init,
-    sample_bilinear,
-    sow_auxiliary,
-)
+from gcn_jax.models.backbones.registry import STRIDE_8_BACKBONES, build_backbone
+from gcn_jax.models.layers import Conv, Dtype, normal_init, sample_bilinear
+from gcn_jax.models.network import check_images, sow_auxiliary
 
 #: Dilations of the branches (the paper's ASPP-L).
 RATES = (6, 12, 18, 24)

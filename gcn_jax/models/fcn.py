@@ -18,16 +18,10 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from gcn_jax.errors import UserError
-from gcn_jax.models.layers import (
-    Conv,
-    Dtype,
-    bilinear_kernel_init,
-    bilinear_taps,
-    check_images,
-    deconvolve,
-)
-from gcn_jax.models.pooling import max_pool
-from gcn_jax.models.vgg import VGG16
+from gcn_jax.models.backbones.vgg import VGG16
+from gcn_jax.models.layers import Conv, Dtype, bilinear_kernel_init, bilinear_taps, deconvolve
+from gcn_jax.models.layers.pooling import max_pool
+from gcn_jax.models.network import check_images
 
 #: Where pool4 and pool3 are cropped for the sums.
 _POOL4_OFFSET, _POOL3_OFFSET = 5, 9

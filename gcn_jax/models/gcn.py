@@ -13,17 +13,10 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from gcn_jax.errors import check_choice
-from gcn_jax.models.backbones import BACKBONES, build_backbone
-from gcn_jax.models.heads import HEADS, check_odd
-from gcn_jax.models.layers import (
-    Conv,
-    Deconv2x,
-    Dtype,
-    check_images,
-    normal_init,
-    relu,
-    resize_bilinear_2x,
-)
+from gcn_jax.models.backbones.registry import BACKBONES, build_backbone
+from gcn_jax.models.gcn_heads import HEADS, check_odd
+from gcn_jax.models.layers import Conv, Deconv2x, Dtype, normal_init, relu, resize_bilinear_2x
+from gcn_jax.models.network import check_images
 
 # Nine residual branches lie in a row: each starts small, so that scores do not grow with depth.
 _small_init = normal_init(0.01)

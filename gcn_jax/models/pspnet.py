@@ -10,19 +10,18 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from gcn_jax.errors import check_choice
-from gcn_jax.models.backbones import STRIDE_8_BACKBONES, build_backbone
+from gcn_jax.models.backbones.registry import STRIDE_8_BACKBONES, build_backbone
 from gcn_jax.models.layers import (
     BatchNorm,
     Conv,
     Dtype,
-    check_images,
     lecun_normal,
     relu,
     resize_bilinear,
     sample_bilinear,
-    sow_auxiliary,
 )
-from gcn_jax.models.pooling import adaptive_avg_pool
+from gcn_jax.models.layers.pooling import adaptive_avg_pool
+from gcn_jax.models.network import check_images, sow_auxiliary
 
 #: The features are averaged over grids of 1 x 1 to 6 x 6 bins.
 BINS = (1, 2, 3, 6)

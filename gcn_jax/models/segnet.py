@@ -9,9 +9,10 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from gcn_jax.models.layers import Conv, Dtype, check_images, lecun_normal
-from gcn_jax.models.pooling import max_pool_with_indices, max_unpool
-from gcn_jax.models.vgg import STAGES, VGG16, ConvStack, batch_norm, scaled
+from gcn_jax.models.backbones.vgg import STAGES, VGG16, ConvStack, batch_norm, scaled
+from gcn_jax.models.layers import Conv, Dtype, lecun_normal
+from gcn_jax.models.layers.pooling import max_pool_with_indices, max_unpool
+from gcn_jax.models.network import check_images
 
 
 class SegNetEncoder(VGG16):

@@ -2,7 +2,7 @@
 
 from gcn_jax.report.contact_sheet import contact_sheet
 from gcn_jax.report.pages import evaluation_report, open_split, read_config, training_report
-from gcn_jax.report.terminal import print_scores, progress_bar
+from gcn_jax.report.scores_table import print_scores, progress_bar
 from gcn_jax.report.views import View, config_view, split_view
 
 __all__ = [

@@ -15,14 +15,14 @@ def write(path: str | Path, template: str, page: Mapping[str, Any]) -> Path:
 
     Args:
         path: Of the page.
-        template: The name of a template in this folder.
+        template: The name of a template in `templates/`.
         page: What the template names, `title` and `subtitle` in any case; text is escaped.
 
     Returns:
         The path of the page.
     """
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

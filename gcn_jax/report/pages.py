@@ -11,11 +11,13 @@ import numpy as np
 from gcn_jax import data, models
 from gcn_jax import mesh as mesh_lib
 from gcn_jax.errors import UserError
-from gcn_jax.evaluation import EvaluationResult, Predictor, evaluate
-from gcn_jax.models.pretrained import BEST_METRIC
-from gcn_jax.report import cases, html, pictures, plots
+from gcn_jax.evaluation import EvaluationResult, evaluate
+from gcn_jax.inference import Predictor
+from gcn_jax.models.pretrained.restore import BEST_METRIC
+from gcn_jax.report import cases, html, pictures
+from gcn_jax.report import figures as plots
 from gcn_jax.training.config import flatten
-from gcn_jax.training.logs import read_metrics
+from gcn_jax.training.metrics_log import read_metrics
 
 #: Title of a plot -> what its lines are called in metrics.jsonl.
 _CURVES = {

@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 from gcn_jax import data
 from gcn_jax.errors import UserError
 from gcn_jax.models.preprocessing import IMAGENET_MEAN
-from gcn_jax.training.start import with_preprocessing
+from gcn_jax.training.initial_weights import with_preprocessing
 
 
 class View(NamedTuple):

@@ -11,7 +11,7 @@ from jax.experimental import multihost_utils
 from orbax.checkpoint.checkpoint_managers import preservation_policy as policies
 
 from gcn_jax.errors import UserError
-from gcn_jax.models.pretrained import best_score, first_readable
+from gcn_jax.models.pretrained.restore import best_score, first_readable
 from gcn_jax.training.state import TrainState
 
 _NEWEST = 2

@@ -13,15 +13,16 @@ from ml_collections import ConfigDict
 from gcn_jax import atomic, data, evaluation, models
 from gcn_jax import mesh as mesh_lib
 from gcn_jax.errors import UserError
-from gcn_jax.models.hub import is_on_hub
-from gcn_jax.models.pretrained import BEST_METRIC, ModelInfo, write_info
+from gcn_jax.hub import is_on_hub
+from gcn_jax.models.pretrained.info import ModelInfo, write_info
+from gcn_jax.models.pretrained.restore import BEST_METRIC
 from gcn_jax.training.checkpoints import Checkpoints
 from gcn_jax.training.config import check_config, check_same_run
+from gcn_jax.training.initial_weights import start_variables, with_preprocessing
 from gcn_jax.training.interruption import Interruption
-from gcn_jax.training.logs import MetricWriter, ProgressBar
+from gcn_jax.training.metrics_log import MetricWriter, ProgressBar
 from gcn_jax.training.objective import make_objective
 from gcn_jax.training.optimizer import make_optimizer, make_schedule
-from gcn_jax.training.start import start_variables, with_preprocessing
 from gcn_jax.training.state import TrainState, create_state
 from gcn_jax.training.step import make_train_step
 

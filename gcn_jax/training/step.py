@@ -9,7 +9,7 @@ import numpy as np
 import optax
 from flax import linen as nn
 
-from gcn_jax.models.layers import AUXILIARY
+from gcn_jax.models.network import AUXILIARY
 from gcn_jax.models.preprocessing import normalize
 from gcn_jax.training.objective import MEAN_CROSS_ENTROPY, Objective
 from gcn_jax.training.state import TrainState

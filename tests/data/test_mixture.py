@@ -1,6 +1,9 @@
 import numpy as np
 import pytest
-from published_data import (
+
+from gcn_jax.data import Augment, Mixture, open_training_source, training_batches
+from gcn_jax.errors import UserError
+from tests.helpers.published_data import (
     PERSON,
     SBD_ONLY,
     VOC_TRAIN,
@@ -10,10 +13,7 @@ from published_data import (
     make_sbd,
     make_voc,
 )
-from small_data import CLASS_NAMES
-
-from gcn_jax.data import Augment, Mixture, open_training_source, training_batches
-from gcn_jax.errors import UserError
+from tests.helpers.small_data import CLASS_NAMES
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from gcn_jax.data import shapes, shapes_objects
 from gcn_jax.data.classes import IGNORE_LABEL
+from gcn_jax.data.shapes import objects as shapes_objects
+from gcn_jax.data.shapes import world as shapes
 
 COUNT = 200
 KINDS = ("rod", "slab", "bar", "polygon", "disc", "ring", "star")

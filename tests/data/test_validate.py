@@ -9,15 +9,16 @@ from collections import Counter
 import numpy as np
 import pytest
 from PIL import Image
-from published_data import PERSON, VOC_TRAIN, make_coco, make_sbd, make_voc
 from rich.console import Console
-from small_data import parallel_folders, save_mask
 
-from gcn_jax.data import class_weights, make_builder, open_split, prepare, shapes_builder
+from gcn_jax.data import class_weights, make_builder, open_split, prepare
+from gcn_jax.data.builders import shapes as shapes_builder
 from gcn_jax.data.faults import Fault
-from gcn_jax.data.summary import print_validation
 from gcn_jax.data.validation import validate
 from gcn_jax.errors import UserError
+from gcn_jax.report.validation_table import print_validation
+from tests.helpers.published_data import PERSON, VOC_TRAIN, make_coco, make_sbd, make_voc
+from tests.helpers.small_data import parallel_folders, save_mask
 
 
 @pytest.fixture

@@ -1,7 +1,13 @@
 import jax
 import numpy as np
 import pytest
-from evaluation.fakes import (
+from sklearn.metrics import confusion_matrix as sklearn_confusion_matrix
+
+from gcn_jax.errors import UserError
+from gcn_jax.evaluation import evaluate
+from gcn_jax.inference import Predictor
+from gcn_jax.mesh import data_mesh
+from tests.helpers.fakes import (
     INFO,
     MEAN,
     NUM_CLASSES,
@@ -11,11 +17,6 @@ from evaluation.fakes import (
     tiny_variables,
     traced_shapes,
 )
-from sklearn.metrics import confusion_matrix as sklearn_confusion_matrix
-
-from gcn_jax.errors import UserError
-from gcn_jax.evaluation import Predictor, evaluate
-from gcn_jax.mesh import data_mesh
 
 #: Eleven images of odd sizes in three buckets, so that the last batches are short.
 SIZES = [(17, 31), (40, 60), (33, 64), (65, 33), (31, 1), (64, 64), (20, 30), (50, 40)]

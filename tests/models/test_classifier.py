@@ -4,10 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from models.random_values import normal, random_variables
 
 from gcn_jax.errors import UserError
 from gcn_jax.models import create_model
+from tests.helpers.random_values import normal, random_variables
 
 
 def test_every_pixel_has_the_scores_of_its_image():

@@ -2,10 +2,10 @@
 
 import jax
 import numpy as np
-from models import reference
-from models.random_values import normal, random_variables
 
 from gcn_jax.models import DeepLabLargeFOV
+from tests.helpers import reference
+from tests.helpers.random_values import normal, random_variables
 
 
 def features(params, images):

@@ -4,14 +4,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from models import reference
-from models.random_values import normal, random_variables
 
 from gcn_jax.errors import UserError
 from gcn_jax.models import DeepLabV2
 from gcn_jax.models.deeplab_v2 import RATES, AtrousPyramid
-from gcn_jax.models.layers import AUXILIARY
-from gcn_jax.models.pretrained import variable_shapes
+from gcn_jax.models.network import AUXILIARY, variable_shapes
+from tests.helpers import reference
+from tests.helpers.random_values import normal, random_variables
 
 
 def test_the_pyramid_sums_its_dilated_convolutions():

@@ -5,12 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import linen as nn
-from models import reference
-from models.random_values import normal, random_variables
 
 from gcn_jax.errors import UserError
 from gcn_jax.models.fcn import FCN, Upsample
-from gcn_jax.models.pretrained import variable_shapes
+from gcn_jax.models.network import variable_shapes
+from tests.helpers import reference
+from tests.helpers.random_values import normal, random_variables
 
 LEVELS = {
     32: ("score_fr",),

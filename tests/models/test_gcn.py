@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import traverse_util
-from models.random_values import normal, random_params
 
 from gcn_jax.errors import UserError
 from gcn_jax.models import GCN, BoundaryRefine, create_model
+from tests.helpers.random_values import normal, random_params
 
 
 @pytest.fixture(scope="module")

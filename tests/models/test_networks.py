@@ -7,12 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import traverse_util
-from models.random_values import normal, random_variables
 
 from gcn_jax.errors import UserError
 from gcn_jax.models import create_model
-from gcn_jax.models.layers import AUXILIARY
-from gcn_jax.models.pretrained import variable_shapes
+from gcn_jax.models.network import AUXILIARY, variable_shapes
+from tests.helpers.random_values import normal, random_variables
 
 #: Name -> fields that make it small.
 NETWORKS = {

@@ -4,13 +4,12 @@ import jax
 import numpy as np
 import pytest
 from flax import traverse_util
-from models import reference
-from models.random_values import normal, random_variables
 
 from gcn_jax.models import PSPNet, create_model
-from gcn_jax.models.layers import AUXILIARY
-from gcn_jax.models.pretrained import variable_shapes
+from gcn_jax.models.network import AUXILIARY, variable_shapes
 from gcn_jax.models.pspnet import PyramidPooling
+from tests.helpers import reference
+from tests.helpers.random_values import normal, random_variables
 
 
 @pytest.mark.parametrize(

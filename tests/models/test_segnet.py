@@ -2,11 +2,11 @@
 
 import jax
 import numpy as np
-from models import reference
-from models.random_values import normal, random_variables
 
 from gcn_jax.models import SegNet
-from gcn_jax.models.pretrained import variable_shapes
+from gcn_jax.models.network import variable_shapes
+from tests.helpers import reference
+from tests.helpers.random_values import normal, random_variables
 
 
 def pool_with_positions(x):

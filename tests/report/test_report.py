@@ -6,14 +6,16 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from evaluation.fakes import MEAN, NUM_CLASSES, STD, TinyModel, random_source, tiny_variables
 
 from gcn_jax import models, report
 from gcn_jax.data import voc_palette
 from gcn_jax.errors import UserError
-from gcn_jax.evaluation import Inference, Predictor, evaluate
+from gcn_jax.evaluation import evaluate
+from gcn_jax.inference import Inference, Predictor
 from gcn_jax.models import ModelInfo
-from gcn_jax.report import cases, pages, plots
+from gcn_jax.report import cases, pages
+from gcn_jax.report import figures as plots
+from tests.helpers.fakes import MEAN, NUM_CLASSES, STD, TinyModel, random_source, tiny_variables
 
 #: The last has to be escaped; the one before is in no image.
 NAMES = ("road", "sky", "tree", "unseen", "<b>&car</b>")

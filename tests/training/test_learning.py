@@ -6,7 +6,7 @@ import optax
 import pytest
 
 from gcn_jax import IGNORE_LABEL
-from gcn_jax.data import shapes
+from gcn_jax.data.shapes import world as shapes
 from gcn_jax.models import create_model, predict
 from gcn_jax.training.state import create_state
 from gcn_jax.training.step import make_train_step

@@ -11,13 +11,13 @@ import pytest
 
 from gcn_jax import models
 from gcn_jax.errors import UserError
+from gcn_jax.models.network import variable_shapes
 from gcn_jax.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
-from gcn_jax.models.pretrained import variable_shapes
 from gcn_jax.models.registry import MODELS
 from gcn_jax.training import default_config, loop, train_and_evaluate
 from gcn_jax.training.config import check_same_run, model_settings
-from gcn_jax.training.logs import read_metrics
-from gcn_jax.training.start import start_variables
+from gcn_jax.training.initial_weights import start_variables
+from gcn_jax.training.metrics_log import read_metrics
 
 
 @pytest.fixture(scope="module")

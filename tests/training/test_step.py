@@ -10,7 +10,8 @@ from flax import linen as nn
 
 from gcn_jax import mesh as mesh_lib
 from gcn_jax import models
-from gcn_jax.models.layers import AUXILIARY, Conv, sow_auxiliary
+from gcn_jax.models.layers import Conv
+from gcn_jax.models.network import AUXILIARY, sow_auxiliary
 from gcn_jax.training.state import create_state
 from gcn_jax.training.step import make_train_step
 

@@ -1,0 +1,128 @@
+"""What one score of a network depends on in one image: in theory, by gradients, by occlusion."""
+
+import dataclasses
+import functools
+from typing import Any
+
+import numpy as np
+from flax import linen as nn
+from PIL import Image
+
+from gcn_jax.analysis.receptive_field.effective import effective_field
+from gcn_jax.analysis.receptive_field.theory import OUTPUT, traced_reach
+from gcn_jax.analysis.receptive_field.units import Unit, inmost_unit, level_holding, radius_holding
+from gcn_jax.analysis.receptive_field.valid import Stimulus, valid_field
+
+#: The share of a map that its contour and its radius enclose.
+SHARE = 0.95
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Scene:
+    """An image, and a unit on an object in it.
+
+    Attributes:
+        image: uint8 `[H, W, 3]` RGB.
+        body: bool `[H, W]`, the pixels of the object.
+        unit: its class, at one of its pixels.
+    """
+
+    image: np.ndarray
+    body: np.ndarray
+    unit: Unit
+
+    def enlarged(self, scale: float) -> "Scene":
+        """Return the scene resized by a factor, bilinearly."""
+        height, width = (round(length * scale) for length in self.body.shape)
+        image, body = Image.fromarray(self.image), Image.fromarray(self.body)
+        row, column = (int((place + 0.5) * scale) for place in self.unit[:2])
+        return Scene(
+            np.asarray(image.resize((width, height), Image.Resampling.BILINEAR)),
+            np.asarray(body.resize((width, height), Image.Resampling.NEAREST)),
+            Unit(row, column, self.unit.class_number),
+        )
+
+
+def scene_on_object(
+    image: np.ndarray, label: np.ndarray, num_classes: int, class_number: int | None = None
+) -> Scene | None:
+    """Put a unit deep inside the object of a class.
+
+    Args:
+        image: uint8 `[H, W, 3]` RGB.
+        label: integers `[H, W]`; values from `num_classes` on are void.
+        num_classes: number of classes.
+        class_number: the class; None for the one with most pixels, 0 (background) left out.
+
+    Returns:
+        None where there is no such object.
+    """
+    counts = np.bincount(label.ravel(), minlength=256)[:num_classes]
+    if class_number is None:
+        class_number = 1 + int(counts[1:].argmax())
+    unit = inmost_unit(label, class_number)
+    return None if unit is None else Scene(image, label == class_number, unit)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Sight:
+    """What the unit of a scene depends on.
+
+    Attributes:
+        scene: the image and the unit.
+        box: (top, left, bottom, right), the first and last rows and columns of the theoretical
+            receptive field that lie in the image.
+        effective: float32 `[H, W]`, see `effective_field`.
+        valid: float32 `[H, W]`, see `valid_field`.
+        stimulus: the patch of noise that changes the score most.
+    """
+
+    scene: Scene
+    box: tuple[int, int, int, int]
+    effective: np.ndarray
+    valid: np.ndarray
+    stimulus: Stimulus
+
+    def measures(self) -> dict[str, float]:
+        """Return what a table says of it.
+
+        Returns:
+            effective_radius, valid_radius: pixels around the unit that hold 95 % of the map;
+            object_in_theoretical, object_in_valid: the share of the object's pixels that lie in the
+            theoretical field, and in the smallest area that holds 95 % of the valid field.
+        """
+        top, left, bottom, right = self.box
+        body = self.scene.body
+        in_field = body[top : bottom + 1, left : right + 1].sum() / body.sum()
+        in_valid = (self.valid >= level_holding(self.valid, SHARE))[body].mean()
+        return {
+            "effective_radius": radius_holding(self.effective, self.scene.unit, SHARE),
+            "valid_radius": radius_holding(self.valid, self.scene.unit, SHARE),
+            "object_in_theoretical": float(in_field),
+            "object_in_valid": float(in_valid),
+        }
+
+
+def look(
+    model: nn.Module, variables: dict[str, Any], scene: Scene, *, patch: int, stride: int
+) -> Sight:
+    """Find out what the unit of a scene depends on; see `valid_field` for the arguments."""
+    unit, size = scene.unit, scene.body.shape
+    rows, columns = _output_reach(model, size)
+    ends = (
+        rows.first[unit.row],
+        columns.first[unit.column],
+        rows.last[unit.row],
+        columns.last[unit.column],
+    )
+    box = tuple(map(int, ends))
+    effective = effective_field(model, variables, scene.image[None], [unit])[0]
+    valid, stimulus = valid_field(
+        model, variables, scene.image, unit, patch=patch, stride=stride, box=box
+    )
+    return Sight(scene, box, effective, valid, stimulus)
+
+
+@functools.lru_cache(maxsize=16)
+def _output_reach(model, size):
+    return traced_reach(model, size)[OUTPUT]

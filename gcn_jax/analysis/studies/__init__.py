@@ -1,0 +1,1 @@
+"""The paper's tables and the comparison of systems: trained, measured, drawn."""

@@ -1,0 +1,71 @@
+"""What was found of a network, over its seeds."""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from gcn_jax.analysis.costs.complexity import Cost
+from gcn_jax.analysis.studies.paper import Cell
+from gcn_jax.analysis.studies.runner import Result
+
+
+class OverSeeds:
+    """What was trained with several seeds.
+
+    Attributes:
+        results: Of each seed.
+    """
+
+    results: tuple[Result, ...]
+
+    def values(self, metric: str) -> list[float]:
+        """Return a metric of each seed, in percent; nan where nothing was there to score."""
+        shares = (result[metric] for result in self.results)
+        return [math.nan if share is None else 100 * share for share in shares]
+
+    def mean_and_spread(self, metric: str) -> tuple[float, float]:
+        """Return the mean over the seeds in percent, and their standard deviation (0 for one).
+
+        The mean is nan as soon as one seed has nothing to score.
+        """
+        values = self.values(metric)
+        spread = np.std(values, ddof=1) if len(values) > 1 else 0.0
+        return float(np.mean(values)), float(spread)
+
+    def mean_text(self, metric: str) -> str:
+        """Return the mean and, of several seeds, the spread, as in "67.1 ± 0.6"; "-" for nan."""
+        mean, spread = self.mean_and_spread(metric)
+        if math.isnan(mean):
+            return "-"
+        return f"{mean:.1f} ± {spread:.1f}" if len(self.results) > 1 else f"{mean:.1f}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding(OverSeeds):
+    """What was found of one network of a table.
+
+    Attributes:
+        cell: The network.
+        results: Of each seed.
+        cost: Of the whole network.
+    """
+
+    cell: Cell
+    results: tuple[Result, ...]
+    cost: Cost
+
+
+def accuracy_by_cue(results: Sequence[Result]) -> tuple[np.ndarray, np.ndarray]:
+    """Join the counts of pixels of `shapes` by the distance to the cue that tells their class.
+
+    Args:
+        results: Of one or several seeds, with "cue"; see `runner.score`.
+
+    Returns:
+        Pixels, int64 `[CUE_BINS]`, and the share of 1 that is right of them, NaN for no pixel.
+    """
+    total, right = np.sum([result["cue"] for result in results], axis=0)
+    share = np.divide(right, total, out=np.full(len(total), np.nan), where=total > 0)
+    return total, share

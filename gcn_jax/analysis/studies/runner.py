@@ -1,0 +1,212 @@
+"""Trains and scores the networks of a study, each once: what is finished is read again."""
+
+import dataclasses
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from gcn_jax import atomic, data, models
+from gcn_jax import mesh as mesh_lib
+from gcn_jax.analysis.costs.complexity import Cost, network_cost
+from gcn_jax.analysis.studies.paper import Cell
+from gcn_jax.analysis.studies.recipes import INFERENCES, base_config, set_stage, set_values
+from gcn_jax.data.shapes.world import NO_CUE
+from gcn_jax.errors import UserError
+from gcn_jax.evaluation import evaluate
+from gcn_jax.inference import Predictor
+from gcn_jax.training import train_and_evaluate
+from gcn_jax.training.config import differing_settings, json_settings
+
+#: What is kept of an evaluation, as a share of 1, and what it is called.
+METRICS = {
+    "miou": "mIoU",
+    "pixel_accuracy": "pixel accuracy",
+    "boundary_accuracy": "boundary accuracy",
+    "internal_accuracy": "internal accuracy",
+    "boundary_iou": "Boundary IoU",
+    "boundary_f_score": "boundary F-score",
+}
+#: Pixels of `shapes` are counted by the distance to their cue in steps of so many pixels.
+#: What is farther than all of them counts in the last.
+CUE_STEP, CUE_BINS = 8, 14
+
+#: Settings that are a cell's or a seed's own.
+_DECIDED = (
+    "seed",
+    "init_from",
+    "eval_every",
+    "model.head",
+    "model.finer_head",
+    "model.kernel_size",
+    "model.stack_channels",
+    "model.boundary_refinement",
+)
+#: Settings that no score depends on: where things are, and what is kept or computed when.
+_WITHOUT_EFFECT = (
+    "init_from",
+    "log_every",
+    "eval_every",
+    "eval_batch_size",
+    "checkpoint_every",
+    "remat",
+    "data.data_dir",
+    "data.manual_dir",
+    "data.num_threads",
+    "data.cache_in_memory",
+)
+
+#: Scores of one run, JSON values.
+Result = dict[str, Any]
+
+
+def run_once(config: ConfigDict, workdir: Path, name: str, inference: str = "single") -> Result:
+    """Train a network unless that is done, score it unless that is done, and return the scores.
+
+    Args:
+        config: Its settings.
+        workdir: Where its run is kept, which resumes as every workdir does.
+        name: Of the scores, `<name>.json` in the workdir.
+        inference: A key of `settings.INFERENCES`.
+
+    Raises:
+        UserError: The folder holds the run with other settings.
+    """
+    path = workdir / f"{name}.json"
+    if path.exists():
+        return _read(path, config)
+    seconds = _train(config, workdir)
+    result = {"name": name, "seed": config.seed} | score(workdir, config, inference)
+    result |= {"seconds_of_training": seconds, "settings": json_settings(config)}
+    atomic.write(path, json.dumps(result, indent=1) + "\n")
+    return result
+
+
+def _train(config: ConfigDict, workdir: Path) -> float | None:
+    """Return the seconds that it took; None where a part was done before."""
+    resumed = (workdir / "checkpoints").exists()
+    start = time.monotonic()
+    train_and_evaluate(config, workdir)
+    return None if resumed else time.monotonic() - start
+
+
+class CellRunner:
+    """Runs the cells of tables on one data set, in one folder.
+
+    A cell with a seed is a workdir, `<folder>/<data>/<run name>_seed<n>`. A run that was
+    interrupted goes on; one that is finished costs nothing, whichever table asks for it.
+
+    Attributes:
+        data: A key of `settings.RECIPES`.
+        folder: Where everything about that data is.
+    """
+
+    def __init__(self, data: str, folder: str | Path, settings: Sequence[str] = ()):
+        """Choose the data and the recipe.
+
+        Args:
+            data: A key of `settings.RECIPES`.
+            folder: Where everything is kept.
+            settings: Changes of the recipe, "key=value"; other ones need another folder.
+        """
+        self.data, self.folder, self._settings = data, Path(folder) / data, tuple(settings)
+        base_config(data)  # an unknown name is refused before any work
+
+    def run(self, cell: Cell, seed: int) -> Result:
+        """Train and score a cell; see `run_once`."""
+        workdir = self._workdir(cell.run_name, seed)
+        return run_once(self.config(cell, seed), workdir, cell.name, cell.inference)
+
+    def config(self, cell: Cell, seed: int) -> ConfigDict:
+        """Return the settings of a cell."""
+        config = base_config(self.data)
+        config.seed = seed
+        if cell.stage is not None:
+            set_stage(config, self.data, cell.stage)
+        set_values(config, self._settings, decided=_DECIDED)
+        config.model.update(cell.model_fields)
+        if cell.head == "stack":
+            config.model.stack_channels = cell.stack_channels(_top_channels(config.model))
+        if cell.stage is not None and cell.stage > 1:
+            before = dataclasses.replace(cell, stage=cell.stage - 1).run_name
+            config.init_from = str(self._workdir(before, seed).resolve())
+        config.eval_every = config.num_steps
+        return config
+
+    def _workdir(self, run_name: str, seed: int) -> Path:
+        return self.folder / f"{run_name}_seed{seed}"
+
+
+def cost(config: ConfigDict) -> Cost:
+    """Count what a network costs for one image of the size that it is trained on."""
+    source = data.open_split(config.data.val, config.data)
+    model = models.create_model(**config.model, num_classes=len(source.class_names))
+    return network_cost(model, config.augment.crop_size)
+
+
+def score(workdir: Path, config: ConfigDict, inference: str = "single") -> Result:
+    """Score the last checkpoint of a run on its validation split.
+
+    Args:
+        workdir: Of the run.
+        config: Its settings.
+        inference: A key of `settings.INFERENCES`.
+
+    Returns:
+        The `METRICS`, "per_class_iou", "parameters", "steps" and, for `shapes`, "cue": counts of
+        pixels [2, CUE_BINS], all and right ones, by the distance to the cue that tells their class.
+    """
+    model, variables, info, step = models.load_pretrained(workdir, step="last")
+    extra = ("cue_distance",) if config.data.val.startswith("shapes:") else ()
+    source = data.open_split(config.data.val, config.data, extra)
+    predictor = Predictor(
+        model,
+        variables,
+        info,
+        inference=INFERENCES[inference],
+        batch_size=config.eval_batch_size,
+        mesh=mesh_lib.data_mesh(jax.local_devices()),
+    )
+    cue = np.zeros((2, CUE_BINS), np.int64)
+
+    def count_cues(sample, prediction):
+        distance, label = sample["cue_distance"], sample["label"]
+        told = distance != NO_CUE
+        bins = np.minimum(distance // CUE_STEP, CUE_BINS - 1)
+        for row, where in enumerate((told, told & (prediction == label))):
+            cue[row] += np.bincount(bins[where], minlength=CUE_BINS)
+
+    result = evaluate(predictor, source, boundary=True, visit=count_cues if extra else None)
+    values = result.to_json(info.class_names)
+    borders = values["boundary"]
+    scores = {name: values.get(name, borders.get(name)) for name in METRICS}
+    scores["per_class_iou"] = values["per_class_iou"]
+    scores["parameters"] = sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
+    scores["steps"] = step
+    if extra:
+        scores["cue"] = cue.tolist()
+    return scores
+
+
+def _top_channels(settings: ConfigDict) -> int:
+    """Return the channels of res-5 of a model's backbone."""
+    backbone = models.create_model(**settings, num_classes=2).make_backbone()
+    images = jax.ShapeDtypeStruct((1, 32, 32, 3), np.float32)
+    features, _ = jax.eval_shape(backbone.init_with_output, jax.random.key(0), images)
+    return features["res5"].shape[-1]
+
+
+def _read(path: Path, config: ConfigDict) -> Result:
+    """Read the scores of a finished run, which must have had these settings."""
+    result = json.loads(path.read_text())
+    for key, (before, now) in differing_settings(result["settings"], config).items():
+        if key not in _WITHOUT_EFFECT:
+            raise UserError(
+                f"{path} was made with {key} = {before}, not {now}; name another --output"
+            )
+    return result

@@ -1,0 +1,102 @@
+"""A finished table, on the screen and as files: Markdown, CSV, and a plot."""
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+from gcn_jax import atomic
+from gcn_jax.analysis.sheets import Sheet
+from gcn_jax.analysis.studies.findings import Finding, accuracy_by_cue
+from gcn_jax.analysis.studies.paper import Study
+from gcn_jax.analysis.studies.plots import plot_cues, plot_study
+from gcn_jax.analysis.studies.runner import CUE_STEP, METRICS
+
+
+def print_table(study: Study, findings: Sequence[Finding]) -> None:
+    """Print a table."""
+    Console().print(_sheet(study, findings).table())
+
+
+def write_table(study: Study, findings: Sequence[Finding], folder: Path, seeds: int) -> Path:
+    """Write `table<N>.md`, `.csv` and `.svg`, and for `shapes` `table<N>_cue.csv` and `.svg`.
+
+    Args:
+        study: The table.
+        findings: Of each of its cells.
+        folder: Where to.
+        seeds: How many there were.
+
+    Returns:
+        The Markdown file.
+    """
+    path = folder / f"table{study.number}.md"
+    sheet = _sheet(study, findings)
+    lines = [
+        f"# {sheet.caption}\n",
+        f"Data `{folder.name}`, {seeds} seed{'s' * (seeds > 1)}: mean and standard deviation in %. "
+        "The paper's scores are of PASCAL VOC 2012 val with ResNet-152.\n",
+        sheet.markdown(),
+    ]
+    atomic.write(path, "\n".join(lines))
+    atomic.write(path.with_suffix(".csv"), _csv(study, findings))
+    atomic.write(path.with_suffix(".svg"), plot_study(study, findings))
+    if all("cue" in result for finding in findings for result in finding.results):
+        atomic.write(folder / f"table{study.number}_cue.csv", _cue_csv(findings))
+        atomic.write(folder / f"table{study.number}_cue.svg", plot_cues(study, findings))
+    return path
+
+
+def _sheet(study: Study, findings: Sequence[Finding]) -> Sheet:
+    heads = ["head" if study.axis else "model", *([study.axis] if study.axis else [])]
+    for metric in study.metrics:
+        heads += [f"paper's {METRICS[metric]}", f"ours {METRICS[metric]}"]
+    heads += ["parameters", "GFLOPs"]
+    rows = []
+    for finding in findings:
+        cell = finding.cell
+        row = [cell.row, *([cell.column] if study.axis else [])]
+        for metric in study.metrics:
+            row += [f"{cell.published[metric]:.1f}", finding.mean_text(metric)]
+        rows.append([*row, f"{finding.cost.parameters:,}", f"{finding.cost.flops / 1e9:.2f}"])
+    return Sheet(f"Table {study.number}: {study.caption}", heads, rows)
+
+
+def _csv(study: Study, findings: Sequence[Finding]) -> str:
+    """Return one line for each network and seed, with all metrics as shares of 1."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(["table", "model", "axis", "column", "seed", *METRICS, "parameters", "flops"])
+    for finding in findings:
+        cell = finding.cell
+        for result in finding.results:
+            writer.writerow(
+                [study.number, cell.row, study.axis, cell.column, result["seed"]]
+                + [result[metric] for metric in METRICS]
+                + [finding.cost.parameters, finding.cost.flops]
+            )
+    return buffer.getvalue()
+
+
+def _cue_csv(findings: Sequence[Finding]) -> str:
+    """Return pixels and accuracy by distance to the cue, of each seed and of all; empty for none.
+
+    The last distance has no end, written inf; see `runner.CUE_BINS`.
+    """
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(["name", "seed", "from_px", "to_px", "pixels", "accuracy"])
+    for finding in findings:
+        of_seeds = [(result["seed"], [result]) for result in finding.results]
+        for seed, results in (*of_seeds, ("pooled", finding.results)):
+            pixels, accuracy = accuracy_by_cue(results)
+            starts = CUE_STEP * np.arange(len(pixels))
+            ends = [*starts[1:], math.inf]
+            shares = ["" if math.isnan(share) else share for share in accuracy]
+            for line in zip(starts, ends, pixels, shares, strict=True):
+                writer.writerow([finding.cell.name, seed, *line])
+    return buffer.getvalue()

@@ -1,0 +1,1 @@
+"""Data sets as TFDS builders that need no TensorFlow: one file each."""

@@ -1,0 +1,226 @@
+"""What the TFDS builders share: one set of features, checked pairs, ArrayRecord, no TensorFlow."""
+
+import hashlib
+import io
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from gcn_jax.data import files
+from gcn_jax.data.classes import ClassTable
+from gcn_jax.data.faults import Fault, Pair, refuse, split_faults
+from gcn_jax.data.statistics import LabelStatistics
+from gcn_jax.terminal import preparation_bar
+
+
+class Examined(NamedTuple):
+    """One pair that was read and checked.
+
+    Attributes:
+        image: uint8 `[H, W, 3]`; None where it cannot be read.
+        label: uint8 `[H, W]`; None where it cannot be read, or is not public.
+        faults: What is wrong with the pair.
+    """
+
+    image: np.ndarray | None
+    label: np.ndarray | None
+    faults: Sequence[Fault]
+
+
+class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    """A data set of images and masks, prepared without TensorFlow.
+
+    A subclass has a class table (`classes`), its splits (`_split_generators`), and builds itself
+    from the `data` section of a config (`from_options`). Examples are `{"id": text, "image":
+    encoded bytes, "label": PNG of class indices}`, in the order in which the subclass lists them;
+    an example without a label has no bytes there. What is known of a split as a whole, its ids and
+    the statistics of its labels, is kept beside it. Preparation checks every pair; an error leaves
+    nothing on disk that looks complete.
+
+    Attributes:
+        faults: What is wrong with a folder of the user's before any image is opened, such as a mask
+            that is not there. Such a folder is not prepared.
+    """
+
+    faults: Sequence[Fault] = ()
+
+    VERSION = tfds.core.Version("1.2.0")
+
+    def __init__(self, data_dir: str | None = None, **kwargs):
+        super().__init__(data_dir=data_dir, file_format="array_record", **kwargs)
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any]) -> "SegmentationBuilder":
+        """Build from `config.data`: here from `data_dir`, where prepared data sets are kept."""
+        return cls(data_dir=options.get("data_dir"))
+
+    @property
+    def classes(self) -> ClassTable:
+        """Names and colours of the classes."""
+        raise NotImplementedError
+
+    @property
+    def collection(self) -> str | None:
+        """The collection of images that the ids belong to; data sets of one share images.
+
+        By default the data set itself; None where every split has ids of its own.
+        """
+        return self.name
+
+    @property
+    def combined_splits(self) -> Mapping[str, str]:
+        """Names for several splits read as one, such as `{"trainval": "train+val"}`."""
+        return {}
+
+    @property
+    def download(self) -> str | None:
+        """What preparation would have to download, in words; None where it downloads nothing."""
+        return None
+
+    @property
+    def prepare_arguments(self) -> str:
+        """What to write after `python -m gcn_jax.data prepare` for this data set."""
+        return self.name
+
+    @property
+    def is_prepared(self) -> bool:
+        """Whether preparation has ended well, now or in an earlier run."""
+        return (Path(self.data_path) / "dataset_info.json").exists()
+
+    def raw_splits(self) -> Iterable[tuple[str, Sequence[Pair]]] | None:
+        """Go through the splits of the user's folder and their pairs; None without a folder."""
+        return None
+
+    def examine(self, pair: Pair) -> Examined:
+        """Read one pair and find all that is wrong with it."""
+        _, image_path, mask = pair
+        faults: list[Fault] = []
+        image = _attempt(files.read_image, image_path, faults)
+        if mask is None:
+            return Examined(image, None, faults)
+        label = _attempt(self._read_label, mask, faults)
+        if label is not None:
+            faults.extend(files.pair_faults(image, label, len(self.classes.names), str(mask)))
+        return Examined(image, label, faults)
+
+    def download_and_prepare(self, **kwargs) -> None:
+        """Prepare as TFDS does, but show one bar of our own."""
+        refuse(self.faults)
+        with preparation_bar() as self._bar:
+            super().download_and_prepare(**kwargs)
+
+    def _log_download_bytes(self) -> None:
+        pass  # TFDS would print that the size is unknown
+
+    def _log_download_done(self) -> None:
+        pass
+
+    def _track(self, items: Sequence, split: str) -> Iterator:
+        """Go through what a split consists of, and show how far that is."""
+        self._bar.start()  # not earlier: a download has a bar of its own
+        return self._bar.track(items, description=f"{self.name}:{split}")
+
+    def _extra_features(self) -> dict[str, tfds.features.FeatureConnector]:
+        return {}
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        names = list(self.classes.names)
+        return tfds.core.DatasetInfo(
+            builder=self,
+            disable_shuffling=True,
+            metadata=tfds.core.MetadataDict(),
+            features=tfds.features.FeaturesDict(
+                {
+                    "id": tfds.features.Text(),
+                    "image": tfds.features.Image(shape=(None, None, 3)),
+                    "label": tfds.features.LabeledImage(shape=(None, None, 1), labels=names),
+                    **self._extra_features(),
+                }
+            ),
+        )
+
+    def ids(self, split: str) -> tuple[str, ...]:
+        """List the ids of a split of the prepared data set, in its order."""
+        return tuple(self.info.metadata[split]["ids"])
+
+    def label_statistics(self, split: str) -> LabelStatistics:
+        """Return the statistics of a split's labels; of none where they are not public."""
+        return LabelStatistics.from_json(self.info.metadata[split]["labels"])
+
+    def _keep(self, split: str, ids: Sequence[str], statistics: LabelStatistics) -> None:
+        """Keep what is known of a split as a whole, once all of it was seen."""
+        self.info.metadata[split] = {"ids": list(ids), "labels": statistics.to_json()}
+
+    def _read_label(self, path: Any) -> np.ndarray:
+        """Read one mask as labels of the class table, uint8 `[H, W]`."""
+        return files.read_mask(path)
+
+    def _generate_examples(self, pairs: Sequence[Pair], split: str) -> Iterator:
+        """Yield one checked example for each pair."""
+        num_classes = len(self.classes.names)
+        ids, statistics = [], LabelStatistics.empty(num_classes)
+        for key, image_path, mask in self._track(pairs, split):
+            examined = self.examine((key, image_path, mask))
+            refuse(examined.faults[:1])
+            encoded_label = io.BytesIO()
+            if examined.label is not None:
+                statistics += LabelStatistics.of(examined.label, num_classes)
+                encoded_label = files.encode_png(examined.label)
+            ids.append(key)
+            yield (
+                key,
+                {
+                    "id": key,
+                    "image": io.BytesIO(image_path.read_bytes()),
+                    "label": encoded_label,
+                },
+            )
+        refuse(split_faults(self.name, split, len(ids), statistics))
+        self._keep(split, ids, statistics)
+
+
+def _attempt(read: Callable[[Any], np.ndarray], file: Any, faults: list[Fault]):
+    """Read a file, or add what is wrong with it to the faults and return None."""
+    try:
+        return read(file)
+    except Fault as fault:
+        faults.append(fault)
+        return None
+
+
+def folder_config(
+    root: Path,
+    class_names: Sequence[str],
+    splits: Mapping[str, Sequence[tuple]],
+    faults: Sequence[Fault] = (),
+) -> tfds.core.BuilderConfig:
+    """Name the prepared copy of a folder after what is in it, so that a change makes a new one.
+
+    Args:
+        root: The folder.
+        class_names: The names of its classes.
+        splits: Its pairs, or other tuples of an id and files (None: no file); a file counts as
+            changed with its path, size or time.
+        faults: What is missing from it: a folder with faults is another than one without.
+
+    Raises:
+        Fault: A file does not exist.
+    """
+    digest = hashlib.sha256("\n".join([*class_names, *map(str, faults)]).encode())
+    for split, pairs in splits.items():
+        for key, *paths in pairs:
+            identities = [_identity(path) for path in paths if path is not None]
+            digest.update(repr((split, key, identities)).encode())
+    name = f"{root.resolve().name}-{digest.hexdigest()[:12]}"
+    return tfds.core.BuilderConfig(name=name, version=SegmentationBuilder.VERSION)
+
+
+def _identity(path: Path) -> tuple[str, int, int]:
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        raise Fault("missing file", f"{path}: no such file") from None
+    return str(path.resolve()), stat.st_size, stat.st_mtime_ns

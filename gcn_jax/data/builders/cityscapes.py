@@ -1,0 +1,101 @@
+"""Cityscapes: streets of 50 cities, 2048x1024 pixels, 19 classes; 2,975 train, 500 val, 1,525 test.
+
+Cordts et al., *The Cityscapes Dataset for Semantic Urban Scene Understanding* (CVPR 2016),
+cityscapes-dataset.com (free for research, after registration).
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from gcn_jax import IGNORE_LABEL
+from gcn_jax.data import files
+from gcn_jax.data.builders.published import PublishedBuilder
+from gcn_jax.data.classes import ClassTable
+from gcn_jax.data.faults import Pair
+from gcn_jax.errors import UserError
+
+
+class _Class(NamedTuple):
+    """One of the 19 classes: its name, its number in the published masks, its colour."""
+
+    name: str
+    label_id: int
+    color: tuple[int, int, int]
+
+
+_CLASSES = (
+    _Class("road", 7, (128, 64, 128)),
+    _Class("sidewalk", 8, (244, 35, 232)),
+    _Class("building", 11, (70, 70, 70)),
+    _Class("wall", 12, (102, 102, 156)),
+    _Class("fence", 13, (190, 153, 153)),
+    _Class("pole", 17, (153, 153, 153)),
+    _Class("traffic_light", 19, (250, 170, 30)),
+    _Class("traffic_sign", 20, (220, 220, 0)),
+    _Class("vegetation", 21, (107, 142, 35)),
+    _Class("terrain", 22, (152, 251, 152)),
+    _Class("sky", 23, (70, 130, 180)),
+    _Class("person", 24, (220, 20, 60)),
+    _Class("rider", 25, (255, 0, 0)),
+    _Class("car", 26, (0, 0, 142)),
+    _Class("truck", 27, (0, 0, 70)),
+    _Class("bus", 28, (0, 60, 100)),
+    _Class("train", 31, (0, 80, 100)),
+    _Class("motorcycle", 32, (0, 0, 230)),
+    _Class("bicycle", 33, (119, 11, 32)),
+)
+
+_TRAIN_LABELS = np.full(256, IGNORE_LABEL, np.uint8)  # by the number in the published masks
+_TRAIN_LABELS[[one.label_id for one in _CLASSES]] = range(len(_CLASSES))
+
+#: Split -> its folder, and which masks it has (None: no public ones).
+_SPLITS = {
+    "train": ("train", "gtFine"),
+    "val": ("val", "gtFine"),
+    "test": ("test", None),
+    "train_coarse": ("train_extra", "gtCoarse"),
+}
+
+
+class Cityscapes(PublishedBuilder, skip_registration=True):
+    """Cityscapes from the folder that holds its unpacked archives.
+
+    The folder has `leftImg8bit/SPLIT/CITY/*_leftImg8bit.png` and beside it `gtFine/` or
+    `gtCoarse/` with `*_labelIds.png`; splits whose images are not there are left out. train_coarse
+    is the 19,998 further images ("train_extra") that have coarse masks only. The masks of test
+    are not public. Whatever is none of the 19 classes of the benchmark is void.
+    """
+
+    places = ("", "cityscapes")
+    landmark = "leftImg8bit"
+    layout = "the folder of leftImg8bit/, gtFine/ and gtCoarse/, or one that has it as cityscapes/"
+
+    @property
+    def classes(self) -> ClassTable:
+        """The 19 classes, in the order of the benchmark's train ids, with its colours."""
+        names, _, colors = zip(*_CLASSES, strict=True)
+        return ClassTable(names, colors, void_color=(0, 0, 0))
+
+    def _find_splits(self, root: Path) -> dict[str, list[Pair]]:
+        found = {
+            split: _list_pairs(root, folder, masks)
+            for split, (folder, masks) in _SPLITS.items()
+            if (root / "leftImg8bit" / folder).is_dir()
+        }
+        if not found:
+            raise UserError(f"cityscapes: {root}/leftImg8bit holds no train/, val/ or test/")
+        return found
+
+    def _read_label(self, path: Path) -> np.ndarray:
+        return _TRAIN_LABELS[files.read_mask(path)]
+
+
+def _list_pairs(root: Path, folder: str, masks: str | None) -> list[Pair]:
+    pairs = []
+    for image in sorted((root / "leftImg8bit" / folder).glob("*/*_leftImg8bit.png")):
+        key = image.name.removesuffix("_leftImg8bit.png")
+        mask = masks and root / masks / folder / image.parent.name / f"{key}_{masks}_labelIds.png"
+        pairs.append((key, image, mask))
+    return pairs

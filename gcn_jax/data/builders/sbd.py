@@ -1,0 +1,73 @@
+"""SBD, masks for 11,355 photographs of VOC 2011: 8,498 train and 2,857 val, the 21 classes of VOC.
+
+Hariharan et al., *Semantic contours from inverse detectors* (ICCV 2011),
+www2.eecs.berkeley.edu/Research/Projects/CS/vision/grouping/semantic_contours.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import scipy.io
+
+from gcn_jax.data.builders.download import Archive
+from gcn_jax.data.builders.voc_segmentation import VocPhotographs, voc_ids
+from gcn_jax.data.faults import Fault, Pair
+from gcn_jax.data.files import read_lines
+
+
+class Sbd(VocPhotographs, skip_registration=True):
+    """The Semantic Boundaries Dataset from its folder `benchmark_RELEASE`, or by download.
+
+    Splits: train and val as published, 545 and 558 of whose images are in VOC 2012 val, and
+    train_noval, the 9,118 images that are in neither VOC 2012 train nor val: with VOC's own
+    train they are the 10,582 images ("trainaug") that most papers train on. (torchvision means
+    another split by that name, 5,623 images, none of them in the *detection* set's val.)
+
+    The masks have no void: objects meet without a border between them.
+    """
+
+    archive = Archive(
+        "http://www2.eecs.berkeley.edu/Research/Projects/CS/vision/grouping/semantic_contours/"
+        "benchmark.tgz",
+        "benchmark_RELEASE",
+        "md5:82b4d87ceb2ed10f6038a1cba92111cb",
+    )
+    places = ("", "dataset", "benchmark_RELEASE/dataset")
+    landmark = "cls"
+    layout = "benchmark_RELEASE/dataset (img/, cls/, train.txt, val.txt), or a folder above"
+
+    def _find_splits(self, root: Path) -> dict[str, list[Pair]]:
+        ids = {split: read_lines(root / f"{split}.txt") for split in ("train", "val")}
+        ids["train_noval"] = without_voc(ids["train"] + ids["val"])
+        return {
+            split: [(key, root / f"img/{key}.jpg", root / f"cls/{key}.mat") for key in keys]
+            for split, keys in ids.items()
+        }
+
+    def _read_label(self, path: Path) -> np.ndarray:
+        return read_mat(path)
+
+
+def without_voc(ids: Iterable[str]) -> list[str]:
+    """Leave out the images of VOC 2012 train and val, and keep the order."""
+    voc = {*voc_ids("train"), *voc_ids("val")}
+    return [key for key in ids if key not in voc]
+
+
+def read_mat(path: Path) -> np.ndarray:
+    """Read the labels of one of SBD's files: `GTcls.Segmentation`, uint8 `[H, W]`.
+
+    Raises:
+        Fault: The file is damaged or holds something else.
+    """
+    try:
+        content = scipy.io.loadmat(path, simplify_cells=True)
+        label = np.asarray(content["GTcls"]["Segmentation"])
+    except Exception as error:  # SciPy raises whatever the damage leads to
+        message = f"{path}: no readable GTcls.Segmentation ({error!r})"
+        raise Fault("unreadable file", message) from None
+    if label.ndim != 2 or label.dtype != np.uint8:
+        message = f"{path}: GTcls.Segmentation is {label.dtype} {label.shape}, not uint8 [H, W]"
+        raise Fault("unreadable file", message)
+    return label

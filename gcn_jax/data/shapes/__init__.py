@@ -1,0 +1,1 @@
+"""The procedural data set `shapes`, whose twins only a wide view tells apart."""

@@ -1,0 +1,263 @@
+"""From images of any size to class maps of the same size: scales, flips and windows.
+
+`evaluate`, `predict.py` and the pages of `report` all predict through `Predictor`, so the same
+settings give the same class maps everywhere.
+"""
+
+import copy
+import dataclasses
+import functools
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+from jax.sharding import Mesh
+
+from gcn_jax import mesh as mesh_lib
+from gcn_jax.errors import UserError
+from gcn_jax.inference import resizing, windows
+from gcn_jax.inference.batches import Batch, Sample, Source, padded_batches
+from gcn_jax.inference.crf import CRFParameters, dense_crf_batch
+from gcn_jax.models.preprocessing import BUCKET_MULTIPLE, mean_color
+from gcn_jax.models.pretrained.info import ModelInfo
+from gcn_jax.models.pretrained.predict import class_maps, logits
+
+Shape = tuple[int, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class Inference:
+    """How a class map is made of an image; by default from one run of the network.
+
+    Probabilities are averaged: over the windows of a scale at that scale, over the scales and
+    flips at the size of the image. A dense CRF refines the average.
+
+    Attributes:
+        scales: Factors of the image's size (bilinear, no antialiasing), such as (0.5, 1.0, 1.5).
+        flip: Whether the mirrored image is predicted too, at each scale.
+        window: (height, width) in pixels, or one number for both, of windows that slide over the
+            image at each scale; most often the crop size of the training. The network then sees
+            nothing but windows: smaller images are padded to one with the mean colour. None: it
+            sees whole images.
+        overlap: The least share of a window that its neighbour covers too, in [0, 1). The windows
+            are spread evenly, so it may be more. Window 1024 and overlap 0.66 make four windows of
+            a 2048 x 1024 image, the number in the paper.
+        crf: Parameters of the dense CRF; None: without one.
+    """
+
+    scales: tuple[float, ...] = (1.0,)
+    flip: bool = False
+    window: Shape | int | None = None
+    overlap: float = 1 / 3
+    crf: CRFParameters | None = None
+
+    def __post_init__(self):
+        window = (self.window, self.window) if isinstance(self.window, int) else self.window
+        object.__setattr__(self, "window", None if window is None else tuple(window))
+        object.__setattr__(self, "scales", tuple(self.scales))  # lists have no hash
+        if not self.scales or not all(0 < scale < math.inf for scale in self.scales):
+            raise UserError(f"scales are {self.scales}; give one or more, above 0")
+        if self.window is not None and (len(self.window) != 2 or min(self.window) < 1):
+            raise UserError(f"window is {self.window}; it is (height, width) in pixels")
+        if not 0 <= self.overlap < 1:
+            raise UserError(f"overlap is {self.overlap}; it is a share of a window in [0, 1)")
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether one run of the network is all."""
+        return self.scales == (1.0,) and not (self.flip or self.window or self.crf)
+
+    def canvas(self, shape: Shape, scale: float) -> Shape:
+        """Return the (height, width) that the images of a bucket are padded to at a scale."""
+        least = self.window or (1, 1)
+        # To thousandths of a pixel, so that 320 * 0.7 is 224.
+        scaled = (math.ceil(round(length * scale, 3)) for length in shape)
+        padded = (-(-length // BUCKET_MULTIPLE) * BUCKET_MULTIPLE for length in scaled)
+        return tuple(map(max, padded, least))
+
+    def input_shapes(self, shape: Shape) -> set[Shape]:
+        """Return the (height, width) of all that the network sees of the images of a bucket."""
+        if self.window is not None:
+            return {self.window}
+        return {self.canvas(shape, scale) for scale in self.scales}
+
+
+#: The default: one run on the image as it is.
+ONE_RUN = Inference()
+
+
+class Predictor:
+    """A model on its devices, ready to predict images of any size.
+
+    Every function is compiled once for a model and a bucket, however many predictors there are.
+
+    Attributes:
+        info: The model's classes and preprocessing.
+        inference: Scales, flips, windows and CRF.
+        batch_size: Images a step, a multiple of the mesh's devices.
+        mesh: Over whose axis "data" a batch is split.
+        compiled_shapes: (N, height, width) of the inputs that the network has been run on.
+
+    Example:
+        >>> model, variables, info, _ = models.load_pretrained("runs/quickstart")
+        >>> predictor = Predictor(model, variables, info, inference=Inference(flip=True))
+        >>> for _, sample, labels in predictor.predict([{"image": image}]):
+        ...     show(labels)
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        variables: Any,
+        info: ModelInfo,
+        *,
+        inference: Inference = ONE_RUN,
+        batch_size: int = 1,
+        mesh: Mesh | None = None,
+    ):
+        """Put the variables on the devices.
+
+        Args:
+            model: A module of `gcn_jax.models`.
+            variables: Its variables, on the host or on devices.
+            info: Its classes and preprocessing.
+            inference: Scales, flips, windows and CRF.
+            batch_size: Images a step, rounded up to a multiple of the mesh's devices.
+            mesh: Over whose axis "data" a batch is split; one device of this host if None.
+        """
+        self.info, self.inference = info, inference
+        self.mesh = mesh if mesh is not None else mesh_lib.data_mesh(jax.local_devices()[:1])
+        self.batch_size = -(-batch_size // self.mesh.size) * self.mesh.size
+        self.compiled_shapes: set[tuple[int, int, int]] = set()
+        self._model = model
+        self._variables = jax.device_put(variables, mesh_lib.replicated(self.mesh))
+        self._mean, self._std = (np.asarray(rgb, np.float32) for rgb in (info.mean, info.std))
+
+    def without_crf(self) -> "Predictor":
+        """Return what predicts the same before the CRF."""
+        before = copy.copy(self)
+        before.inference = dataclasses.replace(self.inference, crf=None)
+        return before
+
+    def predict(self, source: Source) -> Iterator[tuple[int, Sample, np.ndarray]]:
+        """Predict every image of a source, once, at its own size; labels are not looked at.
+
+        Yields:
+            (index in the source, sample, class map int32 [H, W]); in the order of the source if
+            the batch size is 1, else by bucket. Nothing of what was yielded is kept.
+        """
+        for batch in self.batches(source):
+            yield from batch.cut(mesh_lib.to_host(self.class_maps(batch)))
+
+    def batches(self, source: Source) -> Iterator[Batch]:
+        """Read every sample of a source once, in batches for this predictor."""
+        return padded_batches(source, self.batch_size, mean_color(self._mean))
+
+    def class_maps(self, batch: Batch) -> jax.Array:
+        """Return the class of each pixel, int32 [N, H, W] on the devices, padding included."""
+        arrays = {"images": batch.images, "sizes": batch.sizes}
+        arrays = mesh_lib.shard_batch(arrays, self.mesh, same_on_every_host=True)
+        number, *shape = batch.images.shape[:3]
+        seen = self.inference.input_shapes(tuple(shape))
+        self.compiled_shapes |= {(number, *input_shape) for input_shape in seen}
+        if self.inference.is_plain:  # no softmax and no copies
+            return class_maps(self._model, self._variables, arrays["images"], self._mean, self._std)
+        probabilities = self.probabilities(**arrays)
+        if self.inference.crf is not None:
+            return self._refined(batch, mesh_lib.to_host(probabilities))
+        return _most_likely(probabilities)
+
+    def _refined(self, batch: Batch, probabilities: np.ndarray) -> jax.Array:
+        """Return the class maps after the CRF, whose lattices are built on the host."""
+        maps = np.zeros(batch.images.shape[:3], np.int32)
+        sizes = batch.sizes[: len(batch.samples)]
+        marginals = dense_crf_batch(probabilities, batch.images, self.inference.crf, sizes)
+        for own, (height, width), refined in zip(maps, sizes, marginals, strict=False):
+            own[:height, :width] = refined.argmax(axis=-1)
+        return mesh_lib.shard_batch({"maps": maps}, self.mesh, same_on_every_host=True)["maps"]
+
+    def probabilities(self, images: jax.Array, sizes: jax.Array) -> jax.Array:
+        """Return the probability of each class, averaged over scales, flips and windows.
+
+        Args:
+            images: uint8 [N, H, W, 3] of one bucket, padded with the mean colour.
+            sizes: int32 [N, 2], the (height, width) of each image.
+
+        Returns:
+            float32 [N, H, W, C] on the devices; what lies beyond `sizes` means nothing.
+        """
+        shape = images.shape[1:3]
+        total = self._zeros(images.shape[0], shape)
+        flips = (False, True) if self.inference.flip else (False,)
+        weight = 1 / (len(self.inference.scales) * len(flips))
+        for scale in self.inference.scales:
+            canvas = self.inference.canvas(shape, scale)
+            for flip in flips:
+                view, view_sizes = _take_view(images, sizes, self._mean, scale, flip, canvas)
+                result = self._of_view(view, view_sizes)
+                total = _add_view(total, result, view_sizes, sizes, weight, flip)
+        return total
+
+    def _of_view(self, view: jax.Array, sizes: jax.Array) -> jax.Array:
+        """Predict the images as they are, or window by window, which bounds the memory."""
+        window = self.inference.window
+        if window is None:
+            return self._run(view)
+        grid = windows.make_grid(view.shape[1:3], window, self.inference.overlap)
+        total = self._zeros(view.shape[0], view.shape[1:3])
+        for index in range(math.prod(grid)):
+            result = self._run(_crop(view, sizes, index, window, grid))
+            total = _add_window(total, result, sizes, index, grid)
+        return _divide_by_coverage(total, sizes, window, grid)
+
+    def _run(self, inputs: jax.Array) -> jax.Array:
+        return _probabilities(self._model, self._variables, inputs, self._mean, self._std)
+
+    def _zeros(self, number: int, shape: Shape) -> jax.Array:
+        sharding = mesh_lib.batch_sharding(self.mesh)
+        return jnp.zeros((number, *shape, len(self.info.class_names)), jnp.float32, device=sharding)
+
+
+@functools.partial(jax.jit, static_argnames="model")
+def _probabilities(model, variables, inputs, mean, std):
+    return jax.nn.softmax(logits(model, variables, inputs, mean, std), axis=-1)
+
+
+@jax.jit
+def _most_likely(probabilities):
+    return jnp.argmax(probabilities, axis=-1).astype(jnp.int32)
+
+
+@functools.partial(jax.jit, static_argnames="canvas")
+def _take_view(images, sizes, mean, scale, flip, canvas):
+    """Scale, mirror and pad images; return them and their sizes."""
+    view_sizes = jnp.maximum(jnp.rint(sizes * scale), 1).astype(jnp.int32)
+    view = resizing.resize(images.astype(jnp.float32), sizes, view_sizes, canvas, mirror=flip)
+    return resizing.fill_outside(view, view_sizes, jnp.rint(mean)), view_sizes
+
+
+@functools.partial(jax.jit, donate_argnames="total")
+def _add_view(total, view, view_sizes, sizes, weight, flip):
+    """Add the probabilities of a view, brought back to the images' size, to a weighted sum."""
+    own = resizing.resize(view, view_sizes, sizes, total.shape[1:3], mirror=flip)
+    return total + weight * own
+
+
+@functools.partial(jax.jit, static_argnames=("window", "grid"))
+def _crop(view, sizes, index, window, grid):
+    return windows.crop(view, windows.origins(index, sizes, window, grid), window)
+
+
+@functools.partial(jax.jit, static_argnames="grid", donate_argnames="total")
+def _add_window(total, result, sizes, index, grid):
+    starts = windows.origins(index, sizes, result.shape[1:3], grid)
+    return windows.add(total, result, starts)
+
+
+@functools.partial(jax.jit, static_argnames=("window", "grid"), donate_argnames="total")
+def _divide_by_coverage(total, sizes, window, grid):
+    return total / windows.coverage(sizes, total.shape[1:3], window, grid)[..., None]

@@ -1,0 +1,44 @@
+"""The primitives every network is built from: convolution, batch-norm, upsampling, pooling.
+
+Networks use these instead of `flax.linen`'s own, so how a primitive is computed can change in one
+place; on a CPU some are computed in other words (`cpu/`). The names and shapes of parameters
+belong to the primitive, not to how it is computed: a checkpoint never depends on it.
+"""
+
+from gcn_jax.models.layers.backend import computes_on_cpu, plain_formulation, relu
+from gcn_jax.models.layers.conv import (
+    Conv,
+    Deconv2x,
+    Dtype,
+    Initializer,
+    bilinear_kernel_init,
+    bilinear_taps,
+    convolve,
+    deconvolve,
+    he_normal,
+    lecun_normal,
+    normal_init,
+)
+from gcn_jax.models.layers.norm import BatchNorm
+from gcn_jax.models.layers.resize import resize_bilinear, resize_bilinear_2x, sample_bilinear
+
+__all__ = [
+    "BatchNorm",
+    "Conv",
+    "Deconv2x",
+    "Dtype",
+    "Initializer",
+    "bilinear_kernel_init",
+    "bilinear_taps",
+    "computes_on_cpu",
+    "convolve",
+    "deconvolve",
+    "he_normal",
+    "lecun_normal",
+    "normal_init",
+    "plain_formulation",
+    "relu",
+    "resize_bilinear",
+    "resize_bilinear_2x",
+    "sample_bilinear",
+]

@@ -1,0 +1,169 @@
+"""Convolution, deconvolution, and the initialisers of their kernels."""
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+from jax import lax
+
+from gcn_jax.models.layers.backend import computes_on_cpu
+from gcn_jax.models.layers.cpu import convolution as cpu
+from gcn_jax.models.layers.cpu import products as cpu_products
+
+Dtype = Any
+
+
+Initializer = jax.nn.initializers.Initializer
+
+
+def normal_init(stddev: float) -> Initializer:
+    """Return an initialiser that draws from a normal distribution.
+
+    The values are those of `jax.random.normal(key, shape)`, but drawn in one dimension: XLA
+    compiles that about ten times faster on CPU, and a network has a hundred kernels.
+    """
+
+    def init(key: jax.Array, shape: tuple[int, ...], dtype: Dtype = jnp.float32) -> jax.Array:
+        return stddev * jax.random.normal(key, (math.prod(shape),), dtype).reshape(shape)
+
+    return init
+
+
+def he_normal(key: jax.Array, shape: tuple[int, ...], dtype: Dtype = jnp.float32) -> jax.Array:
+    """Initialise a kernel `[..., in, out]` that a ReLU follows, by fan-out (as torchvision)."""
+    return normal_init(math.sqrt(2 / (math.prod(shape[:-2]) * shape[-1])))(key, shape, dtype)
+
+
+def lecun_normal(key: jax.Array, shape: tuple[int, ...], dtype: Dtype = jnp.float32) -> jax.Array:
+    """Initialise a kernel `[..., in, out]` that no ReLU follows: variance is kept."""
+    return normal_init(math.sqrt(1 / math.prod(shape[:-1])))(key, shape, dtype)
+
+
+class Conv(nn.Module):
+    """A 2-D convolution whose zero padding is symmetric, as in Caffe and PyTorch (never 'SAME').
+
+    A 1 x 1 convolution is computed as a matrix product: XLA on CPU runs it about twice as fast
+    forward, and three times backward, as its convolution.
+
+    Parameters: `kernel` `[kh, kw, C_in, features]` and, with `use_bias`, `bias` `[features]`.
+
+    Attributes:
+        features: number of output channels.
+        kernel_size: height and width of the kernel.
+        strides: step between output pixels, for both axes.
+        padding: zeros on either side of each axis; None stands for `dilation * (k - 1) // 2`, with
+            which an odd kernel keeps the size at stride 1 and gives `ceil(n / s)` at stride s.
+        dilation: step between kernel taps, for both axes.
+        use_bias: whether a bias is added.
+        kernel_init: initialiser of the kernel.
+        dtype: of the computation and of the output; parameters are float32.
+    """
+
+    features: int
+    kernel_size: tuple[int, int]
+    strides: int = 1
+    padding: tuple[int, int] | None = None
+    dilation: int = 1
+    use_bias: bool = True
+    kernel_init: Initializer = he_normal
+    dtype: Dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Convolve `[N, H, W, C_in]` to `[N, H', W', features]`."""
+        shape = (*self.kernel_size, x.shape[-1], self.features)
+        kernel = self.param("kernel", self.kernel_init, shape, jnp.float32).astype(self.dtype)
+        padding = self.padding
+        if padding is None:
+            padding = tuple(self.dilation * (k - 1) // 2 for k in self.kernel_size)
+        y = convolve(x.astype(self.dtype), kernel, self.strides, padding, self.dilation)
+        if self.use_bias:
+            bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
+            y = y + bias.astype(self.dtype)[None, None, None, :]
+        return y
+
+
+def convolve(
+    x: jax.Array, kernel: jax.Array, strides: int, padding: tuple[int, int], dilation: int
+) -> jax.Array:
+    """Convolve `[N, H, W, C]` with a kernel `[kh, kw, C, C']`; see `Conv` for the arguments."""
+    if kernel.shape[:2] == (1, 1) and padding == (0, 0):
+        x = x[:, ::strides, ::strides, :]
+        if computes_on_cpu():
+            return cpu_products.multiply(x, kernel[0, 0])
+        return jnp.tensordot(x, kernel[0, 0], axes=1)
+    how = (strides, padding, dilation)
+    return (cpu.convolve if computes_on_cpu() else cpu_products.plain)(x, kernel, *how)
+
+
+def bilinear_kernel_init(key: jax.Array, shape: tuple[int, ...], dtype: Dtype) -> jax.Array:
+    """Return the kernel with which `deconvolve` interpolates each channel by itself.
+
+    Args:
+        key: unused, there is nothing random.
+        shape: `(2 * f, 2 * f, C, C)`.
+        dtype: of the kernel.
+    """
+    del key
+    taps = bilinear_taps(shape[0] // 2)
+    kernel = np.einsum("h,w,io->hwio", taps, taps, np.eye(shape[2]))
+    return jnp.asarray(kernel, dtype)
+
+
+def bilinear_taps(factor: int) -> np.ndarray:
+    """Return the `2 * factor` weights of linear interpolation, such as 1/4, 3/4, 3/4, 1/4."""
+    rising = (np.arange(factor) + 0.5) / factor
+    return np.concatenate([rising, rising[::-1]])
+
+
+class Deconv2x(nn.Module):
+    """Learnable x2 upsampling: the 4 x 4, stride 2, 'pad 1' deconvolution of FCN, without bias.
+
+    It starts as bilinear interpolation (beyond the border there are zeros) and mixes channels as
+    far as it learns to: the kernel is dense, zero off the diagonal at first.
+
+    Parameters: `kernel` `[4, 4, C, C]`: output pixel `o` gets `kernel[2 * i + 2 - o]` times input
+    pixel `i` along each axis, that is, the kernel of the equivalent convolution over the input
+    with zeros between its pixels (a Caffe or PyTorch kernel flipped in both axes).
+
+    Attributes:
+        dtype: of the computation and of the output; the kernel is float32.
+    """
+
+    dtype: Dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Upsample `[N, H, W, C]` to `[N, 2H, 2W, C]`."""
+        channels = x.shape[-1]
+        shape = (4, 4, channels, channels)
+        kernel = self.param("kernel", bilinear_kernel_init, shape, jnp.float32)
+        return deconvolve(x.astype(self.dtype), kernel.astype(self.dtype), crop=1)
+
+
+def deconvolve(x: jax.Array, kernel: jax.Array, crop: int = 0) -> jax.Array:
+    """Deconvolve at stride f with a kernel of twice that size.
+
+    Args:
+        x: `[N, H, W, C]`.
+        kernel: `[2 * f, 2 * f, C, C']`, as in `Deconv2x`.
+        crop: what is cut off the output on every side (the 'pad' of Caffe and PyTorch).
+
+    Returns:
+        `[N, f * (H + 1) - 2 * crop, f * (W + 1) - 2 * crop, C']`.
+    """
+    if computes_on_cpu():
+        y = cpu.deconvolve(x, kernel)
+        return y[:, crop : y.shape[1] - crop, crop : y.shape[2] - crop]
+    size = kernel.shape[0]
+    return lax.conv_general_dilated(
+        x,
+        kernel,
+        window_strides=(1, 1),
+        padding=[(size - 1 - crop, size - 1 - crop)] * 2,
+        lhs_dilation=(size // 2, size // 2),
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+    )

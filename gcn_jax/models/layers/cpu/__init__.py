@@ -1,0 +1,1 @@
+"""The formulations of primitives that XLA computes fastest on CPUs; nothing else uses them."""

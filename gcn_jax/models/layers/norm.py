@@ -1,0 +1,57 @@
+"""Batch normalisation."""
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jax import lax
+
+from gcn_jax.models.layers.conv import Dtype, Initializer
+
+
+class BatchNorm(nn.Module):
+    """Batch normalisation (Ioffe and Szegedy 2015), computed in float32 whatever `dtype` is.
+
+    Under `jit` with a sharded batch the statistics are those of the whole batch, over all devices.
+    It differs from `flax.linen.BatchNorm`, whose names and running averages it has, in what the
+    backward pass needs: x alone, where that one keeps `x - mean` too, another array of this size.
+
+    Parameters: `scale`, `bias` `[C]`; batch_stats: `mean`, `var` `[C]`, float32.
+
+    Attributes:
+        use_running_average: whether `batch_stats` normalise, and not the batch, which then moves
+            these averages.
+        momentum: what is kept of the averages in each step. It and `epsilon` are torchvision's.
+        epsilon: is added to the variance.
+        scale_init: initialiser of the scale.
+        dtype: of the output.
+    """
+
+    use_running_average: bool
+    momentum: float = 0.9
+    epsilon: float = 1e-5
+    scale_init: Initializer = nn.initializers.ones
+    dtype: Dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Normalise `[N, H, W, C]` along all axes but the last."""
+        channels = (x.shape[-1],)
+        scale = self.param("scale", self.scale_init, channels, jnp.float32)
+        bias = self.param("bias", nn.initializers.zeros, channels, jnp.float32)
+        averages = (
+            self.variable("batch_stats", "mean", jnp.zeros, channels, jnp.float32),
+            self.variable("batch_stats", "var", jnp.ones, channels, jnp.float32),
+        )
+        x = x.astype(jnp.float32)
+        if self.use_running_average:
+            mean, var = (average.value for average in averages)
+        else:
+            mean = x.mean((0, 1, 2))
+            # Not jnp.square, whose gradient would keep 2 x beside x.
+            var = jnp.maximum((x * x).mean((0, 1, 2)) - mean * mean, 0)
+            if not self.is_initializing():
+                for average, new in zip(averages, (mean, var), strict=True):
+                    average.value = self.momentum * average.value + (1 - self.momentum) * new
+        factor = scale * lax.rsqrt(var + self.epsilon)
+        shift = bias - mean * factor
+        return (x * factor[None, None, None] + shift[None, None, None]).astype(self.dtype)

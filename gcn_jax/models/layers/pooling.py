@@ -1,0 +1,119 @@
+"""Pooling: maximum, with and without its positions, mean, and mean over a grid of bins."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+
+from gcn_jax.models.layers import computes_on_cpu
+from gcn_jax.models.layers.cpu import convolution as cpu
+
+
+def max_pool(
+    x: jax.Array, window: int = 3, strides: int = 2, padding: int = 1, *, ceil_mode: bool = False
+) -> jax.Array:
+    """Max-pool; the defaults are those of ResNet and give `ceil(n / 2)`.
+
+    Args:
+        x: `[N, H, W, C]`.
+        window: height and width of a window.
+        strides: step between windows, for both axes.
+        padding: how far windows reach beyond the image on either side; nothing there is a maximum.
+        ceil_mode: whether a last window that reaches further counts, too, as long as it starts in
+            the image or in the padding before it (Caffe and PyTorch agree on this rule).
+
+    Returns:
+        `[N, H', W', C]`, with H' = floor((H + 2 * padding - window) / strides) + 1, or with the
+        ceiling in place of the floor; the gradient goes to the first maximum of a window.
+    """
+    size = [_pooled_size(n, window, strides, padding, ceil_mode) for n in x.shape[1:3]]
+    if computes_on_cpu():
+        return cpu.max_pool(x, window, strides, padding, size)
+    reach = [strides * (count - 1) + window for count in size]
+    after = [max(padding, r - n - padding) for r, n in zip(reach, x.shape[1:3], strict=True)]
+    return nn.max_pool(
+        x, (window, window), strides=(strides, strides), padding=[(padding, p) for p in after]
+    )
+
+
+def _pooled_size(n: int, window: int, strides: int, padding: int, ceil_mode: bool) -> int:
+    room = n + 2 * padding - window
+    if not ceil_mode:
+        return room // strides + 1
+    count = -(-room // strides) + 1
+    return count - 1 if (count - 1) * strides >= n + padding else count
+
+
+def max_pool_with_indices(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Max-pool 2 x 2 windows at stride 2, and say where each maximum was (SegNet).
+
+    Args:
+        x: `[N, H, W, C]`; of an odd size the last windows hold one row or column.
+
+    Returns:
+        The maxima `[N, ceil(H / 2), ceil(W / 2), C]`, and the position of each in its window, the
+        first one in reading order: int8 of the same shape, 0 to 3 for the upper left, upper right,
+        lower left and lower right pixel.
+    """
+    n, height, width, c = x.shape
+    h, w = -(-height // 2), -(-width // 2)
+    beyond = [(0, 0), (0, 2 * h - height), (0, 2 * w - width), (0, 0)]
+    windows = jnp.pad(x, beyond, constant_values=-jnp.inf).reshape(n, h, 2, w, 2, c)
+    maxima, indices = windows[:, :, 0, :, 0], jnp.zeros((n, h, w, c), jnp.int8)
+    for index in (1, 2, 3):
+        other = windows[:, :, index // 2, :, index % 2]
+        larger = (other > maxima) | jnp.isnan(other)
+        maxima, indices = jnp.where(larger, other, maxima), jnp.where(larger, index, indices)
+    return maxima, indices.astype(jnp.int8)
+
+
+def max_unpool(x: jax.Array, indices: jax.Array, size: tuple[int, int]) -> jax.Array:
+    """Put values back where maxima were, and zeros elsewhere (SegNet).
+
+    Args:
+        x: `[N, h, w, C]`.
+        indices: from `max_pool_with_indices`, of the shape of x.
+        size: (H, W) of what was pooled there.
+
+    Returns:
+        `[N, H, W, C]`.
+    """
+    n, h, w, c = x.shape
+    pixels = [jnp.where(indices == index, x, 0) for index in range(4)]
+    windows = jnp.stack(pixels, axis=3).reshape(n, h, w, 2, 2, c)
+    return windows.swapaxes(2, 3).reshape(n, 2 * h, 2 * w, c)[:, : size[0], : size[1]]
+
+
+def avg_pool(x: jax.Array) -> jax.Array:
+    """Average 3 x 3 pixels around each of `[N, H, W, C]`.
+
+    Zeros beyond the image count, as in Caffe (DeepLab's pool5a): the divisor is 9 everywhere.
+    """
+    return nn.avg_pool(x, (3, 3), padding=[(1, 1), (1, 1)])
+
+
+def adaptive_avg_pool(x: jax.Array, bins: int | tuple[int, int]) -> jax.Array:
+    """Average over a grid of bins that together cover the image (PSPNet, with PyTorch's windows).
+
+    Bin i of b covers the pixels from floor(i * n / b) to ceil((i + 1) * n / b), without the last:
+    bins overlap where b does not divide n, and repeat pixels where b > n.
+
+    Args:
+        x: `[N, H, W, C]`.
+        bins: number of bins along both axes, or (along H, along W).
+
+    Returns:
+        `[N, bins, bins, C]`, summed in float32.
+    """
+    bins = (bins, bins) if isinstance(bins, int) else bins
+    rows, columns = (_bin_weights(n, b) for n, b in zip(x.shape[1:3], bins, strict=True))
+    means = jnp.einsum("ih,nhwc->niwc", rows, x.astype(jnp.float32), precision="highest")
+    means = jnp.einsum("jw,niwc->nijc", columns, means, precision="highest")
+    return means.astype(x.dtype)
+
+
+def _bin_weights(n: int, bins: int) -> np.ndarray:
+    """Return float32 `[bins, n]`: the share of every pixel in the mean of every bin."""
+    index, pixel = np.arange(bins)[:, None], np.arange(n)[None]
+    inside = (pixel >= index * n // bins) & (pixel < -(-(index + 1) * n // bins))
+    return (inside / inside.sum(axis=1, keepdims=True)).astype(np.float32)

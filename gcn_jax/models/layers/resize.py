@@ -1,0 +1,78 @@
+"""Bilinear resizing without parameters."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+
+def resize_bilinear_2x(x: jax.Array) -> jax.Array:
+    """Resize `[N, H, W, C]` to `[N, 2H, 2W, C]`, pixel centres at halves, the border repeated.
+
+    Computed by shifts, not by `jax.image.resize`: along a sharded axis that one would gather the
+    whole image on every device.
+    """
+    for axis in (1, 2):
+        n = x.shape[axis]
+        before = jnp.concatenate([_take(x, 0, 1, axis), _take(x, 0, n - 1, axis)], axis)
+        after = jnp.concatenate([_take(x, 1, n, axis), _take(x, n - 1, n, axis)], axis)
+        pair = jnp.stack([0.25 * before + 0.75 * x, 0.75 * x + 0.25 * after], axis + 1)
+        x = pair.reshape(*x.shape[:axis], 2 * n, *x.shape[axis + 1 :])
+    return x
+
+
+def _take(x: jax.Array, start: int, stop: int, axis: int) -> jax.Array:
+    return lax.slice_in_dim(x, start, stop, axis=axis)
+
+
+def resize_bilinear(
+    x: jax.Array, size: tuple[int, int], *, align_corners: bool = False
+) -> jax.Array:
+    """Resize `[N, H, W, C]` to `[N, *size, C]`, the values those of PyTorch's `interpolate`.
+
+    Args:
+        x: float of any precision; the result has the same.
+        size: height and width.
+        align_corners: whether the centres of the corner pixels stay where they are, as in Caffe's
+            `Interp`; else the outer edges of the corner pixels do, and the border is repeated.
+    """
+    for axis, new in zip((1, 2), size, strict=True):
+        old = x.shape[axis]
+        if align_corners:
+            positions = np.arange(new) * ((old - 1) / max(new - 1, 1))
+        else:
+            positions = (np.arange(new) + 0.5) * (old / new) - 0.5
+        x = _interpolate(x, axis, positions)
+    return x
+
+
+def sample_bilinear(x: jax.Array, size: tuple[int, int], step: float) -> jax.Array:
+    """Sample `[N, H, W, C]` at every `step`-th pixel from the first on, to `[N, *size, C]`.
+
+    So a map whose feature i lies at pixel 8 * i of the image, as symmetric padding places it, gets
+    the image's size with a step of 1/8 and no shift. At sizes 8 * m + 1 that is a resizing with
+    `align_corners`; beyond the last feature it is repeated.
+
+    Args:
+        x: float of any precision; the result has the same.
+        size: height and width.
+        step: distance of samples, in pixels of x.
+    """
+    for axis, new in zip((1, 2), size, strict=True):
+        x = _interpolate(x, axis, step * np.arange(new))
+    return x
+
+
+def _interpolate(x: jax.Array, axis: int, positions: np.ndarray) -> jax.Array:
+    """Interpolate along an axis at positions in pixels, the border repeated.
+
+    As a product with a matrix of two weights in a row: the gradient is another one, whereas that
+    of a gather scatters, which is slow and on a GPU differs from run to run.
+    """
+    last = x.shape[axis] - 1
+    distance = np.abs(np.clip(positions, 0, last)[:, None] - np.arange(last + 1)[None, :])
+    weights = np.maximum(1 - distance, 0).astype(np.float32)
+    y = jnp.tensordot(
+        weights, x.astype(jnp.float32), axes=(1, axis), precision=lax.Precision.HIGHEST
+    )
+    return jnp.moveaxis(y, 0, axis).astype(x.dtype)

@@ -1,0 +1,1 @@
+"""Trained models: read from a workdir or the hub, used on one image, published."""

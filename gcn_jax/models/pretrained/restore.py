@@ -1,0 +1,202 @@
+"""Trained models: a workdir in, a model with its weights and its preprocessing out.
+
+A workdir holds `model.json`, which rebuilds the model and says how its input is prepared and what
+its output means, and `checkpoints/<step>/`, written by Orbax. A repository on the Hugging Face hub
+(see `publishing.py`) stands for a workdir with one checkpoint.
+"""
+
+import json
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from flax import traverse_util
+
+from gcn_jax.errors import UserError
+from gcn_jax.hub import hub_file, is_on_hub
+from gcn_jax.models.network import variable_shapes
+from gcn_jax.models.pretrained.info import ModelInfo, read_info
+from gcn_jax.models.registry import create_model
+from gcn_jax.tensor_files import read_weights
+
+_T = TypeVar("_T")
+
+
+#: The score by which one checkpoint is better than another.
+BEST_METRIC = "val/miou"
+
+
+class Pretrained(NamedTuple):
+    """A trained model and everything about it.
+
+    Attributes:
+        model: The network.
+        variables: float32 `params` and `batch_stats` (the moving averages, where the run kept
+            them), and `preprocessing` with `mean` and `std`, which `predict` uses and `model.apply`
+            ignores. They lie on a device of this host.
+        info: What `model.json` holds.
+        step: The number of the checkpoint that was read.
+    """
+
+    model: nn.Module
+    variables: dict[str, Any]
+    info: ModelInfo
+    step: int
+
+
+def from_pretrained(
+    workdir: str | Path, *, step: int | str = "best"
+) -> tuple[nn.Module, dict[str, Any]]:
+    """Rebuild a trained model with its weights: the first two fields of `load_pretrained`.
+
+    Example:
+        >>> model, variables = from_pretrained("runs/quickstart")
+        >>> labels = predict(model, variables, image)
+    """
+    pretrained = load_pretrained(workdir, step=step)
+    return pretrained.model, pretrained.variables
+
+
+def load_pretrained(workdir: str | Path, *, step: int | str = "best") -> Pretrained:
+    """Rebuild a trained model with its weights.
+
+    A damaged checkpoint gives a warning, and the newest other one is read.
+
+    Args:
+        workdir: A folder that `train.py` wrote, or "hf://owner/name", where `push_to_hub` put the
+            checkpoint of one.
+        step: "best" (by validation mIoU; the last one where none was validated), "last", or the
+            number of a step.
+
+    Raises:
+        UserError: The workdir has no such checkpoint, or none that can be read.
+    """
+    info = read_info(workdir)
+    model = create_model(info.name, **info.fields)
+    shapes = variable_shapes(model)
+    read = _read_published if is_on_hub(workdir) else _read_checkpoint
+    step, variables = read(workdir, step, shapes)
+    preprocessing = {"mean": jnp.asarray(info.mean), "std": jnp.asarray(info.std)}
+    return Pretrained(model, {**variables, "preprocessing": preprocessing}, info, step)
+
+
+def best_score(metrics: Mapping[str, float]) -> float:
+    """The score by which one checkpoint is better than another: validation mIoU.
+
+    NaN, where all of the validation set is void, is worse than any score.
+    """
+    score = metrics[BEST_METRIC]
+    return score if score == score else -1.0
+
+
+def first_readable(
+    steps: Sequence[int], restore: Callable[[int], _T], folder: str
+) -> tuple[int, _T] | None:
+    """Restore the first checkpoint that can be; warn of each that cannot.
+
+    Args:
+        steps: The steps to try, in this order.
+        restore: Restores one of them, or raises.
+        folder: What to call their folder in a warning.
+
+    Returns:
+        The step and what was restored; None if there is none.
+    """
+    for step in steps:
+        try:
+            return step, restore(step)
+        except (MemoryError, PermissionError):
+            raise  # the checkpoint is not at fault
+        except Exception as error:  # what a damaged file makes Orbax raise is not documented
+            reason = (str(error).strip().splitlines() or [repr(error)])[0][:200]
+            warnings.warn(f"{folder}/{step} cannot be read ({reason})", stacklevel=2)
+    return None
+
+
+def _read_checkpoint(workdir: str | Path, step: int | str, shapes: Any) -> tuple[int, dict]:
+    """Read the variables of a checkpoint in a workdir; return its step too."""
+    import orbax.checkpoint as ocp  # here, so that a notebook that builds a model starts fast
+
+    folder = (Path(workdir) / "checkpoints").resolve()
+    if not folder.is_dir():
+        raise UserError(f"{workdir} has no checkpoint yet: {folder} does not exist")
+    options = ocp.CheckpointManagerOptions(
+        read_only=True, best_fn=best_score, best_mode="max", multiprocessing_options=_this_process()
+    )
+    handlers = {"state": ocp.PyTreeCheckpointHandler()}
+    with ocp.CheckpointManager(folder, options=options, item_handlers=handlers) as manager:
+        steps = _steps_to_try(manager, step, workdir)
+        found = first_readable(
+            steps, lambda step: _restore_variables(manager, step, shapes), str(folder)
+        )
+    if found is None:
+        raise UserError(f"{folder}: none of the checkpoints {steps} can be read")
+    return found
+
+
+def _read_published(source: str, step: int | str, shapes: Any) -> tuple[int, dict]:
+    """Read the variables that a repository on the hub holds; return their step too."""
+    if step != "best":
+        raise UserError(f"{source} holds one checkpoint: leave the step at best, not {step}")
+    arrays = read_weights(hub_file(source, "model.safetensors"))
+    expected = {
+        path: leaf.shape for path, leaf in traverse_util.flatten_dict(shapes, sep="/").items()
+    }
+    if {path: array.shape for path, array in arrays.items()} != expected:
+        raise UserError(f"{source}: its model.safetensors is not of the model in its model.json")
+    variables = traverse_util.unflatten_dict(arrays, sep="/")
+    published = json.loads(hub_file(source, "scores.json").read_text())["step"]
+    return published, {"batch_stats": {}, **jax.tree.map(jnp.asarray, variables)}
+
+
+def _steps_to_try(manager, step: int | str, workdir: str | Path) -> list[int]:
+    steps = sorted(manager.all_steps(), reverse=True)
+    if not steps:
+        raise UserError(f"{workdir} has no checkpoint yet")
+    if step == "last":
+        return steps
+    if step == "best":
+        best = manager.best_step()
+        return sorted(steps, key=lambda step: step != best)  # stable: then newest first
+    if str(step) not in map(str, steps):
+        raise UserError(
+            f"{workdir} has no checkpoint of step {step}; it has {sorted(steps)}, best and last"
+        )
+    return [int(step)]
+
+
+def _restore_variables(manager, step: int, shapes: Any) -> dict[str, Any]:
+    """Restore the part of a training state that inference needs."""
+    import orbax.checkpoint as ocp
+
+    averaged = bool(manager.item_metadata(step)["state"].tree.get("ema"))
+    device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+    target = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device),
+        {"params": shapes["params"], "batch_stats": shapes.get("batch_stats", {})},
+    )
+    if averaged:
+        target = {"ema": target}
+    args = ocp.args.PyTreeRestore(
+        item=target,
+        restore_args=ocp.checkpoint_utils.construct_restore_args(target),
+        partial_restore=True,
+    )
+    restored = manager.restore(step, args=ocp.args.Composite(state=args))["state"]
+    return restored["ema"] if averaged else restored
+
+
+def _this_process():
+    """Tell Orbax that this process reads alone, whatever the other hosts do."""
+    import orbax.checkpoint as ocp
+
+    if jax.process_count() == 1:
+        return ocp.options.MultiprocessingOptions()
+    index = jax.process_index()
+    return ocp.options.MultiprocessingOptions(
+        primary_host=index, active_processes={index}, barrier_sync_key_prefix=f"process_{index}"
+    )

@@ -1,0 +1,1 @@
+"""Weights that others published, as variables of networks of this package."""

@@ -1,0 +1,114 @@
+"""Weights of a backbone: from a local file, or from the Hugging Face hub.
+
+The hub's models are timm's: `model.safetensors` beside a `config.json` that says how images were
+prepared.
+"""
+
+import json
+from collections.abc import Callable
+
+from flax import linen as nn
+
+from gcn_jax.errors import UserError
+from gcn_jax.hub import hub_file, is_on_hub
+from gcn_jax.models.backbones.resnet import ResNet
+from gcn_jax.models.backbones.vgg import VGG16
+from gcn_jax.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
+from gcn_jax.tensor_files import read_weights
+from gcn_jax.weights.matching import import_resnet, import_vgg
+
+#: (red, green, blue), in 0..255.
+Color = tuple[float, float, float]
+
+
+def load_backbone_weights(source: str, backbone: nn.Module) -> dict:
+    """Load the weights of a backbone.
+
+    Example:
+        >>> backbone = ResNet(depth=50)
+        >>> variables = load_backbone_weights("hf://timm/resnet50.a1_in1k", backbone)
+
+    Args:
+        source: A `.pth`, `.pt` or `.safetensors` file of torchvision or timm, or "hf://owner/name"
+            of a timm model on the hub (see `hub_file`).
+        backbone: What they are for, without a classifier: that of the weights is left out.
+
+    Returns:
+        Variables of the backbone: float32 params and batch_stats.
+
+    Raises:
+        UserError: The backbone is neither a ResNet nor on VGG-16; the weights cannot be had, or are
+            not its; the message names the source and the differences. A model on the hub is asked
+            for its name, too: timm's resnetblur50 has the tensors of ResNet-50, and is another
+            network.
+    """
+    architecture, import_weights = _importer(source, backbone)
+    path = source
+    if is_on_hub(source):
+        _check_architecture(source, architecture)
+        path = hub_file(source, "model.safetensors")
+    state_dict = read_weights(path)
+    try:
+        return import_weights(state_dict, backbone)
+    except UserError as error:
+        raise UserError(f"{source}, for {architecture}: {error}") from None
+
+
+def read_backbone_preprocessing(source: str) -> tuple[Color, Color]:
+    """Read how images are prepared for weights.
+
+    Args:
+        source: As for `load_backbone_weights`.
+
+    Returns:
+        Mean and standard deviation, RGB in 0..255: for the hub what the model's `config.json` says;
+        a local file says nothing, and gets ImageNet's, as torchvision's weights need them.
+
+    Raises:
+        UserError: The repository cannot be had, or does not say.
+    """
+    if not is_on_hub(source):
+        return IMAGENET_MEAN, IMAGENET_STD
+    config = _read_config(source)
+    try:
+        prepared = config["pretrained_cfg"]
+        mean, std = (
+            tuple(round(255 * float(value), 6) for value in prepared[key])
+            for key in ("mean", "std")
+        )
+    except (ValueError, KeyError, TypeError):
+        raise UserError(
+            f"{_not_timm(source)}: it has no pretrained_cfg with mean and std"
+        ) from None
+    return mean, std
+
+
+def _importer(source: str, backbone: nn.Module) -> tuple[str, Callable]:
+    """Return timm's name of a backbone, and what imports its weights."""
+    if isinstance(backbone, ResNet):
+        return f"resnet{backbone.depth}{'s' if backbone.deep_stem else ''}", import_resnet
+    if isinstance(backbone, VGG16):
+        return "vgg16_bn" if backbone.batch_norm else "vgg16", import_vgg
+    raise UserError(
+        f"{source}: weights from elsewhere are for ResNets and VGG-16, not for "
+        f"{type(backbone).__name__}"
+    )
+
+
+def _check_architecture(source: str, expected: str) -> None:
+    found = _read_config(source).get("architecture")
+    if found != expected:
+        raise UserError(f"{source} is timm's {found}; this backbone needs weights of {expected}")
+
+
+def _read_config(source: str) -> dict:
+    """Read the `config.json` of a repository."""
+    config = hub_file(source, "config.json").read_text()
+    try:
+        return dict(json.loads(config))
+    except (ValueError, TypeError):
+        raise UserError(f"{_not_timm(source)}: it holds no JSON object") from None
+
+
+def _not_timm(source: str) -> str:
+    return f"{source}: its config.json is not that of a timm model"

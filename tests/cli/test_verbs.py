@@ -1,0 +1,364 @@
+"""The commands as a user types them, one after the other, on a folder of small images."""
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+import optax
+import pytest
+from PIL import Image
+from sklearn.metrics import confusion_matrix
+
+from gcn_jax import models
+from gcn_jax.data.builders.voc_segmentation import VOC_CLASSES
+from gcn_jax.models.pretrained.info import ModelInfo, write_info
+from gcn_jax.training import default_config
+from gcn_jax.training.checkpoints import Checkpoints
+from gcn_jax.training.state import create_state
+from tests.helpers.published_data import VOC_TEST, VOC_VAL, box_label, make_voc
+
+ROOT = Path(__file__).parents[2]
+SETTINGS = [
+    f"--config.{setting}"
+    for setting in (
+        "model.name=_tiny",
+        "model.kernel_size=5",
+        "batch_size=4",
+        "augment.crop_size=(32,48)",
+        "augment.scale=(0.8,1.2)",
+        "num_devices=1",
+        "log_every=2",
+        "eval_every=4",
+        "checkpoint_every=4",
+        "optimizer.warmup_steps=0",
+        "eval_batch_size=4",
+    )
+]
+
+
+def start(verb, *arguments, cwd):
+    return subprocess.Popen(
+        [sys.executable, str(ROOT / verb), *map(str, arguments)],
+        cwd=cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def run(verb, *arguments, cwd, code=0):
+    process = start(verb, *arguments, cwd=cwd)
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == code, f"{out}\n{err}"
+    return out, err
+
+
+@pytest.fixture(scope="module")
+def trained(voc_folder, tmp_path_factory):
+    """A folder in which `train.py` ran, and what it printed."""
+    cwd = tmp_path_factory.mktemp("user")
+    data = [f"--config.data.manual_dir={voc_folder}", f"--config.data.data_dir={cwd / 'data'}"]
+    command = ["--config", ROOT / "configs/folder.py", *data, *SETTINGS]
+    out, _ = run("train.py", *command, "--config.num_steps=8", cwd=cwd)
+    return cwd, command, out
+
+
+def test_train_tells_and_leaves_a_report(trained):
+    cwd, _, out = trained
+    assert "training runs/folder: _tiny" in out
+    assert "step 8: loss" in out
+    assert "step 8: val mIoU" in out
+    page = (cwd / "runs/folder/report.html").read_text()
+    assert "disc" in page
+    assert "data:image" in page
+
+
+def test_training_resumes_by_itself_and_says_so(trained):
+    cwd, command, _ = trained
+    shutil.copytree(cwd / "runs/folder", cwd / "runs/longer")
+    out, _ = run("train.py", *command, "--config.num_steps=10", "--workdir=runs/longer", cwd=cwd)
+    assert "resuming runs/longer after step 8" in out
+    assert "step 10: val mIoU" in out
+    assert "step 8: loss" not in out
+
+
+def count_predictions(voc_folder, folder):
+    """Count the pixels of the validation images that `predict.py` wrote class maps of."""
+    total = np.zeros((3, 3), int)
+    for path in sorted((voc_folder / "SegmentationClass").glob("val_*.png")):
+        truth = np.asarray(Image.open(path))
+        prediction = np.asarray(Image.open(folder / path.name))
+        valid = truth != 255
+        total += confusion_matrix(truth[valid], prediction[valid], labels=range(3))
+    return total
+
+
+def test_evaluate_agrees_with_an_independent_count(trained, voc_folder):
+    cwd, _, _ = trained
+    out, _ = run(
+        "evaluate.py",
+        "--ckpt=runs/folder",
+        "--json=scores.json",
+        "--report=page.html",
+        "--boundary",
+        cwd=cwd,
+    )
+    scores = json.loads((cwd / "scores.json").read_text())
+    assert f"{100 * scores['miou']:.2f}" in out
+    assert (cwd / "page.html").stat().st_size > 10_000
+    assert "boundary accuracy (7 px)" in out
+    assert list(scores["boundary"]["trimap_miou"]) == [str(width) for width in range(1, 41)]
+    assert len(scores["images"]) == 5
+
+    run("predict.py", "--ckpt=runs/folder", voc_folder / "JPEGImages", cwd=cwd)
+    total = count_predictions(voc_folder, cwd / "predictions")
+    assert scores["confusion_matrix"] == total.tolist()
+    union = total.sum(0) + total.sum(1) - total.diagonal()
+    np.testing.assert_allclose(scores["miou"], np.mean((total.diagonal() / union)[union > 0]))
+    np.testing.assert_allclose(scores["pixel_accuracy"], total.trace() / total.sum())
+
+
+def test_crf_parameters_that_the_search_prints_are_taken(trained):
+    cwd, _, _ = trained
+    values = ["--bilateral_weight=2,4", "--bilateral_sxy=20", "--bilateral_srgb=10"]
+    command = ["-m", "gcn_jax", "crf-search", "--ckpt=runs/folder", "--num_images=2"]
+    done = subprocess.run(
+        [sys.executable, *command, *values], cwd=cwd, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    for name in ("no CRF", "without a CRF: mIoU"):
+        assert name in done.stdout
+    found = re.search(r"best: (--crf=\S+)", done.stdout)
+    flag = found[1] if found else "--crf=3,3,20,10,4,10"  # none may be best
+    out, _ = run("evaluate.py", "--ckpt=runs/folder", flag, "--json=crf.json", cwd=cwd)
+    settings = json.loads((cwd / "crf.json").read_text())["settings"]
+    assert settings["crf"]["bilateral_sxy"] == 20
+    assert settings["crf"]["iterations"] == 10
+
+
+def test_evaluate_and_predict_take_the_same_inference(trained, voc_folder):
+    cwd, _, _ = trained
+    flags = ["--scales=0.5,1.5", "--flip", "--window=32,48", "--overlap=0.25"]
+    out, _ = run(
+        "evaluate.py", "--ckpt=runs/folder", "--json=modes.json", "--batch_size=3", *flags, cwd=cwd
+    )
+    scores = json.loads((cwd / "modes.json").read_text())
+    step = scores["settings"].pop("step")
+    assert step in (4, 8)
+    assert scores["settings"] == {
+        "checkpoint": "runs/folder",
+        "split": "folder:val",
+        "batch_size": 8,  # the devices are eight
+        "scales": [0.5, 1.5],
+        "flip": True,
+        "crf": None,
+        "window": [32, 48],
+        "overlap": 0.25,
+    }
+    assert f"5 images of folder:val, {scores['images_per_second']} images/s" in out
+    assert f"compiled shapes: 1; runs/folder, step {step}" in out  # every input is a window
+
+    images = sorted((voc_folder / "JPEGImages").glob("val_*.jpg"))
+    out, _ = run("predict.py", "--ckpt=runs/folder", *images, "--output=modes", *flags, cwd=cwd)
+    assert "5 images, compiled shapes: 1" in out
+    total = count_predictions(voc_folder, cwd / "modes")
+    # Batches of one and of eight may round differently where two classes are as likely.
+    assert np.abs(total - scores["confusion_matrix"]).sum() <= 4
+
+
+@pytest.fixture(scope="module")
+def voc_run(tmp_path_factory):
+    """A workdir of a network for VOC's classes, not trained, and a miniature of VOC beside it."""
+    cwd = tmp_path_factory.mktemp("voc_user")
+    make_voc(cwd)
+    model, workdir = models.create_model("_tiny", num_classes=21), cwd / "runs/voc"
+    workdir.mkdir(parents=True)
+    fields, color = {"num_classes": 21}, (1.0, 1.0, 1.0)
+    names, palette = VOC_CLASSES.names, VOC_CLASSES.palette[:21].tolist()
+    write_info(workdir, ModelInfo("_tiny", fields, names, palette, color, color))
+    config = default_config()
+    config.data.val = "voc_segmentation:val"
+    config.data.manual_dir, config.data.data_dir = str(cwd), str(cwd / "data")
+    (workdir / "config.json").write_text(config.to_json())
+    state = create_state(model, optax.identity(), jax.random.key(0), ema=False)
+    checkpoints = Checkpoints(workdir)
+    checkpoints.save(3, state, {}, {"val/miou": 0.5})
+    checkpoints.close()
+    return cwd
+
+
+def read_submission(path):
+    """Return the class maps of a submission by id."""
+    folder = "results/VOC2012/Segmentation/comp6_test_cls/"
+    with tarfile.open(path) as archive:
+        return {
+            member.name.removeprefix(folder).removesuffix(".png"): np.asarray(
+                Image.open(archive.extractfile(member))
+            )
+            for member in archive
+        }
+
+
+def test_submission_of_an_unlabelled_split_holds_what_predict_writes(voc_run):
+    flags = ["--ckpt=runs/voc", "--flip"]
+    out, _ = run("evaluate.py", *flags, "--split=test", "--submission=test.tar.gz", cwd=voc_run)
+    assert "wrote test.tar.gz: 1 images, compiled shapes: 1" in out
+    assert "mIoU" not in out
+    photo = voc_run / f"VOCdevkit/VOC2012/JPEGImages/{VOC_TEST[0]}.jpg"
+    run("predict.py", *flags, photo, cwd=voc_run)
+    submitted = read_submission(voc_run / "test.tar.gz")
+    assert submitted.keys() == {*VOC_TEST}
+    alone = np.asarray(Image.open(voc_run / f"predictions/{VOC_TEST[0]}.png"))
+    assert submitted[VOC_TEST[0]].shape == alone.shape == (24, 32)
+    # Batches of one and of eight may round differently where two classes are as likely.
+    assert (submitted[VOC_TEST[0]] == alone).mean() > 0.99
+
+
+def test_submission_of_a_labelled_split_has_the_scores_that_are_written(voc_run):
+    flags = ["--ckpt=runs/voc", "--submission=val.tar.gz", "--json=val.json"]
+    out, _ = run("evaluate.py", *flags, cwd=voc_run)
+    assert "mIoU" in out
+    submitted = read_submission(voc_run / "val.tar.gz")
+    assert submitted.keys() == {*VOC_VAL}
+    total = np.zeros((21, 21), int)
+    for number, key in enumerate(VOC_VAL):
+        truth = box_label(number + 1)
+        pair = truth[truth != 255], submitted[key][truth != 255]
+        total += confusion_matrix(*pair, labels=range(21))
+    assert json.loads((voc_run / "val.json").read_text())["confusion_matrix"] == total.tolist()
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--split=test", "--submission=a.tar.gz", "--json=a.json"], "has no labels: no scores"),
+        (["--submission=VOCdevkit/VOC2012/ImageSets"], "VOC2012/ImageSets cannot be written"),
+    ],
+)
+def test_what_a_submission_cannot_be_gets_one_line(voc_run, flags, message):
+    _, err = run("evaluate.py", "--ckpt=runs/voc", *flags, cwd=voc_run, code=2)
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert message in err
+    assert not (voc_run / "a.tar.gz").exists()
+
+
+def test_predictions_are_indexed_and_of_the_size_of_their_images(trained, tmp_path):
+    cwd, _, _ = trained
+    rng = np.random.default_rng(0)
+    for name, size in (("a", (33, 47)), ("b", (50, 21))):
+        image = rng.integers(0, 256, (*size, 3)).astype(np.uint8)
+        Image.fromarray(image).save(tmp_path / f"{name}.jpg")
+    run("predict.py", f"--ckpt={cwd / 'runs/folder'}", "a.jpg", "b.jpg", "--output=o", cwd=tmp_path)
+    mask = Image.open(tmp_path / "o/a.png")
+    assert (mask.mode, mask.size) == ("P", (47, 33))
+    assert set(np.unique(mask)) <= {0, 1, 2}
+    assert mask.getpalette()[:9] == [0, 0, 0, 128, 0, 0, 0, 128, 0]
+    with Image.open(tmp_path / "o/b_overlay.png") as overlay:
+        assert overlay.mode == "RGB"
+
+
+def test_crf_search_ranks_the_grid(trained):
+    cwd, _, _ = trained
+    verb = "gcn_jax/evaluation/crf/__main__.py"
+    grid = ["--bilateral_weight=2,4", "--bilateral_sxy=10", "--bilateral_srgb=20"]
+    out, _ = run(verb, "search", "--ckpt=runs/folder", "--num_images=3", *grid, cwd=cwd)
+    assert "3 images of folder:val" in out
+    assert "no CRF" in out
+    assert "without a CRF: mIoU" in out
+    _, err = run(verb, "search", "--ckpt=runs/folder", "--bilateral_sxy=0", cwd=cwd, code=2)
+    assert err == "error: CRF parameter bilateral_sxy is 0.0; it must be positive\n"
+
+
+def test_interrupted_training_says_how_to_go_on(trained):
+    cwd, command, _ = trained
+    arguments = [*command, "--config.num_steps=100000", "--workdir=runs/stopped"]
+    process = start("train.py", *arguments, cwd=cwd)
+    while not (cwd / "runs/stopped/checkpoints/4").is_dir():
+        assert process.poll() is None
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 128 + signal.SIGINT
+    assert "stopped by SIGINT after step" in out
+    assert "the same command goes on from there" in out
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("verb", "arguments", "message"),
+    [
+        ("train.py", [f"--config={ROOT}/configs/none.py"], "configs/none.py: no such file"),
+        ("train.py", [f"--config={ROOT}/configs/stage1.py"], "coco_voc is not prepared"),
+        ("train.py", [f"--config={ROOT}/configs/folder.py", "--config.lr=1"], "'lr'"),
+        ("evaluate.py", ["--ckpt=nowhere"], "nowhere is not the workdir of a training run"),
+        ("evaluate.py", ["--ckpt=runs/folder", "--split=test"], "folder has no split 'test'"),
+        (
+            "evaluate.py",
+            ["--ckpt=runs/folder", "--submission=a.tar.gz"],
+            "21 classes of PASCAL VOC; the model has background, square, disc",
+        ),
+        ("evaluate.py", ["--ckpt=runs/folder", "--scales=1,x"], "--scales=1,x: give numbers"),
+        (
+            "gcn_jax/evaluation/crf/__main__.py",
+            ["search", "--ckpt=runs/folder", "--crf=deeplab_v1"],
+            "--crf is what search looks for",
+        ),
+        ("predict.py", ["--ckpt=runs/folder"], "no image; give files or folders"),
+        ("predict.py", ["--ckpt=runs/folder", f"{ROOT}/LICENSE"], "LICENSE: not a readable image"),
+    ],
+)
+def test_mistakes_get_one_line_and_exit_code_2(trained, verb, arguments, message):
+    _, err = run(verb, *arguments, cwd=trained[0], code=2)
+    assert err.count("\n") == 1
+    assert err.startswith("error: ")
+    assert message in err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("config", "network"),
+    [
+        ("fcn8s", ["width=0.0625"]),
+        ("segnet", ["width=0.0625"]),
+        ("deeplab_largefov", ["width=0.0625"]),
+        ("deeplab_v2", ["name=deeplab_v2_resnet18"]),
+        ("pspnet", ["name=pspnet_resnet18"]),
+    ],
+)
+def test_rivals_go_through_the_same_verbs(config, network, voc_folder, tmp_path):
+    settings = [
+        "data.train=('folder:train',)",
+        "data.val=folder:val",
+        f"data.manual_dir={voc_folder}",
+        f"data.data_dir={tmp_path / 'data'}",
+        "backbone_weights=",
+        *(f"model.{field}" for field in network),
+        "batch_size=2",
+        "num_devices=1",
+        "augment.crop_size=(33,48)",
+        "num_steps=2",
+        "log_every=1",
+        "eval_every=2",
+        "checkpoint_every=2",
+        "eval_batch_size=2",
+    ]
+    flags = [f"--config.{setting}" for setting in settings]
+    recipe = ROOT / "configs" / f"{config}.py"
+    out, _ = run("train.py", "--config", recipe, *flags, "--workdir=run", cwd=tmp_path)
+    assert "step 2: val mIoU" in out
+    run("evaluate.py", "--ckpt=run", "--json=scores.json", cwd=tmp_path)
+    assert len(json.loads((tmp_path / "scores.json").read_text())["images"]) == 5
+    image = voc_folder / "JPEGImages" / "val_00.jpg"
+    run("predict.py", "--ckpt=run", image, cwd=tmp_path)
+    labels = np.asarray(Image.open(tmp_path / "predictions" / "val_00.png"))
+    assert labels.shape == np.asarray(Image.open(image)).shape[:2]
+    assert set(np.unique(labels)) <= {0, 1, 2}
