@@ -12,6 +12,7 @@ from gcn_jax.cli import process
 from gcn_jax.cli.flags import define_inference_flags
 from gcn_jax.data.builders.voc_segmentation import VOC_CLASSES
 from gcn_jax.errors import UserError
+from gcn_jax.inference import Predictor
 
 _CKPT = flags.DEFINE_string("ckpt", None, "Workdir of a training run.", required=True)
 _SPLIT = flags.DEFINE_string("split", None, "Split to evaluate on; by default the run's own.")
@@ -35,7 +36,7 @@ def main(argv: Sequence[str]) -> None:
     _check_outputs(source)
     model, variables, info, step = models.load_pretrained(_CKPT.value, step=_STEP.value)
     how = {"inference": inference, "batch_size": _BATCH_SIZE.value, "mesh": mesh.data_mesh()}
-    predictor = evaluation.Predictor(model, variables, info, **how)
+    predictor = Predictor(model, variables, info, **how)
     settings = {"checkpoint": _CKPT.value, "step": step, "split": source.name}
     settings |= {"batch_size": predictor.batch_size, **dataclasses.asdict(inference)}
     submission = contextlib.nullcontext()

@@ -6,11 +6,12 @@ from pathlib import Path
 from absl import flags
 from PIL import Image
 
-from gcn_jax import atomic, evaluation, models
+from gcn_jax import atomic, models
 from gcn_jax.cli import process
 from gcn_jax.cli.flags import define_inference_flags
 from gcn_jax.data.image_files import ImageFiles, find_images, output_names
 from gcn_jax.errors import UserError
+from gcn_jax.inference import Predictor
 from gcn_jax.report import pictures
 
 _CKPT = flags.DEFINE_string("ckpt", None, "Workdir of a training run.", required=True)
@@ -30,7 +31,7 @@ def main(argv: Sequence[str]) -> None:
     ]
     _check_outputs(paths, outputs)
     model, variables, info, _ = models.load_pretrained(_CKPT.value)
-    predictor = evaluation.Predictor(model, variables, info, inference=inference)
+    predictor = Predictor(model, variables, info, inference=inference)
     palette = pictures.full_palette(info.palette)
     for index, sample, prediction in predictor.predict(ImageFiles(paths)):
         picture = pictures.overlay_with_legend(

@@ -19,12 +19,13 @@ from absl import flags
 from rich.console import Console
 from rich.table import Table
 
-from gcn_jax import evaluation, mesh, models, report
+from gcn_jax import mesh, models, report
 from gcn_jax.cli import process
 from gcn_jax.cli.flags import define_inference_flags
 from gcn_jax.errors import UserError
 from gcn_jax.evaluation.crf_search import DEEPLAB_V2_GRID, SearchResult, make_grid, search
 from gcn_jax.evaluation.metrics import check_labels
+from gcn_jax.inference import Predictor
 from gcn_jax.inference.crf.parameters import PRESETS
 
 _CKPT = flags.DEFINE_string("ckpt", None, "Workdir of a training run.", required=True)
@@ -68,7 +69,7 @@ def main(argv: Sequence[str]) -> None:
     count = min(_NUM_IMAGES.value, len(source))
     chosen = [source[i * len(source) // count] for i in range(count)]
     model, variables, info, _ = models.load_pretrained(_CKPT.value, step=_STEP.value)
-    predictor = evaluation.Predictor(model, variables, info, inference=inference)
+    predictor = Predictor(model, variables, info, inference=inference)
     with report.progress_bar(source.name) as progress:
         results = search(_samples(predictor, chosen, progress), grid)
     Console().print(_table(results[: _TOP.value], f"{count} images of {source.name}"))
@@ -87,7 +88,7 @@ def _values() -> dict[str, list[float]]:
 
 
 def _samples(
-    predictor: evaluation.Predictor,
+    predictor: Predictor,
     samples: Sequence[dict],
     progress: Callable[[int, int], None],
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:

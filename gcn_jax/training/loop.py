@@ -10,7 +10,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 from ml_collections import ConfigDict
 
-from gcn_jax import atomic, data, evaluation, models
+from gcn_jax import atomic, data, evaluation, inference, models
 from gcn_jax import mesh as mesh_lib
 from gcn_jax.errors import UserError
 from gcn_jax.hub import is_on_hub
@@ -290,7 +290,7 @@ def _mean_of_finite(losses: list[jax.Array], step: int, checkpoints: Checkpoints
 
 
 def _evaluate(model, state: TrainState, info, source, config, mesh) -> dict[str, float]:
-    predictor = evaluation.Predictor(
+    predictor = inference.Predictor(
         model, state.variables, info, batch_size=config.eval_batch_size, mesh=mesh
     )
     scores = evaluation.evaluate(predictor, source).scores

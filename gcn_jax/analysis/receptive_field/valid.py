@@ -17,7 +17,7 @@ from jax import lax
 
 from gcn_jax.analysis.receptive_field.units import Unit, check_unit
 from gcn_jax.errors import UserError
-from gcn_jax.models.pretrained import restore as pretrained
+from gcn_jax.models.pretrained.predict import logits
 
 #: Side of the patch and step of the grid, in pixels, of Zhou et al. for images of about 227 pixels.
 PATCH, STRIDE = 11, 3
@@ -120,7 +120,7 @@ def _scores(model, variables, image, unit, places, seeds, patch):
     row, column, class_number = unit
     covered = jax.vmap(_cover, (None, 0, 0, None))(image, places, seeds, patch)
     images = jnp.concatenate([image[None], covered])
-    scores = pretrained.logits(model, variables, images, mean, std)[:, row, column, class_number]
+    scores = logits(model, variables, images, mean, std)[:, row, column, class_number]
     return scores[0], scores[1:]
 
 

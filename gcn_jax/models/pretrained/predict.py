@@ -22,7 +22,7 @@ def predict(model: nn.Module, variables: dict[str, Any], image: np.ndarray) -> n
     """Segment one image, as it is in the file: nothing to normalise or resize.
 
     The image is padded to one of a few sizes, so that few sizes compile anew. For several scales,
-    flips, windows or many images there is `gcn_jax.evaluation.Predictor`.
+    flips, windows or many images there is `gcn_jax.inference.Predictor`.
 
     Args:
         model: A model of this package.
