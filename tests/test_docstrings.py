@@ -94,10 +94,9 @@ def test_a_docstring_that_breaks_every_rule_is_noticed():
         'def f(x, y):\n    """Of it.\n\n    Args:\n        x: of [N, H].\n    """\n', "example"
     )
     (function,) = tree.body
-    found = [*problems_of("f", function)]
-    assert [text.partition(":")[2].split()[0] for text in found] == [
-        "begins",
-        "[N,",
-        "begins",
-        "Args",
+    assert [*problems_of("f", function)] == [
+        "f: begins with Of",
+        "f: [N, H] stands outside backticks",
+        "f, Args: begins in lower case: 'x: of [N, H].'",
+        "f: Args lacks y",
     ]
