@@ -42,12 +42,12 @@ class BoundaryCounts:
     Classes that a measure does not meet are nan and left out of its mean, as in `Scores`.
 
     Attributes:
-        trimap: int64 [41, 3, C]. Row i has the `class_sums` of the pixels at distance i + 1 from
+        trimap: int64 `[41, 3, C]`. Row i has the `class_sums` of the pixels at distance i + 1 from
             the border of the truth, the last row those of all that are further from it.
-        bands: int64 [3, C], `class_sums` of the bands of Boundary IoU.
-        class_f_scores: float64 [2, C]: sum of each class's F-scores, and number of images that
+        bands: int64 `[3, C]`, `class_sums` of the bands of Boundary IoU.
+        class_f_scores: float64 `[2, C]`: sum of each class's F-scores, and number of images that
             have one.
-        image_f_scores: float64 [2]: sum of the images' F-scores, and number of images with one.
+        image_f_scores: float64 `[2]`: sum of the images' F-scores, and number of images with one.
     """
 
     trimap: np.ndarray
@@ -81,7 +81,7 @@ class BoundaryCounts:
 
     @property
     def trimap_miou(self) -> np.ndarray:
-        """Mean IoU of the pixels within 1, 2, ... 40 of the border: float64 [40].
+        """Mean IoU of the pixels within 1, 2, ... 40 of the border: float64 `[40]`.
 
         DeepLab (Chen et al., 2015), Section 5; after Kohli et al. (2009).
         """
@@ -89,7 +89,7 @@ class BoundaryCounts:
 
     @property
     def per_class_boundary_iou(self) -> np.ndarray:
-        """Boundary IoU (Cheng et al., 2021) of each class: float64 [C].
+        """Boundary IoU (Cheng et al., 2021) of each class: float64 `[C]`.
 
         Of the class's masks in truth and prediction, only the pixels within d of their own outline
         are compared; d is 2 % of the image's diagonal, and the image's edge is part of the outline.
@@ -104,7 +104,7 @@ class BoundaryCounts:
 
     @property
     def per_class_boundary_f_score(self) -> np.ndarray:
-        """Boundary F-score (Csurka et al., 2013) of each class: float64 [C].
+        """Boundary F-score (Csurka et al., 2013) of each class: float64 `[C]`.
 
         Mean over the images whose truth has the class of F1 = 2PR / (P + R). P is the share of the
         prediction's outline within the tolerance (0.75 % of the image's diagonal, Euclidean) of the
@@ -143,8 +143,8 @@ def boundary_counts(label: np.ndarray, prediction: np.ndarray, num_classes: int)
     """Count one image on the host.
 
     Args:
-        label: uint8 [H, W], 0..num_classes-1 or `IGNORE_LABEL`.
-        prediction: Integers [H, W], 0..num_classes-1.
+        label: uint8 `[H, W]`, 0..num_classes-1 or `IGNORE_LABEL`.
+        prediction: Integers `[H, W]`, 0..num_classes-1.
         num_classes: C.
     """
     assert label.shape == prediction.shape, (label.shape, prediction.shape)
@@ -173,7 +173,7 @@ def boundary_counts(label: np.ndarray, prediction: np.ndarray, num_classes: int)
 
 
 def _border_distance(classes: np.ndarray) -> np.ndarray:
-    """Return each pixel's chessboard distance to the nearest one of another label: int32 [H, W].
+    """Return each pixel's chessboard distance to the nearest one of another label: int32 `[H, W]`.
 
     Where the map has a single label, the distance is larger than the map.
     """

@@ -51,8 +51,8 @@ def search(
     """Score each setting on the same images.
 
     Args:
-        samples: (probabilities float [H, W, C], image uint8 [H, W, 3], label uint8 [H, W]) of each
-            image; read once, one at a time.
+        samples: Probabilities float `[H, W, C]`, image uint8 `[H, W, 3]` and label uint8 `[H, W]`
+            for each image; read once, one at a time.
         grid: The settings.
 
     Returns:

@@ -37,7 +37,7 @@ class ImageScore:
     Attributes:
         index: Where the source has it.
         id: Its name in the source.
-        sums: int64 [3, C], its `class_sums`; its confusion matrix would be too large to keep.
+        sums: int64 `[3, C]`, its `class_sums`; its confusion matrix would be too large to keep.
     """
 
     index: int
@@ -114,7 +114,7 @@ def evaluate(
         predictor: The model and how it predicts.
         source: Labelled images of any sizes. With several hosts, every host reads all of them.
         boundary: Whether to score borders, too, which takes some 50 ms an image on the host.
-        visit: Called for each image, by bucket, with its sample and its class map int32 [H, W].
+        visit: Called for each image, by bucket, with its sample and its class map int32 `[H, W]`.
         progress: Called after each batch with the number of images done and of all images.
 
     Raises:

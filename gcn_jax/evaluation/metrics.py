@@ -25,7 +25,7 @@ def confusion_matrix(labels: jax.Array, predictions: jax.Array, num_classes: int
         num_classes: C, at most 255.
 
     Returns:
-        int32 [C, C]; rows are the truth, columns the prediction.
+        int32 `[C, C]`; rows are the truth, columns the prediction.
     """
     labels = labels.astype(jnp.int32).ravel()
     predictions = predictions.astype(jnp.int32).ravel()
@@ -111,7 +111,7 @@ class Scores:
     scores are nan.
 
     Attributes:
-        confusion_matrix: int64 [C, C]; rows are the truth, columns the prediction.
+        confusion_matrix: int64 `[C, C]`; rows are the truth, columns the prediction.
     """
 
     confusion_matrix: np.ndarray

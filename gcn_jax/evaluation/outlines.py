@@ -12,10 +12,10 @@ def outline_f_scores(
     tolerance: float,
     num_classes: int,
 ) -> np.ndarray:
-    """Return the F-score of each class of one image: float64 [C], nan where there is none.
+    """Return the F-score of each class of one image: float64 `[C]`, nan where there is none.
 
     Args:
-        truth: Integers [H, W], the class where the truth has an outline, else -1.
+        truth: Integers `[H, W]`, the class where the truth has an outline, else -1.
         prediction: The same of the prediction.
         classes: Those to score.
         tolerance: In pixels.

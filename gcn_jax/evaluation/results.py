@@ -30,7 +30,7 @@ def result_json(
         class_names: C names, all different.
         scores: Of all pixels of the split together.
         ids: N names of images.
-        sums: Integers [N, 3, C], the `class_sums` of each image.
+        sums: Integers `[N, 3, C]`, the `class_sums` of each image.
         boundary: Of all images together; left out if None.
 
     Returns:
@@ -65,7 +65,7 @@ class ImageSums:
         path: The file.
         class_names: C names.
         ids: N names of images, all different.
-        sums: int64 [N, 3, C], the `class_sums` of each image.
+        sums: int64 `[N, 3, C]`, the `class_sums` of each image.
     """
 
     path: str

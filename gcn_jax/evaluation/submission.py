@@ -37,11 +37,11 @@ def open_submission(
 
     Args:
         path: Of the archive, such as `results.tar.gz`.
-        palette: uint8 [256, 3], that of VOC.
+        palette: uint8 `[256, 3]`, that of VOC.
         num_images: How many images it must have in the end.
 
     Yields:
-        A function that adds one image: its sample and its class map, integers [H, W].
+        A function that adds one image: its sample and its class map, integers `[H, W]`.
 
     Raises:
         UserError: The file cannot be written, or `check_submission` finds a fault.

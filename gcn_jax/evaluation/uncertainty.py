@@ -22,8 +22,8 @@ class Intervals:
     `Scores` does, and so does the class's own interval. What no resample defines is nan.
 
     Attributes:
-        miou: float64 [2].
-        per_class_iou: float64 [C, 2].
+        miou: float64 `[2]`.
+        per_class_iou: float64 `[C, 2]`.
         level: Share of the resamples inside each interval.
         num_resamples: Resamples they were taken from.
     """
@@ -52,7 +52,7 @@ def bootstrap(
     """Return confidence intervals of mIoU and of the classes' IoU.
 
     Args:
-        sums: Integers [N, 3, C], the `class_sums` of each image.
+        sums: Integers `[N, 3, C]`, the `class_sums` of each image.
         num_resamples: R.
         seed: Of the draws.
         level: Share of the resamples inside an interval, in (0, 1).
@@ -73,7 +73,7 @@ def paired_bootstrap(
     What makes an image hard is hard for both: it moves the difference far less than the scores.
 
     Args:
-        a: Integers [N, 3, C], the `class_sums` of each image of one run.
+        a: Integers `[N, 3, C]`, the `class_sums` of each image of one run.
         b: Those of the same images, in the same order, of another.
         num_resamples: R.
         seed: Of the draws.

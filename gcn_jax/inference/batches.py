@@ -34,8 +34,8 @@ class Batch(NamedTuple):
     Attributes:
         indices: Where the source has the samples, at most N.
         samples: The samples themselves.
-        images: uint8 [N, H, W, 3]; each image lies in the top left corner.
-        sizes: int32 [N, 2], the (height, width) of each image; (1, 1) for a row without an image.
+        images: uint8 `[N, H, W, 3]`; each image lies in the top left corner.
+        sizes: int32 `[N, 2]`, the (height, width) of each image; (1, 1) for a row without an image.
     """
 
     indices: list[int]
@@ -56,7 +56,7 @@ def padded_batches(source: Source, batch_size: int, fill: np.ndarray) -> Iterato
     Args:
         source: The samples.
         batch_size: N.
-        fill: The colour to pad with, uint8 [3].
+        fill: The colour to pad with, uint8 `[3]`.
 
     Yields:
         Batches of `bucket_batches`.

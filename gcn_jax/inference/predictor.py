@@ -147,7 +147,7 @@ class Predictor:
         """Predict every image of a source, once, at its own size; labels are not looked at.
 
         Yields:
-            (index in the source, sample, class map int32 [H, W]); in the order of the source if
+            (index in the source, sample, class map int32 `[H, W]`); in the order of the source if
             the batch size is 1, else by bucket. Nothing of what was yielded is kept.
         """
         for batch in self.batches(source):
@@ -184,11 +184,11 @@ class Predictor:
         """Return the probability of each class, averaged over scales, flips and windows.
 
         Args:
-            images: uint8 [N, H, W, 3] of one bucket, padded with the mean colour.
-            sizes: int32 [N, 2], the (height, width) of each image.
+            images: uint8 `[N, H, W, 3]` of one bucket, padded with the mean colour.
+            sizes: int32 `[N, 2]`, the (height, width) of each image.
 
         Returns:
-            float32 [N, H, W, C] on the devices; what lies beyond `sizes` means nothing.
+            float32 `[N, H, W, C]` on the devices; what lies beyond `sizes` means nothing.
         """
         shape = images.shape[1:3]
         total = self._zeros(images.shape[0], shape)

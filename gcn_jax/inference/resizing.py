@@ -24,14 +24,14 @@ def resize(
     without its padding.
 
     Args:
-        arrays: float32 [N, H, W, K].
-        from_sizes: int32 [N, 2], the (height, width) of each image, 1 or more.
-        to_sizes: int32 [N, 2], what they become; at most `shape`.
+        arrays: float32 `[N, H, W, K]`.
+        from_sizes: int32 `[N, 2]`, the (height, width) of each image, 1 or more.
+        to_sizes: int32 `[N, 2]`, what they become; at most `shape`.
         shape: (H', W') of the result.
         mirror: Whether each image is mirrored from left to right too.
 
     Returns:
-        float32 [N, H', W', K]; what it has beyond `to_sizes` means nothing.
+        float32 `[N, H', W', K]`; what it has beyond `to_sizes` means nothing.
     """
     rows, columns = (jnp.arange(length)[None] for length in shape)
     columns = jnp.where(mirror, to_sizes[:, 1:] - 1 - columns, columns)

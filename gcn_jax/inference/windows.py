@@ -32,7 +32,7 @@ def make_grid(shape: tuple[int, int], window: tuple[int, int], overlap: float) -
 def origins(
     index: jax.Array, sizes: jax.Array, window: tuple[int, int], grid: tuple[int, int]
 ) -> jax.Array:
-    """Return where the window of an index, in reading order, starts in each image: int32 [N, 2].
+    """Return where the window of an index, in reading order, starts in each image: int32 `[N, 2]`.
 
     In an image that is smaller than the window it starts at 0, and reaches into the padding.
     """

@@ -21,12 +21,12 @@ class Classifier(nn.Module):
 
     Attributes:
         num_classes: C, number of classes.
-        backbone: a name in `BACKBONES`.
-        frozen_batch_norm: batch-norm uses the running statistics, even in training.
-        dtype: of the computation of the features; parameters, statistics and logits are float32.
-        zero_init_residual: as of `resnet.ResNet`; other backbones have no such blocks, and raise
+        backbone: A name in `BACKBONES`.
+        frozen_batch_norm: Batch-norm uses the running statistics, even in training.
+        dtype: Of the computation of the features; parameters, statistics and logits are float32.
+        zero_init_residual: As of `resnet.ResNet`; other backbones have no such blocks, and raise
             `UserError`.
-        remat: as of `GCN`.
+        remat: As of `GCN`.
     """
 
     num_classes: int
@@ -54,13 +54,13 @@ class Classifier(nn.Module):
 
         Args:
             images: float32 `[N, H, W, 3]`, normalised; any H and W.
-            train: batch-norm uses the statistics of the batch, and updates the running ones.
+            train: Batch-norm uses the statistics of the batch, and updates the running ones.
 
         Returns:
             Logits, float32 `[N, H, W, num_classes]`, the same at every pixel of an image.
 
         Raises:
-            UserError: if the images are not a batch of floats.
+            UserError: If the images are not a batch of floats.
         """
         check_images(images)
         features = self.make_backbone()(images, train=train)["res5"]

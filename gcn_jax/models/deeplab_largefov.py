@@ -30,7 +30,7 @@ class LargeFOVBackbone(VGG16):
 
         Args:
             images: float32 `[N, H, W, 3]`, normalised; any H and W.
-            train: batch-norm uses the statistics of the batch, and updates the running ones;
+            train: Batch-norm uses the statistics of the batch, and updates the running ones;
                 dropout is on.
 
         Returns:
@@ -48,12 +48,12 @@ class DeepLabLargeFOV(nn.Module):
 
     Attributes:
         num_classes: C, number of classes, without void.
-        width: factor of the backbone's channels.
-        batch_norm: whether the backbone's 3 x 3 convolutions are followed by batch-norm, which the
+        width: Factor of the backbone's channels.
+        batch_norm: Whether the backbone's 3 x 3 convolutions are followed by batch-norm, which the
             original has not; it trains from scratch.
-        frozen_batch_norm: batch-norm uses the running statistics, even in training.
-        dtype: of the computation; parameters, statistics and logits are float32.
-        remat: whether what a stage of the backbone computes inside is computed again for its
+        frozen_batch_norm: Batch-norm uses the running statistics, even in training.
+        dtype: Of the computation; parameters, statistics and logits are float32.
+        remat: Whether what a stage of the backbone computes inside is computed again for its
             gradient.
     """
 
@@ -85,14 +85,14 @@ class DeepLabLargeFOV(nn.Module):
 
         Args:
             images: float32 `[N, H, W, 3]`, normalised; any H and W.
-            train: as for `LargeFOVBackbone`.
+            train: As for `LargeFOVBackbone`.
 
         Returns:
             Logits, float32 `[N, H, W, num_classes]`, interpolated between those of every eighth
             pixel; in training these, `[N, ceil(H / 8), ceil(W / 8), num_classes]`.
 
         Raises:
-            UserError: if the images are not a batch of floats.
+            UserError: If the images are not a batch of floats.
         """
         check_images(images)
         features = self.make_backbone()(images, train=train)

@@ -33,8 +33,8 @@ class AtrousPyramid(nn.Module):
     """Atrous spatial pyramid pooling (ASPP): a 3 x 3 convolution for each of `RATES`, summed.
 
     Attributes:
-        features: number of output channels (the classes).
-        dtype: of the computation and of the output; parameters are float32.
+        features: Number of output channels (the classes).
+        dtype: Of the computation and of the output; parameters are float32.
     """
 
     features: int
@@ -70,12 +70,12 @@ class DeepLabV2(nn.Module):
 
     Attributes:
         num_classes: C, number of classes, without void.
-        backbone: a name in `STRIDE_8_BACKBONES`. In the original's, "resnet101_caffe", strides sit
+        backbone: A name in `STRIDE_8_BACKBONES`. In the original's, "resnet101_caffe", strides sit
             in the first 1 x 1 convolutions; weights of torchvision are for "resnet101".
-        multi_scale: whether there are scales beside 1, in training and in prediction.
-        frozen_batch_norm: batch-norm uses the running statistics, even in training.
-        dtype: of the computation; parameters, statistics and logits are float32.
-        remat: whether what the blocks of the backbone compute inside is computed again for the
+        multi_scale: Whether there are scales beside 1, in training and in prediction.
+        frozen_batch_norm: Batch-norm uses the running statistics, even in training.
+        dtype: Of the computation; parameters, statistics and logits are float32.
+        remat: Whether what the blocks of the backbone compute inside is computed again for the
             gradient, instead of kept.
     """
 
@@ -109,7 +109,7 @@ class DeepLabV2(nn.Module):
 
         Args:
             images: float32 `[N, H, W, 3]`, normalised; any H and W.
-            train: batch-norm uses the statistics of the batch, and updates the running ones, once
+            train: Batch-norm uses the statistics of the batch, and updates the running ones, once
                 for every scale.
 
         Returns:
@@ -117,7 +117,7 @@ class DeepLabV2(nn.Module):
             pixel; in training these, `[N, ceil(H / 8), ceil(W / 8), num_classes]`.
 
         Raises:
-            UserError: if the images are not a batch of floats.
+            UserError: If the images are not a batch of floats.
         """
         check_images(images)
         backbone = self.make_backbone()

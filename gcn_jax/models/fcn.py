@@ -39,7 +39,7 @@ class FCNBackbone(VGG16):
 
         Args:
             images: float32 `[N, H, W, 3]`, normalised; any H and W.
-            train: batch-norm uses the statistics of the batch, and updates the running ones;
+            train: Batch-norm uses the statistics of the batch, and updates the running ones;
                 dropout is on.
 
         Returns:
@@ -61,17 +61,17 @@ class FCN(nn.Module):
 
     Attributes:
         num_classes: C, number of classes, without void.
-        stride: of the finest scores: 32 scores fc7 alone, 16 adds the scores of pool4, and 8 those
+        stride: Of the finest scores: 32 scores fc7 alone, 16 adds the scores of pool4, and 8 those
             of pool3; another one raises `UserError`.
-        learn_upsampling: whether the deconvolutions are dense kernels that start as bilinear
+        learn_upsampling: Whether the deconvolutions are dense kernels that start as bilinear
             interpolation and learn (in the paper, all but the last do); else they are bilinear
             interpolation, as in the reference code, whose kernels have the learning rate 0.
-        width: factor of the backbone's channels.
-        batch_norm: whether the backbone's 3 x 3 convolutions are followed by batch-norm, which the
+        width: Factor of the backbone's channels.
+        batch_norm: Whether the backbone's 3 x 3 convolutions are followed by batch-norm, which the
             original has not; it trains from scratch.
-        frozen_batch_norm: batch-norm uses the running statistics, even in training.
-        dtype: of the computation; parameters, statistics and logits are float32.
-        remat: whether what a stage of the backbone computes inside is computed again for its
+        frozen_batch_norm: Batch-norm uses the running statistics, even in training.
+        dtype: Of the computation; parameters, statistics and logits are float32.
+        remat: Whether what a stage of the backbone computes inside is computed again for its
             gradient.
     """
 
@@ -107,13 +107,13 @@ class FCN(nn.Module):
 
         Args:
             images: float32 `[N, H, W, 3]`, normalised; any H and W.
-            train: as for `FCNBackbone`.
+            train: As for `FCNBackbone`.
 
         Returns:
             Logits, float32 `[N, H, W, num_classes]`.
 
         Raises:
-            UserError: if the images are not a batch of floats.
+            UserError: If the images are not a batch of floats.
         """
         check_images(images)
         features = self.make_backbone()(images, train=train)
@@ -145,9 +145,9 @@ class Upsample(nn.Module):
     Parameters: with `learn`, `kernel` `[2f, 2f, C, C]`, as in `layers.Deconv2x`; else none.
 
     Attributes:
-        factor: f.
-        learn: whether the kernel learns; else each channel is interpolated by itself.
-        dtype: of the computation and of the output; the kernel is float32.
+        factor: F.
+        learn: Whether the kernel learns; else each channel is interpolated by itself.
+        dtype: Of the computation and of the output; the kernel is float32.
     """
 
     factor: int

@@ -26,7 +26,7 @@ class BoundaryRefine(nn.Module):
     """Boundary refinement (Fig. 2C): scores + conv3x3(ReLU(conv3x3(scores))).
 
     Attributes:
-        dtype: of the computation and of the output; parameters are float32.
+        dtype: Of the computation and of the output; parameters are float32.
     """
 
     dtype: Dtype = jnp.float32
@@ -55,19 +55,19 @@ class GCN(nn.Module):
 
     Attributes:
         num_classes: C, number of classes, without void.
-        backbone: a name in `BACKBONES`.
-        kernel_size: k of the global convolutions at every level, odd (15 is the paper's for VOC).
-        head: what scores res-5, a name in `HEADS`; by default the finer levels have the same.
-        finer_head: what scores res-4 to res-2, where it is to be another head (the studies vary
+        backbone: A name in `BACKBONES`.
+        kernel_size: K of the global convolutions at every level, odd (15 is the paper's for VOC).
+        head: What scores res-5, a name in `HEADS`; by default the finer levels have the same.
+        finer_head: What scores res-4 to res-2, where it is to be another head (the studies vary
             that of res-5 alone).
-        stack_channels: m of the head "stack", the channels between its convolutions; None for as
+        stack_channels: M of the head "stack", the channels between its convolutions; None for as
             many as the features have.
-        boundary_refinement: whether scores are refined after every head, fusion and last
+        boundary_refinement: Whether scores are refined after every head, fusion and last
             upsampling.
-        upsampling: a name in `UPSAMPLINGS`.
-        frozen_batch_norm: batch-norm uses the running statistics, even in training.
-        dtype: of the computation; parameters, statistics and logits are float32.
-        remat: whether what the blocks of the backbone compute inside is computed again for the
+        upsampling: A name in `UPSAMPLINGS`.
+        frozen_batch_norm: Batch-norm uses the running statistics, even in training.
+        dtype: Of the computation; parameters, statistics and logits are float32.
+        remat: Whether what the blocks of the backbone compute inside is computed again for the
             gradient, instead of kept: less memory for one more forward pass of the backbone. (Not
             on a CPU, where XLA undoes it.)
     """
@@ -103,13 +103,13 @@ class GCN(nn.Module):
 
         Args:
             images: float32 `[N, H, W, 3]`, normalised; any H and W.
-            train: batch-norm uses the statistics of the batch, and updates the running ones.
+            train: Batch-norm uses the statistics of the batch, and updates the running ones.
 
         Returns:
             Logits, float32 `[N, H, W, num_classes]`.
 
         Raises:
-            UserError: if the images are not a batch of floats.
+            UserError: If the images are not a batch of floats.
         """
         check_images(images)
         backbone = self.make_backbone()

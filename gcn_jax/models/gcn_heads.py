@@ -27,10 +27,10 @@ class _Head(nn.Module):
     """A linear map from features to scores.
 
     Attributes:
-        features: number of output channels (the classes).
-        kernel_size: k, odd; an even one raises `UserError`.
-        use_bias: whether every convolution has a bias; the paper's counts of parameters have none.
-        dtype: of the computation and of the output; parameters are float32.
+        features: Number of output channels (the classes).
+        kernel_size: K, odd; an even one raises `UserError`.
+        use_bias: Whether every convolution has a bias; the paper's counts of parameters have none.
+        dtype: Of the computation and of the output; parameters are float32.
     """
 
     features: int
@@ -85,7 +85,7 @@ class StackedConv(_Head):
     """(k - 1) / 2 convolutions 3 x 3 without non-linearity (Tables 3 and 4): they see k x k, too.
 
     Attributes:
-        middle_features: m, number of channels between the convolutions; None for as many as come
+        middle_features: M, number of channels between the convolutions; None for as many as come
             in, as in Table 3.
     """
 
@@ -96,7 +96,7 @@ class StackedConv(_Head):
         """Map `[N, H, W, C_in]` to `[N, H, W, features]`; beyond the border there are zeros.
 
         Raises:
-            UserError: if k is 1: then there is no convolution.
+            UserError: If k is 1: then there is no convolution.
         """
         count = self.kernel_size // 2
         if not count:

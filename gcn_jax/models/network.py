@@ -28,11 +28,11 @@ def sow_auxiliary(module: nn.Module, name: str, logits: jax.Array, weight: float
     so are the layers that make them: a network has these `if train or self.is_initializing()`.
 
     Args:
-        module: the network.
-        name: of the logits.
+        module: The network.
+        name: Of the logits.
         logits: float32, for the labels of the network's own logits in training, or for those of
             every s-th pixel where the network has `auxiliary_strides`, name -> s, of all names.
-        weight: of their objective in the sum.
+        weight: Of their objective in the sum.
     """
     module.sow(AUXILIARY, name, (weight, logits), reduce_fn=lambda _, new: new)
 

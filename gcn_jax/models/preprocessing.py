@@ -44,7 +44,7 @@ def bucket(size: int) -> int:
     128 pixels less than a quarter is padded.
 
     >>> [bucket(size) for size in (180, 360, 375, 480, 500, 512)]
-    [192, 384, 384, 512, 512, 512]
+    `[192, 384, 384, 512, 512, 512]`
     """
     octave = 2 ** (size - 1).bit_length() // 2  # the power of two below `size`
     step = max(octave // BUCKETS_PER_OCTAVE, BUCKET_MULTIPLE)

@@ -37,10 +37,10 @@ class ConvNormReLU(nn.Module):
     """A convolution without bias, batch-norm and a ReLU.
 
     Attributes:
-        features: number of output channels.
-        kernel_size: height and width of the kernel.
-        frozen_batch_norm: batch-norm uses the running statistics, even in training.
-        dtype: of the computation and of the output; parameters and statistics are float32.
+        features: Number of output channels.
+        kernel_size: Height and width of the kernel.
+        frozen_batch_norm: Batch-norm uses the running statistics, even in training.
+        dtype: Of the computation and of the output; parameters and statistics are float32.
     """
 
     features: int
@@ -60,8 +60,8 @@ class PyramidPooling(nn.Module):
     """The pyramid pooling module: the features, and beside them their means over coarser grids.
 
     Attributes:
-        frozen_batch_norm: batch-norm uses the running statistics, even in training.
-        dtype: of the computation and of the output; parameters and statistics are float32.
+        frozen_batch_norm: Batch-norm uses the running statistics, even in training.
+        dtype: Of the computation and of the output; parameters and statistics are float32.
     """
 
     frozen_batch_norm: bool = False
@@ -87,10 +87,10 @@ class Classifier(nn.Module):
     """A 3 x 3 convolution with batch-norm and ReLU, dropout, and a 1 x 1 convolution to scores.
 
     Attributes:
-        features: number of channels between the convolutions.
-        num_classes: number of output channels.
-        frozen_batch_norm: batch-norm uses the running statistics, even in training.
-        dtype: of the computation; parameters, statistics and scores are float32.
+        features: Number of channels between the convolutions.
+        num_classes: Number of output channels.
+        frozen_batch_norm: Batch-norm uses the running statistics, even in training.
+        dtype: Of the computation; parameters, statistics and scores are float32.
     """
 
     features: int
@@ -127,13 +127,13 @@ class PSPNet(nn.Module):
 
     Attributes:
         num_classes: C, number of classes, without void.
-        backbone: a name in `STRIDE_8_BACKBONES`. Those of the original, "resnet50s" and
+        backbone: A name in `STRIDE_8_BACKBONES`. Those of the original, "resnet50s" and
             "resnet101s", have its stem of three convolutions; "resnet101" has one of 7 x 7.
-        auxiliary: whether there is another classifier, on res4, whose loss training adds with
+        auxiliary: Whether there is another classifier, on res4, whose loss training adds with
             weight `AUXILIARY_WEIGHT`. Prediction does not compute it.
-        frozen_batch_norm: batch-norm uses the running statistics, even in training.
-        dtype: of the computation; parameters, statistics and logits are float32.
-        remat: whether what the blocks of the backbone compute inside is computed again for the
+        frozen_batch_norm: Batch-norm uses the running statistics, even in training.
+        dtype: Of the computation; parameters, statistics and logits are float32.
+        remat: Whether what the blocks of the backbone compute inside is computed again for the
             gradient, instead of kept.
     """
 
@@ -159,14 +159,14 @@ class PSPNet(nn.Module):
 
         Args:
             images: float32 `[N, H, W, 3]`, normalised; any H and W.
-            train: batch-norm uses the statistics of the batch, and updates the running ones.
+            train: Batch-norm uses the statistics of the batch, and updates the running ones.
 
         Returns:
             Logits, float32 `[N, H, W, num_classes]`, interpolated between those of every eighth
             pixel.
 
         Raises:
-            UserError: if the images are not a batch of floats.
+            UserError: If the images are not a batch of floats.
         """
         check_images(images)
         features = self.make_backbone()(images, train=train)

@@ -63,15 +63,15 @@ def create_model(name: str, **overrides: Any) -> nn.Module:
         >>> model = create_model("gcn_resnet50", num_classes=21, dtype="bfloat16")
 
     Args:
-        name: one of `list_models()`.
-        **overrides: fields of the module, such as `num_classes`; `dtype` may be a string,
+        name: One of `list_models()`.
+        **overrides: Fields of the module, such as `num_classes`; `dtype` may be a string,
             "float32" or "bfloat16".
 
     Returns:
         The module; its class documents the fields.
 
     Raises:
-        UserError: for an unknown name, field or dtype, or a missing `num_classes`.
+        UserError: For an unknown name, field or dtype, or a missing `num_classes`.
     """
     check_choice("model", name, MODELS)
     module, fixed = MODELS[name]
@@ -99,7 +99,7 @@ def model_fields(name: str) -> dict[str, tuple[type, Any]]:
     name fixes are left out; one that must be given has the default `dataclasses.MISSING`.
 
     Raises:
-        UserError: for an unknown name.
+        UserError: For an unknown name.
     """
     check_choice("model", name, MODELS)
     module, fixed = MODELS[name]

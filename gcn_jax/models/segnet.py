@@ -26,7 +26,7 @@ class SegNetEncoder(VGG16):
 
         Args:
             images: float32 `[N, H, W, 3]`, normalised; any H and W.
-            train: batch-norm uses the statistics of the batch, and updates the running ones.
+            train: Batch-norm uses the statistics of the batch, and updates the running ones.
 
         Returns:
             Features `[N, ceil(H / 32), ceil(W / 32), C]`, C = 512 times `width`; and for each of
@@ -47,10 +47,10 @@ class SegNet(nn.Module):
 
     Attributes:
         num_classes: C, number of classes, without void.
-        width: factor of the channels of encoder and decoder.
-        frozen_batch_norm: batch-norm uses the running statistics, even in training.
-        dtype: of the computation; parameters, statistics and logits are float32.
-        remat: whether what a stage of the encoder computes inside is computed again for its
+        width: Factor of the channels of encoder and decoder.
+        frozen_batch_norm: Batch-norm uses the running statistics, even in training.
+        dtype: Of the computation; parameters, statistics and logits are float32.
+        remat: Whether what a stage of the encoder computes inside is computed again for its
             gradient.
     """
 
@@ -78,13 +78,13 @@ class SegNet(nn.Module):
 
         Args:
             images: float32 `[N, H, W, 3]`, normalised; any H and W.
-            train: as for `SegNetEncoder`.
+            train: As for `SegNetEncoder`.
 
         Returns:
             Logits, float32 `[N, H, W, num_classes]`.
 
         Raises:
-            UserError: if the images are not a batch of floats.
+            UserError: If the images are not a batch of floats.
         """
         check_images(images)
         x, poolings = self.make_backbone()(images, train=train)

@@ -47,12 +47,12 @@ def show(
 
     Args:
         score: Of the image.
-        image: uint8 [H, W, 3].
-        label: uint8 [H, W], 255 for void.
-        prediction: Integers [H, W].
+        image: uint8 `[H, W, 3]`.
+        label: uint8 `[H, W]`, 255 for void.
+        prediction: Integers `[H, W]`.
         class_names: C names.
-        palette: uint8 [256, 3].
-        before: Integers [H, W], the prediction before the CRF; None where there is none.
+        palette: uint8 `[256, 3]`.
+        before: Integers `[H, W]`, the prediction before the CRF; None where there is none.
 
     Returns:
         `score`, `classes` (the legend of what is in truth or prediction) and `panels`, each with

@@ -57,7 +57,7 @@ def confusion(matrix: np.ndarray, class_names: Sequence[str]) -> str:
     """Draw a confusion matrix, each row in percent of its true class.
 
     Args:
-        matrix: Integers [C, C]; rows are the truth, columns the prediction.
+        matrix: Integers `[C, C]`; rows are the truth, columns the prediction.
         class_names: C names.
 
     Returns:

@@ -20,7 +20,7 @@ ERROR_PALETTE = np.array([(222, 222, 222), (213, 35, 35), (120, 144, 180)], np.u
 
 
 def full_palette(colors: Sequence[Sequence[int]]) -> np.ndarray:
-    """Return a palette of 256 rows, uint8 [256, 3], from one colour for each class.
+    """Return a palette of 256 rows, uint8 `[256, 3]`, from one colour for each class.
 
     Args:
         colors: (red, green, blue) in 0..255 for each class; labels beyond them become grey.
@@ -36,13 +36,13 @@ def overlay(
     """Lay the colours of a label map over its image.
 
     Args:
-        image: uint8 [H, W, 3].
-        label: Integers [H, W], rows of the palette.
-        palette: uint8 [K, 3].
+        image: uint8 `[H, W, 3]`.
+        label: Integers `[H, W]`, rows of the palette.
+        palette: uint8 `[K, 3]`.
         alpha: Weight of the colours in 0..1; 0 is the image, 1 the colours.
 
     Returns:
-        uint8 [H, W, 3].
+        uint8 `[H, W, 3]`.
     """
     blend = (1 - alpha) * image.astype(np.float32) + alpha * palette[label].astype(np.float32)
     return np.rint(blend).astype(np.uint8)
@@ -52,12 +52,12 @@ def hatch(picture: np.ndarray, where: np.ndarray, period: int = 10) -> np.ndarra
     """Draw black and white diagonal stripes, which no class has, over a part of a picture.
 
     Args:
-        picture: uint8 [H, W, 3].
-        where: bool [H, W].
+        picture: uint8 `[H, W, 3]`.
+        where: bool `[H, W]`.
         period: Of the stripes, in pixels.
 
     Returns:
-        uint8 [H, W, 3].
+        uint8 `[H, W, 3]`.
     """
     y, x = np.indices(where.shape, sparse=True)
     is_white = (x + y) % period < period // 2
@@ -113,13 +113,13 @@ def overlay_with_legend(
     """Lay a label map over its image, and write below it which classes are in it.
 
     Args:
-        image: uint8 [H, W, 3].
-        label: Integers [H, W], each a class.
-        palette: uint8 [256, 3].
+        image: uint8 `[H, W, 3]`.
+        label: Integers `[H, W]`, each a class.
+        palette: uint8 `[256, 3]`.
         class_names: One name for each class.
 
     Returns:
-        uint8 [H', W', 3] with H' > H; W' is W, or what a legend needs at least.
+        uint8 `[H', W', 3]` with H' > H; W' is W, or what a legend needs at least.
     """
     classes = np.unique(label)
     width = max(image.shape[1], _MIN_LEGEND_WIDTH)
@@ -139,8 +139,8 @@ def indexed(label: np.ndarray, palette: np.ndarray) -> Image.Image:
     """Return a palette image whose pixel values are the labels.
 
     Args:
-        label: Integers [H, W] in 0..255.
-        palette: uint8 [256, 3].
+        label: Integers `[H, W]` in 0..255.
+        palette: uint8 `[256, 3]`.
     """
     picture = Image.fromarray(label.astype(np.uint8), mode="P")
     picture.putpalette(palette.tobytes())

@@ -50,7 +50,7 @@ def make_train_step(
 
     Returns:
         `train_step(state, batch) -> (state, metrics)`, where the batch is `{"image": uint8
-        [N, H, W, 3], "label": uint8 [N, H, W]}`, for `accumulate > 1` each with another axis of
+        `[N, H, W, 3]`, "label": uint8 `[N, H, W]`}`, for `accumulate > 1` each with another axis of
         that length in front; metrics are `{"loss": float32 []}`, auxiliary losses included.
     """
     stride = getattr(model, "label_stride", 1)

@@ -62,15 +62,15 @@ def import_resnet(state_dict: Mapping[str, np.ndarray], model: ResNet) -> dict:
         >>> features = model.apply(variables, images)["res5"]
 
     Args:
-        state_dict: tensor name, such as "layer2.0.conv1.weight", to array in PyTorch's layout.
-        model: what the weights are for. Without `num_classes` the classifier `fc.*` is left out, so
+        state_dict: Tensor name, such as "layer2.0.conv1.weight", to array in PyTorch's layout.
+        model: What the weights are for. Without `num_classes` the classifier `fc.*` is left out, so
             that the published weights fit a backbone as they are.
 
     Returns:
         Variables of `model`: float32 params and batch_stats.
 
     Raises:
-        UserError: if names or shapes differ; the message lists how.
+        UserError: If names or shapes differ; the message lists how.
     """
     if model.num_classes is None:
         state_dict = {k: v for k, v in state_dict.items() if not k.startswith("fc.")}
@@ -87,14 +87,14 @@ def import_vgg(state_dict: Mapping[str, np.ndarray], model: VGG16) -> dict:
     takes every fourth channel.
 
     Args:
-        state_dict: tensor name, such as "features.0.weight", to array in PyTorch's layout.
-        model: what the weights are for: those of `vgg16_bn` if it has batch-norm.
+        state_dict: Tensor name, such as "features.0.weight", to array in PyTorch's layout.
+        model: What the weights are for: those of `vgg16_bn` if it has batch-norm.
 
     Returns:
         Variables of `model`: float32 params and, with batch-norm, batch_stats.
 
     Raises:
-        UserError: if names or shapes differ; the message lists how.
+        UserError: If names or shapes differ; the message lists how.
     """
     target = variable_shapes(model)
     dense = {name: leaves for name, leaves in target["params"].items() if name in ("fc6", "fc7")}
@@ -118,16 +118,16 @@ def import_variables(
     """Fill a tree of variables from a state dict.
 
     Args:
-        state_dict: tensor name to array: convolutions `[out, in, kh, kw]`, linear layers
+        state_dict: Tensor name to array: convolutions `[out, in, kh, kw]`, linear layers
             `[out, in]`. Counters `*.num_batches_tracked` are left out.
-        target: the variables, or their shapes, as `jax.eval_shape(model.init, ...)` gives them.
-        source: the name of the tensor that fills the leaf at a path; distinct for distinct paths.
+        target: The variables, or their shapes, as `jax.eval_shape(model.init, ...)` gives them.
+        source: The name of the tensor that fills the leaf at a path; distinct for distinct paths.
 
     Returns:
         The tree of `target` with float32 arrays.
 
     Raises:
-        UserError: if a leaf has no tensor, a tensor has no leaf, or shapes differ.
+        UserError: If a leaf has no tensor, a tensor has no leaf, or shapes differ.
     """
     arrays = {
         name: _flax_layout(np.asarray(array))

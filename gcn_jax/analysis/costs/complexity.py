@@ -38,9 +38,9 @@ class Cost:
     """What a network, or a part of one, costs for one image.
 
     Attributes:
-        parameters: how many numbers are learnt; running statistics are not.
-        flops: floating-point operations of inference.
-        activation_bytes: kept by the forward pass of training for the gradient.
+        parameters: How many numbers are learnt; running statistics are not.
+        flops: Floating-point operations of inference.
+        activation_bytes: Kept by the forward pass of training for the gradient.
     """
 
     parameters: int = 0

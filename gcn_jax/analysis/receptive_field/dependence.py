@@ -33,7 +33,7 @@ def image_reach(shape: Sequence[int], along: int) -> np.ndarray:
     """Return the reach of an image itself: every row depends on itself.
 
     Args:
-        shape: of the images, `(N, H, W, C)`.
+        shape: Of the images, `(N, H, W, C)`.
         along: 1 for rows, 2 for columns.
     """
     index = np.arange(shape[along], dtype=np.int32)
@@ -45,15 +45,15 @@ def propagate(closed: core.ClosedJaxpr, inputs: Sequence[np.ndarray | None]) -> 
     """Compute the reach of every output of a program.
 
     Args:
-        closed: the program.
-        inputs: for each of its inputs a reach, or None where it is not an image.
+        closed: The program.
+        inputs: For each of its inputs a reach, or None where it is not an image.
 
     Returns:
         For each output its reach; None, or something else that is no array, where it depends on
         no image.
 
     Raises:
-        UserError: the program has a primitive, or a use of one, for which there is no rule.
+        UserError: The program has a primitive, or a use of one, for which there is no rule.
     """
     return _run(closed.jaxpr, [Known(lambda c=c: c) for c in closed.consts], inputs)
 

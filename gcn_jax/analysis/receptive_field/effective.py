@@ -25,8 +25,8 @@ def effective_field(
     """Compute |d logit / d pixel| of one unit in each image.
 
     Args:
-        model: a segmentation network of this package.
-        variables: as from `from_pretrained`, with `preprocessing`.
+        model: A segmentation network of this package.
+        variables: As from `from_pretrained`, with `preprocessing`.
         images: uint8 `[N, H, W, 3]` RGB.
         units: N units, one for each image.
 
@@ -35,7 +35,7 @@ def effective_field(
         respect to the normalised image.
 
     Raises:
-        UserError: a unit is not in its image, or has no class of the model.
+        UserError: A unit is not in its image, or has no class of the model.
     """
     for unit in units:
         check_unit(unit, images.shape[1:3], model.num_classes)

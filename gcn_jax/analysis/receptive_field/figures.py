@@ -37,7 +37,7 @@ def panels(sights: Sequence[tuple[str, Sight, str]]) -> bytes:
     """Draw images, and maps over them, side by side, pixels of all images equally large.
 
     Args:
-        sights: for each panel its title, what is shown, and what of it: the "image", the
+        sights: For each panel its title, what is shown, and what of it: the "image", the
             "stimulus", or a map, "effective" (blurred: the gradient in a single image is grainy)
             or "valid".
 
@@ -82,7 +82,7 @@ def averages(fields: Sequence[tuple[str, np.ndarray, ReceptiveField]]) -> bytes:
     """Draw re-centred averages of maps, all on one scale of pixels.
 
     Args:
-        fields: for each panel its title, a map from `units.recentre`, and the theoretical field of
+        fields: For each panel its title, a map from `units.recentre`, and the theoretical field of
             the network's output.
 
     Returns:
@@ -118,7 +118,7 @@ def stack_of_3x3(depth: int) -> bytes:
     """Draw what one output of stacked 3 x 3 convolutions sees in each layer below it.
 
     Args:
-        depth: number of convolutions.
+        depth: Number of convolutions.
 
     Returns:
         The bytes of a PNG file.

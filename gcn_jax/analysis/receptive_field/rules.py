@@ -20,7 +20,7 @@ class Known:
     """A constant of the program, which is computed only where its value matters.
 
     Attributes:
-        compute: a function that returns it.
+        compute: A function that returns it.
     """
 
     def __init__(self, compute: Callable[[], Any]):

@@ -24,7 +24,7 @@ class Scene:
     Attributes:
         image: uint8 `[H, W, 3]` RGB.
         body: bool `[H, W]`, the pixels of the object.
-        unit: its class, at one of its pixels.
+        unit: Its class, at one of its pixels.
     """
 
     image: np.ndarray
@@ -50,9 +50,9 @@ def scene_on_object(
 
     Args:
         image: uint8 `[H, W, 3]` RGB.
-        label: integers `[H, W]`; values from `num_classes` on are void.
-        num_classes: number of classes.
-        class_number: the class; None for the one with most pixels, 0 (background) left out.
+        label: Integers `[H, W]`; values from `num_classes` on are void.
+        num_classes: Number of classes.
+        class_number: The class; None for the one with most pixels, 0 (background) left out.
 
     Returns:
         None where there is no such object.
@@ -69,12 +69,12 @@ class Sight:
     """What the unit of a scene depends on.
 
     Attributes:
-        scene: the image and the unit.
+        scene: The image and the unit.
         box: (top, left, bottom, right), the first and last rows and columns of the theoretical
             receptive field that lie in the image.
         effective: float32 `[H, W]`, see `effective_field`.
         valid: float32 `[H, W]`, see `valid_field`.
-        stimulus: the patch of noise that changes the score most.
+        stimulus: The patch of noise that changes the score most.
     """
 
     scene: Scene

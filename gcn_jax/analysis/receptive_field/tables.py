@@ -18,9 +18,9 @@ class Network(NamedTuple):
     """A trained network and what its layers can see.
 
     Attributes:
-        name: of its workdir.
-        pretrained: the network.
-        fields: the theoretical receptive field of each layer.
+        name: Of its workdir.
+        pretrained: The network.
+        fields: The theoretical receptive field of each layer.
     """
 
     name: str
@@ -39,13 +39,13 @@ def layer_table(title: str, fields: Mapping[str, ReceptiveField], names: Sequenc
     """List theoretical receptive fields.
 
     Args:
-        title: what the network is called.
-        fields: of its layers, from `receptive_fields`.
-        names: of the layers; none for what the stages of the backbone and the other main parts put
+        title: What the network is called.
+        fields: Of its layers, from `receptive_fields`.
+        names: Of the layers; none for what the stages of the backbone and the other main parts put
             out, "all" alone for every layer.
 
     Raises:
-        UserError: there is no such layer.
+        UserError: There is no such layer.
     """
     if not names:
         names = [n for n in fields if "/" not in n or re.fullmatch(r"backbone/res\d", n)]

@@ -56,10 +56,10 @@ class AxisField:
     """The receptive field of a layer along one axis, away from the borders of the image.
 
     Attributes:
-        size: pixels of the image from the first to the last that a pixel of the layer depends on,
+        size: Pixels of the image from the first to the last that a pixel of the layer depends on,
             both counted. Where upsampling makes it differ between neighbours, the largest.
-        stride: pixels of the image from the field of one pixel of the layer to that of the next.
-        offset: the centre of the field of pixel 0, as the pixels there would have it without a
+        stride: Pixels of the image from the field of one pixel of the layer to that of the next.
+        offset: The centre of the field of pixel 0, as the pixels there would have it without a
             border; 0 is the centre of the first pixel of the image. Where the centres of neighbours
             are not equally far apart, the mean.
     """
@@ -77,9 +77,9 @@ class ReceptiveField(NamedTuple):
     """The theoretical receptive field of a layer.
 
     Attributes:
-        vertical: along the height; None where it depends on the size of the image, as behind
+        vertical: Along the height; None where it depends on the size of the image, as behind
             global pooling and in the bins of a pyramid.
-        horizontal: along the width.
+        horizontal: Along the width.
     """
 
     vertical: AxisField | None
@@ -94,7 +94,7 @@ def receptive_fields(model: nn.Module) -> dict[str, ReceptiveField]:
         AxisField(size=427, stride=Fraction(32, 1), offset=0.0)
 
     Args:
-        model: a network of `gcn_jax.models`, or any Linen module that maps images `[N, H, W, 3]` to
+        model: A network of `gcn_jax.models`, or any Linen module that maps images `[N, H, W, 3]` to
             an array or a dict of arrays.
 
     Returns:
@@ -103,7 +103,7 @@ def receptive_fields(model: nn.Module) -> dict[str, ReceptiveField]:
         ("conv[1]"), and the output of the network is called "output". In the order of the program.
 
     Raises:
-        UserError: see `dependence.propagate`; or the fields of a layer do not repeat.
+        UserError: See `dependence.propagate`; or the fields of a layer do not repeat.
     """
     variables = variable_shapes(model)
     small, large = (_reaches(model, variables, (size, size)) for size in _SIZES)
@@ -117,15 +117,15 @@ def traced_reach(model: nn.Module, size: tuple[int, int]) -> dict[str, tuple[Rea
     """Compute what every layer of a network depends on in an image of a given size.
 
     Args:
-        model: see `receptive_fields`.
-        size: height and width of the image.
+        model: See `receptive_fields`.
+        size: Height and width of the image.
 
     Returns:
         The reach of the rows and of the columns of every layer by its name; a layer whose output is
         not `[N, h, w, C]` counts as one row and one column.
 
     Raises:
-        UserError: see `dependence.propagate`.
+        UserError: See `dependence.propagate`.
     """
     return _reaches(model, variable_shapes(model), size)
 

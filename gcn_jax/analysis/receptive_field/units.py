@@ -13,9 +13,9 @@ class Unit(NamedTuple):
     """One output of a segmentation network.
 
     Attributes:
-        row: of the pixel that is scored.
-        column: of the pixel.
-        class_number: which score.
+        row: Of the pixel that is scored.
+        column: Of the pixel.
+        class_number: Which score.
     """
 
     row: int
@@ -38,8 +38,8 @@ def inmost_unit(label: np.ndarray, class_number: int) -> Unit | None:
     """Return the unit of a class at the pixel deepest inside it; None where it does not occur.
 
     Args:
-        label: integers `[H, W]`.
-        class_number: the class.
+        label: Integers `[H, W]`.
+        class_number: The class.
     """
     inside = np.pad(label == class_number, 1)
     if not inside.any():
@@ -52,9 +52,9 @@ def share_inside(field: np.ndarray, unit: Unit, radius: float) -> float:
     """Return the share of a map that lies within a radius of its unit.
 
     Args:
-        field: non-negative `[H, W]`, not zero everywhere.
-        unit: what the map is of.
-        radius: in pixels, the distance between centres of pixels.
+        field: Non-negative `[H, W]`, not zero everywhere.
+        unit: What the map is of.
+        radius: In pixels, the distance between centres of pixels.
     """
     return float(field[_distance(field, unit) <= radius].sum() / field.sum())
 
@@ -78,8 +78,8 @@ def recentre(fields: Sequence[np.ndarray], units: Sequence[Unit]) -> np.ndarray:
     """Average maps after moving their units onto each other (Zhou et al. 2015, section 3.2).
 
     Args:
-        fields: maps `[H, W]`, all of one size.
-        units: one for each.
+        fields: Maps `[H, W]`, all of one size.
+        units: One for each.
 
     Returns:
         float64 `[2 H - 1, 2 W - 1]` with the unit in the middle: at each place the mean of the maps

@@ -29,8 +29,8 @@ class Stimulus(NamedTuple):
     Attributes:
         image: uint8 `[H, W, 3]` RGB, covered.
         box: (top, left, bottom, right), the first and last rows and columns of the patch.
-        plain: the unit's logit in the image as it is.
-        covered: its logit in this one.
+        plain: The unit's logit in the image as it is.
+        covered: Its logit in this one.
     """
 
     image: np.ndarray
@@ -56,23 +56,23 @@ def valid_field(
     For maps of one object at several scales to be alike, patch and stride are to grow with it.
 
     Args:
-        model: a segmentation network of this package.
-        variables: as from `from_pretrained`, with `preprocessing`.
+        model: A segmentation network of this package.
+        variables: As from `from_pretrained`, with `preprocessing`.
         image: uint8 `[H, W, 3]` RGB.
-        unit: the score that is watched.
-        patch: side of the square that is covered, in pixels.
-        stride: step between the places of the patch, in pixels; the last ones touch the border.
-        box: first row, first column, last row and last column of the unit's theoretical receptive
+        unit: The score that is watched.
+        patch: Side of the square that is covered, in pixels.
+        stride: Step between the places of the patch, in pixels; the last ones touch the border.
+        box: First row, first column, last row and last column of the unit's theoretical receptive
             field, where it is known: patches beside it cannot change anything, and are left out.
-        seed: of the random values, uniform in 0..255, independent at every place.
-        batch_size: places at a time.
+        seed: Of the random values, uniform in 0..255, independent at every place.
+        batch_size: Places at a time.
 
     Returns:
         float32 `[H, W]`, the mean |change of the logit| over all patches that cover a pixel; and
         the stimulus that changes the logit most.
 
     Raises:
-        UserError: the patches do not cover the image, or see `check_unit`.
+        UserError: The patches do not cover the image, or see `check_unit`.
     """
     height, width = image.shape[:2]
     check_unit(unit, (height, width), model.num_classes)

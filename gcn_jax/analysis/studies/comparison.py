@@ -26,7 +26,7 @@ class Row(OverSeeds):
         cost: For one image of the size of a training crop.
         images_per_second: Of prediction, whole images of the validation split.
         memory: Bytes that a training step holds.
-        published: mIoU of VOC 2012's test set, in %.
+        published: MIoU of VOC 2012's test set, in %.
     """
 
     system: str

@@ -23,7 +23,7 @@ class Cell:
         row: What it is called there, such as "GCN".
         column: Its place along the table's axis, such as "7" (k); empty where there is no axis.
         head: Of res-5, a name in `models.heads.HEADS`; the finer levels have the 1 x 1 baseline.
-        kernel_size: k.
+        kernel_size: K.
         channel_share: Of a stack: m as a share of the channels of res-5.
         boundary_refinement: Whether BR is there.
         stage: 1, 2 or 3 of the recipe, each from the one before; None for a run of its own.

@@ -17,7 +17,7 @@ class System(NamedTuple):
         full: As published (GCN on ResNet-101, as its rivals).
         reduced: For a CPU: ResNet-18, or a quarter of VGG-16's channels. VGG-16 has batch-norm
             there, without which it learns next to nothing from scratch in a short run.
-        published: mIoU of VOC 2012's test set in %, by its leaderboard; PSPNet's by its paper,
+        published: MIoU of VOC 2012's test set in %, by its leaderboard; PSPNet's by its paper,
             as the leaderboard's entry was trained on COCO, too.
     """
 

@@ -50,10 +50,10 @@ def run(arguments: Sequence[str]) -> None:
     """Print the tables; write figures and `receptive_field.json`.
 
     Args:
-        arguments: the command line after `receptive-field`.
+        arguments: The command line after `receptive-field`.
 
     Raises:
-        UserError: a flag makes no sense, or something that it names is not there.
+        UserError: A flag makes no sense, or something that it names is not there.
     """
     options = _parse(arguments)
     console = Console()

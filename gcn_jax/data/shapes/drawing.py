@@ -75,10 +75,10 @@ def solid(canvas, rgb, outlines, holes=()):
     """Draw an object with its shadow and its lit rim, and return where it is.
 
     Args:
-        canvas: what to draw on.
+        canvas: What to draw on.
         rgb: float32 `[3]`, the color of the body.
-        outlines: the parts of the body; all lie within the canvas.
-        holes: outlines of what is cut out of it.
+        outlines: The parts of the body; all lie within the canvas.
+        holes: Outlines of what is cut out of it.
 
     Returns:
         bool `[SIZE, SIZE]`, the pixels that the body covers by more than half.

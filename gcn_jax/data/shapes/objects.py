@@ -20,9 +20,9 @@ class Piece:
     """Where an object is.
 
     Attributes:
-        outlines: the parts of its body.
-        holes: what is cut out of the body.
-        cues: discs (x, y, radius) that later objects must leave in view.
+        outlines: The parts of its body.
+        holes: What is cut out of the body.
+        cues: Discs (x, y, radius) that later objects must leave in view.
     """
 
     outlines: list
@@ -42,8 +42,8 @@ def cue_distance(cue: str, piece: Piece, rows: np.ndarray, columns: np.ndarray) 
     """Measure how far from a pixel one has to see to know the class of the object it belongs to.
 
     Args:
-        cue: the cue of the class, not empty.
-        piece: the object.
+        cue: The cue of the class, not empty.
+        piece: The object.
         rows: int `[n]`, rows of pixels of its body.
         columns: int `[n]`, their columns.
 

@@ -30,9 +30,9 @@ class ShapeClass(NamedTuple):
     """One class of the world.
 
     Attributes:
-        name: its name.
-        kind: what it looks like without its cue; an image holds at most one object of a kind.
-        cue: what tells it from its twin; empty where its own look does.
+        name: Its name.
+        kind: What it looks like without its cue; an image holds at most one object of a kind.
+        cue: What tells it from its twin; empty where its own look does.
     """
 
     name: str
@@ -84,8 +84,8 @@ def render(seed: int, index: int) -> dict[str, np.ndarray]:
     """Draw image `index` of the endless split `seed`; equal arguments give equal arrays.
 
     Args:
-        seed: which split, >= 0; other seeds draw other images.
-        index: which image, >= 0.
+        seed: Which split, >= 0; other seeds draw other images.
+        index: Which image, >= 0.
 
     Returns:
         `image`: uint8 `[128, 128, 3]`, RGB.
@@ -104,8 +104,8 @@ def render_one(seed: int, index: int) -> dict[str, np.ndarray]:
     """Draw a small image of one object; its class is the label of every pixel.
 
     Args:
-        seed: as of `render`.
-        index: as of `render`.
+        seed: As of `render`.
+        index: As of `render`.
 
     Returns:
         `image`: uint8 `[64, 64, 3]`, RGB, half the size of those of `render`.

@@ -34,12 +34,12 @@ def dense_crf(
     Potentials" (2011).
 
     Args:
-        probabilities: float [H, W, C], at least 0 and at most 1.
-        image: uint8 [H, W, 3] RGB.
+        probabilities: float `[H, W, C]`, at least 0 and at most 1.
+        image: uint8 `[H, W, 3]` RGB.
         parameters: Of the CRF.
 
     Returns:
-        float32 [H, W, C]: the marginals, which sum to one.
+        float32 `[H, W, C]`: the marginals, which sum to one.
 
     Raises:
         UserError: As `dense_crf_batch` does.
@@ -68,8 +68,8 @@ def dense_crf_batch(
     the Gaussian kernel depends on an image's size alone and is kept for the next such image.
 
     Args:
-        probabilities: float [N, H, W, C], or N arrays [H, W, C] of any sizes.
-        images: uint8 [N, H, W, 3] RGB, or N arrays [H, W, 3].
+        probabilities: float `[N, H, W, C]`, or N arrays `[H, W, C]` of any sizes.
+        images: uint8 `[N, H, W, 3]` RGB, or N arrays `[H, W, 3]`.
         parameters: Of the CRF.
         sizes: (height, width) of each image without padding at the bottom and the right, which has
             no influence; at most N, the rest is padding. If None, nothing is.
@@ -78,7 +78,7 @@ def dense_crf_batch(
         float32 [height, width, C] for each of the sizes: the marginals.
 
     Raises:
-        UserError: An image is not uint8 [H, W, 3], or not of its probabilities' size; these are
+        UserError: An image is not uint8 `[H, W, 3]`, or not of its probabilities' size; these are
             not in 0..1, or not of the same classes; or the standard deviations are far too small.
     """
     if isinstance(probabilities, jax.Array):

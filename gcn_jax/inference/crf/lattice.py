@@ -26,7 +26,7 @@ class Lattice(NamedTuple):
         corners: int32 [d + 1, n], the vertices of each point's simplex, by remainder.
         weights: float32 [d + 1, n], their barycentric weights.
         points: int32 [(d + 1) * n], the points of all (corner, point) pairs sorted by vertex.
-        degrees: int64 [M], the number of such pairs of each vertex, at least 1.
+        degrees: int64 `[M]`, the number of such pairs of each vertex, at least 1.
         neighbors: int32 [d + 1, 2, M], the vertices before and after along each axis; -1 if absent.
     """
 
@@ -43,8 +43,9 @@ class Tables(NamedTuple):
     Attributes:
         corners: int32 [d + 1, P]; of padding, the last vertex.
         weights: float32 [d + 1, P]; of padding, zero.
-        chunks: int32 [CHUNK, R], pairs corner * P + point of one vertex each; padded with the last.
-        owners: int32 [R], the vertex of each chunk, ascending.
+        chunks: int32 `[CHUNK, R]`, pairs corner * P + point of one vertex each, padded with the
+            last.
+        owners: int32 `[R]`, the vertex of each chunk, ascending.
         neighbors: int32 [d + 1, 2, M]; of padding and where absent, the last vertex.
     """
 
@@ -89,8 +90,8 @@ def _number(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.nd
     """Number the distinct keys of n points in ascending order.
 
     Returns:
-        int32 [n], the number of each point's key; int32 [n], the points sorted by it; int64 [M],
-        the points of each number; int64 [M], their keys.
+        int32 [n], the number of each point's key; int32 [n], the points sorted by it; int64 `[M]`,
+        the points of each number; int64 `[M]`, their keys.
     """
     # One sort of key and point together is quicker than an argsort.
     bits = len(keys).bit_length()

@@ -28,13 +28,13 @@ def mean_field(
     k-th Gaussian filter, a point's own term included, and n_k = 1 / sqrt(K_k 1).
 
     Args:
-        probabilities: float32 [P, C].
+        probabilities: float32 `[P, C]`.
         lattices: One for each kernel, of the same points.
         weights: float32 [kernels].
         iterations: int32 []; a run-time value, so that another number compiles nothing.
 
     Returns:
-        float32 [P, C], rows sum to one.
+        float32 `[P, C]`, rows sum to one.
     """
     num_classes = probabilities.shape[1]
     unary = -jnp.log(jnp.clip(probabilities, _MIN_PROBABILITY, 1))
@@ -79,7 +79,7 @@ def _normalized_filter(
 
 
 def _hops(neighbors: jax.Array) -> list[jax.Array]:
-    """Join the steps of two axes: int32 [8, M] for each pair, [2, M] for an axis without partner.
+    """Join the steps of two axes: int32 `[8, M]` a pair, `[2, M]` an axis without partner.
 
     The blur along one axis and then another reads each vertex's two neighbours along the first, the
     two along the second, and the first's of the second's. Memory is the limit, so one pass over

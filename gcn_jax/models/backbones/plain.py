@@ -17,10 +17,10 @@ class Plain(nn.Module):
     network sees comes from its head. That makes it a test bed for large kernels.
 
     Attributes:
-        widths: channels of res2, res3, res4, res5.
-        frozen_batch_norm: batch-norm uses the running statistics, even in training.
-        dtype: of the computation and of the features; parameters and statistics are float32.
-        remat: whether what a stage computes inside is computed again for its gradient.
+        widths: Channels of res2, res3, res4, res5.
+        frozen_batch_norm: Batch-norm uses the running statistics, even in training.
+        dtype: Of the computation and of the features; parameters and statistics are float32.
+        remat: Whether what a stage computes inside is computed again for its gradient.
     """
 
     widths: tuple[int, int, int, int] = (24, 48, 96, 96)
@@ -37,7 +37,7 @@ class Plain(nn.Module):
 
         Args:
             images: float32 `[N, H, W, 3]`, normalised.
-            train: batch-norm uses the statistics of the batch, and updates the running ones.
+            train: Batch-norm uses the statistics of the batch, and updates the running ones.
 
         Returns:
             res2 to res5, each `[N, ceil(H / stride), ceil(W / stride), width]`.

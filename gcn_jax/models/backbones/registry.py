@@ -52,7 +52,7 @@ def build_backbone(
     Args:
         network: With the fields `backbone`, `frozen_batch_norm`, `dtype` and `remat`.
         choices: `BACKBONES` or `STRIDE_8_BACKBONES`, which has `network.backbone`.
-        **fields: other fields of the backbone.
+        **fields: Other fields of the backbone.
     """
     return choices[network.backbone](
         frozen_batch_norm=network.frozen_batch_norm,

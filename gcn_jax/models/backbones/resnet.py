@@ -22,12 +22,12 @@ class BasicBlock(nn.Module):
     """Two 3 x 3 convolutions and a shortcut: the block of ResNet-18 and -34.
 
     Attributes:
-        width: channels of the block.
-        strides: of the first convolution and of the shortcut.
-        conv: constructor of convolutions.
-        norm: constructor of batch-norms.
-        dilation: of both convolutions.
-        zero_init: as `ResNet.zero_init_residual`.
+        width: Channels of the block.
+        strides: Of the first convolution and of the shortcut.
+        conv: Constructor of convolutions.
+        norm: Constructor of batch-norms.
+        dilation: Of both convolutions.
+        zero_init: As `ResNet.zero_init_residual`.
     """
 
     width: int
@@ -51,13 +51,13 @@ class Bottleneck(nn.Module):
     """Convolutions 1 x 1, 3 x 3, 1 x 1 and a shortcut: the block of ResNet-50, -101 and -152.
 
     Attributes:
-        width: channels of the first two convolutions; the block puts out four times as many.
-        strides: of the block: of its shortcut, and of one convolution.
-        conv: constructor of convolutions.
-        norm: constructor of batch-norms.
-        dilation: of the 3 x 3 convolution.
-        stride_in_1x1: whether that is the first 1 x 1 convolution; else it is the 3 x 3.
-        zero_init: as `ResNet.zero_init_residual`.
+        width: Channels of the first two convolutions; the block puts out four times as many.
+        strides: Of the block: of its shortcut, and of one convolution.
+        conv: Constructor of convolutions.
+        norm: Constructor of batch-norms.
+        dilation: Of the 3 x 3 convolution.
+        stride_in_1x1: Whether that is the first 1 x 1 convolution; else it is the 3 x 3.
+        zero_init: As `ResNet.zero_init_residual`.
     """
 
     width: int
@@ -113,28 +113,28 @@ class ResNet(nn.Module):
     """ResNet-18, -34, -50, -101 or -152.
 
     Attributes:
-        depth: one of 18, 34, 50, 101, 152; another one raises `UserError`.
-        num_classes: with a number, the classifier of images is there too.
-        frozen_batch_norm: batch-norm uses the running statistics, even in training.
-        dtype: of the computation and of the features; parameters, statistics and the class scores
+        depth: One of 18, 34, 50, 101, 152; another one raises `UserError`.
+        num_classes: With a number, the classifier of images is there too.
+        frozen_batch_norm: Batch-norm uses the running statistics, even in training.
+        dtype: Of the computation and of the features; parameters, statistics and the class scores
             are float32.
-        stride_in_1x1: where the stride of a bottleneck sits: in its first 1 x 1 convolution, as in
+        stride_in_1x1: Where the stride of a bottleneck sits: in its first 1 x 1 convolution, as in
             the original Caffe models, or in its 3 x 3, as in torchvision's. Parameters are alike;
             weights of one kind give poor features in the other. Depths 18 and 34 have no
             bottlenecks, and raise `UserError`.
-        output_stride: image pixels per feature of res5: 32, 16 or 8, else `UserError`. A stage that
+        output_stride: Image pixels per feature of res5: 32, 16 or 8, else `UserError`. A stage that
             may not stride dilates all its 3 x 3 convolutions instead, by 2 (res4, or res5 at 16) or
             4 (res5 at 8), as DeepLab's and PSPNet's Caffe models do. (torchvision's
             `replace_stride_with_dilation` leaves the first block of a stage at the dilation of the
             stage before; parameters are alike.)
-        deep_stem: whether the first convolution is three of 3 x 3 with 64, 64 and 128 channels
+        deep_stem: Whether the first convolution is three of 3 x 3 with 64, 64 and 128 channels
             (PSPNet; timm calls such a network resnet50s) instead of one of 7 x 7 with 64.
-        ceil_mode: whether the max-pooling has another row and column where the size before it is
+        ceil_mode: Whether the max-pooling has another row and column where the size before it is
             even, as in Caffe.
-        zero_init_residual: whether each block starts as its shortcut alone, the scale of its last
+        zero_init_residual: Whether each block starts as its shortcut alone, the scale of its last
             batch-norm being zero (Goyal et al. 2017, *Accurate, Large Minibatch SGD*, section 5.1):
             from scratch a deep network learns sooner so. torchvision's name.
-        remat: whether what a block computes inside is computed again for its gradient, instead of
+        remat: Whether what a block computes inside is computed again for its gradient, instead of
             kept (Chen et al. 2016, *Training Deep Nets with Sublinear Memory Cost*).
     """
 
@@ -176,7 +176,7 @@ class ResNet(nn.Module):
 
         Args:
             images: float32 `[N, H, W, 3]`, normalised.
-            train: batch-norm uses the statistics of the batch, and updates the running ones.
+            train: Batch-norm uses the statistics of the batch, and updates the running ones.
 
         Returns:
             res2 to res5, each `[N, ceil(H / stride), ceil(W / stride), C]`, with C = 64, 128, 256,

@@ -22,11 +22,11 @@ class ConvStack(nn.Module):
     """3 x 3 convolutions in a row, each followed by batch-norm, if there is one, and ReLU.
 
     Attributes:
-        channels: of every convolution.
-        first_padding: zeros on either side before the first one; None keeps the size.
-        dilation: step between kernel taps.
-        norm: constructor of batch-norms, or None.
-        dtype: of the computation and of the output; parameters are float32.
+        channels: Of every convolution.
+        first_padding: Zeros on either side before the first one; None keeps the size.
+        dilation: Step between kernel taps.
+        norm: Constructor of batch-norms, or None.
+        dtype: Of the computation and of the output; parameters are float32.
     """
 
     channels: tuple[int, ...]
@@ -54,11 +54,11 @@ class VGG16(nn.Module):
     """What the backbones on VGG-16 have in common: layers, which each of them lays out.
 
     Attributes:
-        width: factor of all channels; 1 is VGG-16, less is for studies that train from scratch.
-        batch_norm: whether every 3 x 3 convolution is followed by one (torchvision's `vgg16_bn`).
-        frozen_batch_norm: batch-norm uses the running statistics, even in training.
-        dtype: of the computation and of the features; parameters and statistics are float32.
-        remat: whether what a stage computes inside is computed again for its gradient.
+        width: Factor of all channels; 1 is VGG-16, less is for studies that train from scratch.
+        batch_norm: Whether every 3 x 3 convolution is followed by one (torchvision's `vgg16_bn`).
+        frozen_batch_norm: Batch-norm uses the running statistics, even in training.
+        dtype: Of the computation and of the features; parameters and statistics are float32.
+        remat: Whether what a stage computes inside is computed again for its gradient.
     """
 
     width: float = 1.0
@@ -72,8 +72,8 @@ class VGG16(nn.Module):
 
         Args:
             x: `[N, H, W, C]`.
-            number: of the stage.
-            train: whether this is training (batch-norm).
+            number: Of the stage.
+            train: Whether this is training (batch-norm).
             **settings: `first_padding` and `dilation` of a `ConvStack`.
         """
         count, channels = STAGES[number - 1]
@@ -93,8 +93,8 @@ class VGG16(nn.Module):
 
         Args:
             x: `[N, H, W, C]`.
-            channels: of both, before they are scaled by `width`.
-            train: whether this is training.
+            channels: Of both, before they are scaled by `width`.
+            train: Whether this is training.
             **settings: `kernel_size`, `padding` and `dilation` of fc6; fc7 is a 1 x 1 convolution.
         """
         conv = partial(Conv, scaled(channels, self.width), dtype=self.dtype)

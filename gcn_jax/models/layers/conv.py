@@ -51,15 +51,15 @@ class Conv(nn.Module):
     Parameters: `kernel` `[kh, kw, C_in, features]` and, with `use_bias`, `bias` `[features]`.
 
     Attributes:
-        features: number of output channels.
-        kernel_size: height and width of the kernel.
-        strides: step between output pixels, for both axes.
-        padding: zeros on either side of each axis; None stands for `dilation * (k - 1) // 2`, with
+        features: Number of output channels.
+        kernel_size: Height and width of the kernel.
+        strides: Step between output pixels, for both axes.
+        padding: Zeros on either side of each axis; None stands for `dilation * (k - 1) // 2`, with
             which an odd kernel keeps the size at stride 1 and gives `ceil(n / s)` at stride s.
-        dilation: step between kernel taps, for both axes.
-        use_bias: whether a bias is added.
-        kernel_init: initialiser of the kernel.
-        dtype: of the computation and of the output; parameters are float32.
+        dilation: Step between kernel taps, for both axes.
+        use_bias: Whether a bias is added.
+        kernel_init: Initialiser of the kernel.
+        dtype: Of the computation and of the output; parameters are float32.
     """
 
     features: int
@@ -103,9 +103,9 @@ def bilinear_kernel_init(key: jax.Array, shape: tuple[int, ...], dtype: Dtype) -
     """Return the kernel with which `deconvolve` interpolates each channel by itself.
 
     Args:
-        key: unused, there is nothing random.
+        key: Unused, there is nothing random.
         shape: `(2 * f, 2 * f, C, C)`.
-        dtype: of the kernel.
+        dtype: Of the kernel.
     """
     del key
     taps = bilinear_taps(shape[0] // 2)
@@ -130,7 +130,7 @@ class Deconv2x(nn.Module):
     with zeros between its pixels (a Caffe or PyTorch kernel flipped in both axes).
 
     Attributes:
-        dtype: of the computation and of the output; the kernel is float32.
+        dtype: Of the computation and of the output; the kernel is float32.
     """
 
     dtype: Dtype = jnp.float32
@@ -150,7 +150,7 @@ def deconvolve(x: jax.Array, kernel: jax.Array, crop: int = 0) -> jax.Array:
     Args:
         x: `[N, H, W, C]`.
         kernel: `[2 * f, 2 * f, C, C']`, as in `Deconv2x`.
-        crop: what is cut off the output on every side (the 'pad' of Caffe and PyTorch).
+        crop: What is cut off the output on every side (the 'pad' of Caffe and PyTorch).
 
     Returns:
         `[N, f * (H + 1) - 2 * crop, f * (W + 1) - 2 * crop, C']`.

@@ -18,12 +18,12 @@ class BatchNorm(nn.Module):
     Parameters: `scale`, `bias` `[C]`; batch_stats: `mean`, `var` `[C]`, float32.
 
     Attributes:
-        use_running_average: whether `batch_stats` normalise, and not the batch, which then moves
+        use_running_average: Whether `batch_stats` normalise, and not the batch, which then moves
             these averages.
-        momentum: what is kept of the averages in each step. It and `epsilon` are torchvision's.
-        epsilon: is added to the variance.
-        scale_init: initialiser of the scale.
-        dtype: of the output.
+        momentum: What is kept of the averages in each step. It and `epsilon` are torchvision's.
+        epsilon: Is added to the variance.
+        scale_init: Initialiser of the scale.
+        dtype: Of the output.
     """
 
     use_running_average: bool

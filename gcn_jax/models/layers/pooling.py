@@ -16,10 +16,10 @@ def max_pool(
 
     Args:
         x: `[N, H, W, C]`.
-        window: height and width of a window.
-        strides: step between windows, for both axes.
-        padding: how far windows reach beyond the image on either side; nothing there is a maximum.
-        ceil_mode: whether a last window that reaches further counts, too, as long as it starts in
+        window: Height and width of a window.
+        strides: Step between windows, for both axes.
+        padding: How far windows reach beyond the image on either side; nothing there is a maximum.
+        ceil_mode: Whether a last window that reaches further counts, too, as long as it starts in
             the image or in the padding before it (Caffe and PyTorch agree on this rule).
 
     Returns:
@@ -72,7 +72,7 @@ def max_unpool(x: jax.Array, indices: jax.Array, size: tuple[int, int]) -> jax.A
 
     Args:
         x: `[N, h, w, C]`.
-        indices: from `max_pool_with_indices`, of the shape of x.
+        indices: From `max_pool_with_indices`, of the shape of x.
         size: (H, W) of what was pooled there.
 
     Returns:
@@ -100,7 +100,7 @@ def adaptive_avg_pool(x: jax.Array, bins: int | tuple[int, int]) -> jax.Array:
 
     Args:
         x: `[N, H, W, C]`.
-        bins: number of bins along both axes, or (along H, along W).
+        bins: Number of bins along both axes, or (along H, along W).
 
     Returns:
         `[N, bins, bins, C]`, summed in float32.

@@ -32,8 +32,8 @@ def resize_bilinear(
 
     Args:
         x: float of any precision; the result has the same.
-        size: height and width.
-        align_corners: whether the centres of the corner pixels stay where they are, as in Caffe's
+        size: Height and width.
+        align_corners: Whether the centres of the corner pixels stay where they are, as in Caffe's
             `Interp`; else the outer edges of the corner pixels do, and the border is repeated.
     """
     for axis, new in zip((1, 2), size, strict=True):
@@ -55,8 +55,8 @@ def sample_bilinear(x: jax.Array, size: tuple[int, int], step: float) -> jax.Arr
 
     Args:
         x: float of any precision; the result has the same.
-        size: height and width.
-        step: distance of samples, in pixels of x.
+        size: Height and width.
+        step: Distance of samples, in pixels of x.
     """
     for axis, new in zip((1, 2), size, strict=True):
         x = _interpolate(x, axis, step * np.arange(new))

@@ -54,12 +54,12 @@ def logits(
     Args:
         model: A module of `gcn_jax.models`, or any with the same call.
         variables: Its variables.
-        images: uint8 [N, H, W, 3] RGB.
-        mean: float32 [3], in 0..255.
-        std: float32 [3], in 0..255.
+        images: uint8 `[N, H, W, 3]` RGB.
+        mean: float32 `[3]`, in 0..255.
+        std: float32 `[3]`, in 0..255.
 
     Returns:
-        float32 [N, H, W, C].
+        float32 `[N, H, W, C]`.
     """
     return model.apply(variables, normalize(images, mean, std), train=False)
 
@@ -68,7 +68,7 @@ def logits(
 def class_maps(
     model: nn.Module, variables: Any, images: jax.Array, mean: jax.Array, std: jax.Array
 ) -> jax.Array:
-    """Return the most likely class of each pixel, int32 [N, H, W]; arguments as of `logits`.
+    """Return the most likely class of each pixel, int32 `[N, H, W]`; arguments as of `logits`.
 
     Compiled once for each model and shape of images, whatever the variables.
     """

@@ -42,9 +42,9 @@ def convolve(
     Args:
         x: `[N, H, W, C]`.
         kernel: `[kh, kw, C, C']`.
-        strides: step between output pixels, for both axes.
-        padding: zeros on either side of H and of W.
-        dilation: step between kernel taps, for both axes.
+        strides: Step between output pixels, for both axes.
+        padding: Zeros on either side of H and of W.
+        dilation: Step between kernel taps, for both axes.
 
     Returns:
         `[N, H', W', C']`; at stride 1 H' is `H + 2 * padding[0] - dilation * (kh - 1)`, and W'
