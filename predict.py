@@ -1,57 +1,8 @@
-"""Segment images: `python predict.py --ckpt runs/quickstart photo.jpg folder/ [--output DIR]`."""
+"""Segment images: `python predict.py --ckpt runs/quickstart photo.jpg` (`gcn-jax predict`)."""
 
-from collections.abc import Sequence
-from pathlib import Path
+import sys
 
-from absl import flags
-from PIL import Image
-
-from gcn_jax import atomic, models
-from gcn_jax.cli import process
-from gcn_jax.cli.flags import define_inference_flags
-from gcn_jax.data.image_files import ImageFiles, find_images, output_names
-from gcn_jax.errors import UserError
-from gcn_jax.inference import Predictor
-from gcn_jax.report import pictures
-
-_CKPT = flags.DEFINE_string("ckpt", None, "Workdir of a training run.", required=True)
-_OUTPUT = flags.DEFINE_string("output", "predictions", "Folder for the results.")
-_INFERENCE = define_inference_flags()
-
-
-def main(argv: Sequence[str]) -> None:
-    """Write the class map of each image as an indexed PNG, and an overlay with a legend."""
-    if len(argv) < 2:
-        raise UserError("no image; give files or folders: predict.py --ckpt DIR PATH...")
-    inference = _INFERENCE()
-    paths = find_images(argv[1:])
-    outputs = [
-        (folder / f"{name}.png", folder / f"{name}_overlay.png")
-        for folder, name in ((Path(_OUTPUT.value), name) for name in output_names(paths))
-    ]
-    _check_outputs(paths, outputs)
-    model, variables, info, _ = models.load_pretrained(_CKPT.value)
-    predictor = Predictor(model, variables, info, inference=inference)
-    palette = pictures.full_palette(info.palette)
-    for index, sample, prediction in predictor.predict(ImageFiles(paths)):
-        picture = pictures.overlay_with_legend(
-            sample["image"], prediction, palette, info.class_names
-        )
-        label_file, overlay_file = outputs[index]
-        atomic.write(label_file, pictures.encode(pictures.indexed(prediction, palette)))
-        atomic.write(overlay_file, pictures.encode(Image.fromarray(picture)))
-        print(f"{paths[index]} -> {label_file}, {overlay_file}", flush=True)
-    print(f"{len(paths)} images, compiled shapes: {len(predictor.compiled_shapes)}")
-
-
-def _check_outputs(paths: list[Path], outputs: list[tuple[Path, Path]]) -> None:
-    inputs = {path.resolve() for path in paths}
-    for output in (file for files in outputs for file in files):
-        if output.resolve() in inputs:
-            raise UserError(
-                f"{output} is an image to predict and would be overwritten; name another --output"
-            )
-
+from gcn_jax.cli.main import main
 
 if __name__ == "__main__":
-    process.run(main)
+    main(["predict", *sys.argv[1:]])

@@ -260,4 +260,4 @@ def _markdown(report: Mapping, shares: Mapping[str, Share]) -> str:
 
 
 if __name__ == "__main__":
-    process.run(main)
+    process.run_script(main)

@@ -189,4 +189,4 @@ def _smooth(rng, height: int, width: int, scale: int, channels: int) -> np.ndarr
 
 
 if __name__ == "__main__":
-    process.run(main)
+    process.run_script(main)

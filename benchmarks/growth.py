@@ -143,4 +143,4 @@ def _draw(axes: dict[str, dict], path: str) -> None:
 
 
 if __name__ == "__main__":
-    process.run(main)
+    process.run_script(main)

@@ -230,4 +230,4 @@ def _cpu_seconds() -> float:
 
 
 if __name__ == "__main__":
-    process.run(main)
+    process.run_script(main)

@@ -74,4 +74,4 @@ def _bytes(tree) -> int:
 
 
 if __name__ == "__main__":
-    process.run(main)
+    process.run_script(main)

@@ -59,4 +59,4 @@ def _cells(shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
 
 
 if __name__ == "__main__":
-    process.run(main)
+    process.run_script(main)

@@ -167,4 +167,4 @@ def _markdown(report: dict, tables: list[str]) -> str:
 
 
 if __name__ == "__main__":
-    process.run(main)
+    process.run_script(main)

@@ -89,4 +89,4 @@ def _first_step(root: Path, workdir: str, model: str) -> float:
 
 
 if __name__ == "__main__":
-    process.run(main)
+    process.run_script(main)

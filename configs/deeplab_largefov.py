@@ -15,18 +15,13 @@ Ours: torchvision's weights and their preprocessing in place of Caffe's.
 The dense CRF of the paper is `evaluate.py --crf`. Hardware, time and score: not run.
 """
 
-from gcn_jax.training import default_config
-from gcn_jax.training.config import model_settings
+from gcn_jax.configs.common import voc_rival
 
 
 def get_config():
     """Return the settings."""
-    config = default_config()
-    config.data.train = ("sbd:train_noval", "voc_segmentation:train")
-    config.data.val = "voc_segmentation:val"
-
+    config = voc_rival("deeplab_largefov")
     config.backbone_weights = "hf://timm/vgg16.tv_in1k"
-    config.model = model_settings("deeplab_largefov")
     config.augment.crop_size = (321, 321)
 
     config.batch_size = 30
@@ -41,6 +36,4 @@ def get_config():
 
     config.log_every = 50
     config.eval_every = 2_000
-    config.checkpoint_every = 1_000
-    config.eval_batch_size = 8
     return config

@@ -5,7 +5,7 @@
 It starts from torchvision's ImageNet weights, which it downloads from the Hugging Face hub; without
 a network name a file, `--config.backbone_weights=resnet101.pth`. Its data sets are prepared once:
 
-    python -m gcn_jax.data prepare sbd voc_segmentation
+    gcn-jax data prepare sbd voc_segmentation
 
 The authors' (paper, section 4.1, and Caffe model): batches of 10 crops of 321, 20,000 steps, SGD
 with momentum 0.9 and weight decay 0.0005, a learning rate of 2.5e-4 (10 times that for the kernels
@@ -19,22 +19,16 @@ the authors start: `--config.init_from=FOLDER` takes a run on it.
 The dense CRF of the paper is `evaluate.py --crf`. Hardware, time and score: not run.
 """
 
-from gcn_jax.training import default_config
-from gcn_jax.training.config import model_settings
+from gcn_jax.configs.common import voc_rival
 
 
 def get_config():
     """Return the settings."""
-    config = default_config()
-    config.data.train = ("sbd:train_noval", "voc_segmentation:train")
-    config.data.val = "voc_segmentation:val"
-
+    config = voc_rival("deeplab_v2_resnet101")
     config.backbone_weights = "hf://timm/resnet101.tv_in1k"
-    config.model = model_settings("deeplab_v2_resnet101")
     config.model.frozen_batch_norm = True
     config.augment.crop_size = (321, 321)
     config.augment.scale = (0.5, 1.5)
-    config.augment.flip = True
 
     config.batch_size = 10
     config.num_steps = 20_000
@@ -45,9 +39,4 @@ def get_config():
     config.optimizer.poly_power = 0.9
     config.optimizer.head_multiplier = 10.0
     config.optimizer.bias_multiplier = 2.0
-
-    config.log_every = 100
-    config.eval_every = 5_000
-    config.checkpoint_every = 1_000
-    config.eval_batch_size = 8
     return config

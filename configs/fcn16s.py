@@ -11,7 +11,8 @@ it adds skips.
 The rest: see `fcn32s.py`. Hardware, time and score: not run.
 """
 
-from configs import fcn32s
+from gcn_jax.configs import fcn32s
+
 from gcn_jax.training.config import model_settings
 
 

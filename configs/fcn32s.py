@@ -11,7 +11,8 @@ the best of those that were validated.
 Hardware, time and score: not run.
 """
 
-from configs import fcn8s
+from gcn_jax.configs import fcn8s
+
 from gcn_jax.training.config import model_settings
 
 

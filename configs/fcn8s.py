@@ -7,7 +7,7 @@ hub (they are under a BSD licence); without a network name a file,
 `--config.backbone_weights=vgg16.pth`. `--config.model.name=fcn32s_vgg16` (or `fcn16s_vgg16`) leaves
 out the finer scores. The data sets are prepared once:
 
-    python -m gcn_jax.data prepare sbd voc_segmentation
+    gcn-jax data prepare sbd voc_segmentation
 
 The reference code's (fcn.berkeleyvision.org, "voc-fcn8s-atonce"): one whole image in a batch, no
 augmentation, SGD with momentum 0.99 and a constant rate of 1e-10 (twice that for biases), weight
@@ -22,20 +22,15 @@ multiplies pool4 by 0.01 and pool3 by 0.0001). The paper trains 32s, 16s and 8s 
 Hardware, time and score: not run.
 """
 
-from gcn_jax.training import default_config
-from gcn_jax.training.config import model_settings
+from gcn_jax.configs.common import voc_rival
 
 _PIXELS = 500 * 375
 
 
 def get_config():
     """Return the settings."""
-    config = default_config()
-    config.data.train = ("sbd:train_noval", "voc_segmentation:train")
-    config.data.val = "voc_segmentation:val"
-
+    config = voc_rival("fcn8s_vgg16")
     config.backbone_weights = "hf://timm/vgg16.tv_in1k"
-    config.model = model_settings("fcn8s_vgg16")
     config.augment.crop_size = (512, 512)
     config.augment.flip = False
 
@@ -48,8 +43,6 @@ def get_config():
     config.optimizer.weight_decay = 5e-4 / _PIXELS
     config.optimizer.schedule = "constant"
 
-    config.log_every = 100
     config.eval_every = 20_000
     config.checkpoint_every = 5_000
-    config.eval_batch_size = 8
     return config

@@ -9,7 +9,8 @@ reference code; the paper, whose recipe is another, divides its own by 100 where
 The rest: see `fcn32s.py`; without stages: `fcn8s.py`. Hardware, time and score: not run.
 """
 
-from configs import fcn16s
+from gcn_jax.configs import fcn16s
+
 from gcn_jax.training.config import model_settings
 
 

@@ -6,7 +6,7 @@ It starts from ImageNet weights of a ResNet-101 with the same stem of three conv
 in timm's form), which it downloads from the Hugging Face hub; without a network name a file,
 `--config.backbone_weights=FILE`. Its data sets are prepared once:
 
-    python -m gcn_jax.data prepare sbd voc_segmentation
+    gcn-jax data prepare sbd voc_segmentation
 
 The authors' (paper and Caffe model): batches of 16 crops of 473, 30,000 steps, SGD with
 momentum 0.9 and weight decay 0.0001, a learning rate of 0.01 (10 times that for the kernels of new
@@ -22,23 +22,17 @@ makes no difference but at borders, and running statistics have momentum 0.9 (th
 Hardware, time and score: not run.
 """
 
-from gcn_jax.training import default_config
-from gcn_jax.training.config import model_settings
+from gcn_jax.configs.common import voc_rival
 
 
 def get_config():
     """Return the settings."""
-    config = default_config()
-    config.data.train = ("sbd:train_noval", "voc_segmentation:train")
-    config.data.val = "voc_segmentation:val"
-
+    config = voc_rival("pspnet_resnet101")
     config.backbone_weights = "hf://timm/resnet101s.gluon_in1k"
-    config.model = model_settings("pspnet_resnet101")
     config.augment.crop_size = (473, 473)
     config.augment.scale = (0.5, 2.0)
     config.augment.rotation = 10.0
     config.augment.blur = True
-    config.augment.flip = True
 
     config.batch_size = 16
     config.num_steps = 30_000
@@ -49,9 +43,4 @@ def get_config():
     config.optimizer.poly_power = 0.9
     config.optimizer.head_multiplier = 10.0
     config.optimizer.bias_multiplier = 2.0
-
-    config.log_every = 100
-    config.eval_every = 5_000
-    config.checkpoint_every = 1_000
-    config.eval_batch_size = 8
     return config

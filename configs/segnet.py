@@ -16,18 +16,13 @@ and weights of a network with batch-norm (theirs has none, and starts batch-norm
 Hardware, time and score: not run.
 """
 
-from gcn_jax.training import default_config
-from gcn_jax.training.config import model_settings
+from gcn_jax.configs.common import voc_rival
 
 
 def get_config():
     """Return the settings."""
-    config = default_config()
-    config.data.train = ("sbd:train_noval", "voc_segmentation:train")
-    config.data.val = "voc_segmentation:val"
-
+    config = voc_rival("segnet")
     config.backbone_weights = "hf://timm/vgg16_bn.tv_in1k"
-    config.model = model_settings("segnet")
     config.augment.crop_size = (512, 512)
 
     config.num_devices = 1
@@ -39,8 +34,5 @@ def get_config():
     config.optimizer.weight_decay = 5e-4
     config.optimizer.schedule = "constant"
 
-    config.log_every = 100
-    config.eval_every = 5_000
     config.checkpoint_every = 2_500
-    config.eval_batch_size = 8
     return config

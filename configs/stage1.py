@@ -7,7 +7,7 @@ are under a BSD licence); without a network name a file, `--config.backbone_weig
 The data sets are prepared once, by a command that downloads them (about 25 GB) or reads folders
 (`--manual_dir`):
 
-    python -m gcn_jax.data prepare coco_voc sbd voc_segmentation
+    gcn-jax data prepare coco_voc sbd voc_segmentation
 
 The paper's (section 4): 109,892 images, ResNet-152, k = 15, padding to 640, horizontal flips and
 mean subtraction and nothing else, SGD with batch size 1, momentum 0.99, weight decay 0.0005.

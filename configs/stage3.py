@@ -9,7 +9,7 @@ What is the paper's and what is ours: see `stage1.py`; the number of steps here 
 Hardware, time and score: not run.
 """
 
-from configs import stage1
+from gcn_jax.configs import stage1
 
 
 def get_config():

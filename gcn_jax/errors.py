@@ -1,15 +1,37 @@
 """The one exception that stands for a mistake of the user, not of this library."""
 
 import difflib
+import re
 from collections.abc import Collection
 
 
 class UserError(ValueError):
     """A mistake of the user: the message says what is wrong, where, and what to do.
 
-    The verbs (`train.py`, `evaluate.py`, `predict.py`, `python -m gcn_jax...`) print it as one
+    The verbs (`train.py`, `evaluate.py`, `predict.py`, `gcn-jax VERB`) print it as one
     line and exit with code 2, without a traceback. In a notebook it is a plain `ValueError`.
     """
+
+    def __str__(self) -> str:
+        """Return the message; settings in it are named as `train` takes them."""
+        return self.told("--config.")
+
+    def told(self, prefix: str) -> str:
+        """Return the message for a verb that takes settings in its own way.
+
+        Args:
+            prefix: What stands before the name of a setting there, such as "--set ".
+        """
+        return re.sub("\0(.*?)\0", lambda match: prefix + match[1], super().__str__())
+
+
+def setting(key: str) -> str:
+    """Return a setting for the message of a `UserError`, which names it as its verb takes it.
+
+    Args:
+        key: Its name, such as "data.manual_dir".
+    """
+    return f"\0{key}\0"
 
 
 def check_choice(what: str, name: str, valid: Collection[str]) -> None:

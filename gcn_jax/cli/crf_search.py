@@ -1,13 +1,10 @@
-"""`python -m gcn_jax.evaluation.crf search --ckpt DIR`: find the parameters of a dense CRF.
+"""Find the parameters of a dense CRF for a trained model.
 
-    python -m gcn_jax.evaluation.crf search --ckpt runs/camvid [--split val] [--num_images 20]
-        [--bilateral_weight 3,4,5 --bilateral_sxy 50,70 --bilateral_srgb 3,5] [--scales 0.5,1.0,1.5]
+    gcn-jax crf-search --ckpt runs/camvid --split val --num_images 20
+    gcn-jax crf-search --ckpt runs/a --bilateral_weight 3,4,5 --bilateral_sxy 50,70
 
 Every combination of the values is scored on images spread evenly over the split, and the best are
 printed. By default the values are those that DeepLab v2 searched.
-
-Like `evaluate.py` this is a verb, on top of all rooms: it opens data sets, which the package that
-it lies in does not.
 """
 
 import dataclasses
@@ -21,25 +18,25 @@ from rich.table import Table
 
 from gcn_jax import mesh, models, report
 from gcn_jax.cli import process
-from gcn_jax.cli.flags import define_inference_flags
+from gcn_jax.cli.flags import define_inference_flags, define_run_flags, expect_arguments
 from gcn_jax.errors import UserError
 from gcn_jax.evaluation.crf_search import DEEPLAB_V2_GRID, SearchResult, make_grid, search
 from gcn_jax.evaluation.metrics import check_labels
 from gcn_jax.inference import Predictor
 from gcn_jax.inference.crf.parameters import PRESETS
 
-_CKPT = flags.DEFINE_string("ckpt", None, "Workdir of a training run.", required=True)
-_SPLIT = flags.DEFINE_string("split", None, "Split to search on; by default the run's own.")
-_STEP = flags.DEFINE_string("step", "best", "Checkpoint: best, last, or the number of a step.")
-_NUM_IMAGES = flags.DEFINE_integer("num_images", 20, "Images of the split.", lower_bound=1)
-_ITERATIONS = flags.DEFINE_integer("iterations", 10, "Mean-field iterations.", lower_bound=1)
-_TOP = flags.DEFINE_integer("top", 10, "Settings to print.", lower_bound=1)
+FLAGS = flags.FlagValues()
+define_run_flags(FLAGS)
+flags.DEFINE_integer("num_images", 20, "Images of the split.", lower_bound=1, flag_values=FLAGS)
+flags.DEFINE_integer("iterations", 10, "Mean-field iterations.", lower_bound=1, flag_values=FLAGS)
+flags.DEFINE_integer("top", 10, "Settings to print.", lower_bound=1, flag_values=FLAGS)
 _BASE = PRESETS["deeplab_v1"]
 _VALUES = {
     name: flags.DEFINE_list(
         name,
         [f"{value:g}" for value in DEEPLAB_V2_GRID.get(name, (getattr(_BASE, name),))],
         f"Values of {name} to try.",
+        flag_values=FLAGS,
     )
     for name in (
         "gaussian_sxy",
@@ -49,30 +46,28 @@ _VALUES = {
         "bilateral_weight",
     )
 }
-_INFERENCE = define_inference_flags()
-_DATA_DIR = flags.DEFINE_string("data_dir", None, "Prepared data; by default where the run had it.")
-_MANUAL_DIR = flags.DEFINE_string("manual_dir", None, "Folder of the data; by default the run's.")
+_INFERENCE = define_inference_flags(FLAGS)
+process.define_compilation_cache(FLAGS)
 
 
-def main(argv: Sequence[str]) -> None:
+def run(arguments: list[str]) -> None:
     """Search, and print the best settings."""
-    if argv[1:] != ["search"]:
-        raise UserError("usage: python -m gcn_jax.evaluation.crf search --ckpt DIR [--split val]")
-    grid = make_grid({"iterations": [_ITERATIONS.value], **_values()})
+    expect_arguments(arguments, "", 0)
+    grid = make_grid({"iterations": [FLAGS.iterations], **_values()})
     inference = _INFERENCE()
     if inference.crf is not None:
         raise UserError("--crf is what search looks for; give values to try: --gaussian_sxy=1,3")
-    source = report.open_split(_CKPT.value, _SPLIT.value, _DATA_DIR.value, _MANUAL_DIR.value)
+    source = report.open_split(FLAGS.ckpt, FLAGS.split, FLAGS.data_dir, FLAGS.manual_dir)
     if not source.is_labelled:
         raise UserError(f"{source.name} has no labels to search with")
     # Spread over the split: neighbours in it are often of one scene.
-    count = min(_NUM_IMAGES.value, len(source))
+    count = min(FLAGS.num_images, len(source))
     chosen = [source[i * len(source) // count] for i in range(count)]
-    model, variables, info, _ = models.load_pretrained(_CKPT.value, step=_STEP.value)
+    model, variables, info, _ = models.load_pretrained(FLAGS.ckpt, step=FLAGS.step)
     predictor = Predictor(model, variables, info, inference=inference)
     with report.progress_bar(source.name) as progress:
         results = search(_samples(predictor, chosen, progress), grid)
-    Console().print(_table(results[: _TOP.value], f"{count} images of {source.name}"))
+    Console().print(_table(results[: FLAGS.top], f"{count} images of {source.name}"))
     without = next(result for result in results if result.parameters is None)
     print(f"without a CRF: mIoU {100 * without.scores.miou:.2f}")
     if results[0].parameters is not None:
@@ -111,7 +106,3 @@ def _table(results: Sequence[SearchResult], title: str) -> Table:
             values = [f"{getattr(parameters, name):g}" for name in _VALUES]
         table.add_row(*values, f"{100 * scores.miou:.2f}", f"{100 * scores.pixel_accuracy:.2f}")
     return table
-
-
-if __name__ == "__main__":
-    process.run(main)

@@ -38,8 +38,7 @@ def refuse(faults: Sequence[Fault]) -> None:
     if len(faults) > 1:
         first = faults[0]
         message = (
-            f"{first} (and {len(faults) - 1} more faults, which `python -m gcn_jax.data validate` "
-            "lists)"
+            f"{first} (and {len(faults) - 1} more faults, which `gcn-jax data validate` lists)"
         )
         raise Fault(first.kind, message, first.split)
     if faults:

@@ -25,7 +25,7 @@ from gcn_jax.data.builders.voc_segmentation import VocSegmentation
 from gcn_jax.data.faults import refuse
 from gcn_jax.data.mixture import Mixture, refuse_leak
 from gcn_jax.data.statistics import LabelStatistics
-from gcn_jax.errors import UserError, check_choice
+from gcn_jax.errors import UserError, check_choice, setting
 
 #: Every data set that a config can name.
 BUILDERS: dict[str, type[SegmentationBuilder]] = {
@@ -228,9 +228,9 @@ def prepare_offline(builder: SegmentationBuilder) -> None:
     """
     if not builder.is_prepared and builder.download:
         raise UserError(
-            f"{builder.name} is not prepared; run `python -m gcn_jax.data prepare "
+            f"{builder.name} is not prepared; run `gcn-jax data prepare "
             f"{builder.prepare_arguments}` (it downloads {builder.download}), or name a folder "
-            "with --config.data.manual_dir"
+            f"with {setting('data.manual_dir')}"
         )
     prepare(builder)
 

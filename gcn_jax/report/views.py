@@ -44,7 +44,7 @@ def split_view(spec: str, options: Mapping[str, Any], augment: Mapping[str, Any]
         return View(source, None)
     if not source.is_labelled:
         raise UserError(f"{source.name} has no labels to train with; drop --augmented")
-    if augment["crop_size"] is None:
+    if augment.get("crop_size") is None:
         raise UserError('--augmented needs --augment.crop_size="(height, width)", or --config=FILE')
     return View(source, data.Augment(**augment, fill=IMAGENET_MEAN))
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ml_collections import ConfigDict, config_dict
 
-from gcn_jax.errors import UserError
+from gcn_jax.errors import UserError, setting
 from gcn_jax.models.registry import MODELS, model_fields
 
 #: What may differ between a run and its continuation; a change of anything else is another run.
@@ -167,7 +167,7 @@ def check_config(config: ConfigDict) -> None:
     if config.init_except and not config.init_from:
         raise UserError(
             f"init_except={config.init_except} says what init_from does not fill, and there is no "
-            "init_from; name a workdir with --config.init_from=FOLDER"
+            f"init_from; name a workdir with {setting('init_from')}=FOLDER"
         )
     values = flatten(config.to_dict())
     for key in (

@@ -8,7 +8,7 @@ from flax import linen as nn
 from flax import traverse_util
 from ml_collections import ConfigDict
 
-from gcn_jax.errors import UserError, check_choice
+from gcn_jax.errors import UserError, check_choice, setting
 from gcn_jax.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from gcn_jax.models.pretrained.info import read_info
 from gcn_jax.models.pretrained.restore import load_pretrained
@@ -127,7 +127,7 @@ def _check_fit(
     if excepted is not None:
         layers = dict.fromkeys((*excepted, *(path.split("/")[1] for path in differing)))
         names = _first(20, [f'"{layer}"' for layer in layers], ", ")
-        message += f". To start these layers from the seed: --config.init_except='({names})'"
+        message += f". To start these layers from the seed: {setting('init_except')}='({names})'"
     raise UserError(message)
 
 

@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 
 from gcn_jax import atomic, data, evaluation, inference, models
 from gcn_jax import mesh as mesh_lib
-from gcn_jax.errors import UserError
+from gcn_jax.errors import UserError, setting
 from gcn_jax.hub import is_on_hub
 from gcn_jax.models.pretrained.info import ModelInfo, write_info
 from gcn_jax.models.pretrained.restore import BEST_METRIC
@@ -283,7 +283,7 @@ def _mean_of_finite(losses: list[jax.Array], step: int, checkpoints: Checkpoints
                 where = f"the last good checkpoint, from which it can go on, is {good}"
             raise UserError(
                 f"the loss is {value} at step {bad_step}; {where}. Lower "
-                "--config.optimizer.learning_rate, lengthen optimizer.warmup_steps, or set "
+                f"{setting('optimizer.learning_rate')}, lengthen optimizer.warmup_steps, or set "
                 "optimizer.clip_norm"
             )
     return math.fsum(values) / len(values)

@@ -1,4 +1,4 @@
-"""`python -m gcn_jax.data` as a user types it."""
+"""`gcn-jax data` as a user types it."""
 
 import json
 import subprocess
@@ -11,7 +11,7 @@ from tests.helpers.small_data import parallel_folders
 
 
 def run(*arguments, cwd, code=0):
-    command = [sys.executable, "-m", "gcn_jax.data", *map(str, arguments)]
+    command = [sys.executable, "-m", "gcn_jax", "data", *map(str, arguments)]
     done = subprocess.run(command, cwd=cwd, capture_output=True, text=True)
     assert done.returncode == code, f"{done.stdout}\n{done.stderr}"
     return done.stdout, done.stderr
@@ -20,10 +20,8 @@ def run(*arguments, cwd, code=0):
 def test_without_a_verb_all_are_listed(tmp_path):
     out, err = run(cwd=tmp_path, code=2)
     assert out == ""
-    for verb in ("prepare NAME...", "validate NAME|FOLDER", "show NAME|FOLDER[:SPLIT]"):
-        (line,) = (
-            line for line in err.splitlines() if line.startswith("python -m") and verb in line
-        )
+    for verb in ("prepare", "validate", "show"):
+        (line,) = (line for line in err.splitlines() if f"gcn-jax data {verb} " in line)
         assert len(line.split("  ")[-1]) > 20  # what it does
 
 
@@ -54,8 +52,9 @@ def test_show_writes_a_page(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["validat", "shapes"], "unknown verb 'validat' (did you mean validate?)"),
-        (["show", "shapes", "--config=configs/none.py"], "show needs either one NAME"),
+        (["validat", "shapes"], "unknown data verb 'validat' (did you mean validate?)"),
+        (["show", "shapes", "--config=quickstart"], "show needs either one NAME"),
+        (["show", "--config=configs/none.py"], "configs/none.py: no such file"),
     ],
 )
 def test_mistakes_get_one_line_and_exit_code_2(tmp_path, arguments, message):

@@ -9,8 +9,8 @@ import pytest
 
 SCRIPT = """
 import jax
-from gcn_jax import cli
-cli.run(lambda argv: print(jax.config.jax_compilation_cache_dir))
+from gcn_jax.cli import process
+process.run_script(lambda arguments: print(jax.config.jax_compilation_cache_dir))
 """
 
 
@@ -42,15 +42,15 @@ def test_compiled_programs_are_kept_where_the_user_says(variable, flag, folder, 
 COMPILED = """
 import jax
 import jax.numpy as jnp
-from gcn_jax import cli
+from gcn_jax.cli import process
 from gcn_jax.models.layers import convolve
 
-def main(argv):
+def main(arguments):
     x, kernel = jnp.ones((2, 16, 16, 32)), jnp.ones((3, 3, 32, 32))
     program = jax.jit(lambda x, k: convolve(x, k, 1, (1, 1), 1)).lower(x, kernel).compile()
     print("ynn" in program.as_text())
 
-cli.run(main)
+process.run_script(main)
 """
 
 

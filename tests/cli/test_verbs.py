@@ -46,7 +46,7 @@ SETTINGS = [
 
 def start(verb, *arguments, cwd):
     return subprocess.Popen(
-        [sys.executable, str(ROOT / verb), *map(str, arguments)],
+        [sys.executable, verb if verb == "-m" else str(ROOT / verb), *map(str, arguments)],
         cwd=cwd,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -268,13 +268,16 @@ def test_predictions_are_indexed_and_of_the_size_of_their_images(trained, tmp_pa
 
 def test_crf_search_ranks_the_grid(trained):
     cwd, _, _ = trained
-    verb = "gcn_jax/evaluation/crf/__main__.py"
     grid = ["--bilateral_weight=2,4", "--bilateral_sxy=10", "--bilateral_srgb=20"]
-    out, _ = run(verb, "search", "--ckpt=runs/folder", "--num_images=3", *grid, cwd=cwd)
+    out, _ = run(
+        "-m", "gcn_jax", "crf-search", "--ckpt=runs/folder", "--num_images=3", *grid, cwd=cwd
+    )
     assert "3 images of folder:val" in out
     assert "no CRF" in out
     assert "without a CRF: mIoU" in out
-    _, err = run(verb, "search", "--ckpt=runs/folder", "--bilateral_sxy=0", cwd=cwd, code=2)
+    _, err = run(
+        "-m", "gcn_jax", "crf-search", "--ckpt=runs/folder", "--bilateral_sxy=0", cwd=cwd, code=2
+    )
     assert err == "error: CRF parameter bilateral_sxy is 0.0; it must be positive\n"
 
 
@@ -298,7 +301,11 @@ def test_interrupted_training_says_how_to_go_on(trained):
     [
         ("train.py", [f"--config={ROOT}/configs/none.py"], "configs/none.py: no such file"),
         ("train.py", [f"--config={ROOT}/configs/stage1.py"], "coco_voc is not prepared"),
-        ("train.py", [f"--config={ROOT}/configs/folder.py", "--config.lr=1"], "'lr'"),
+        (
+            "train.py",
+            [f"--config={ROOT}/configs/folder.py", "--config.lr=1"],
+            "there is no setting 'lr'",
+        ),
         ("evaluate.py", ["--ckpt=nowhere"], "nowhere is not the workdir of a training run"),
         ("evaluate.py", ["--ckpt=runs/folder", "--split=test"], "folder has no split 'test'"),
         (
@@ -308,8 +315,8 @@ def test_interrupted_training_says_how_to_go_on(trained):
         ),
         ("evaluate.py", ["--ckpt=runs/folder", "--scales=1,x"], "--scales=1,x: give numbers"),
         (
-            "gcn_jax/evaluation/crf/__main__.py",
-            ["search", "--ckpt=runs/folder", "--crf=deeplab_v1"],
+            "-m",
+            ["gcn_jax", "crf-search", "--ckpt=runs/folder", "--crf=deeplab_v1"],
             "--crf is what search looks for",
         ),
         ("predict.py", ["--ckpt=runs/folder"], "no image; give files or folders"),

@@ -189,7 +189,7 @@ def test_files_that_are_no_results_are_refused(tmp_path):
 
 
 def run_verb(*arguments, cwd):
-    command = [sys.executable, "-m", "gcn_jax.evaluation", *arguments]
+    command = [sys.executable, "-m", "gcn_jax", *arguments]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True)
 
 
@@ -224,8 +224,8 @@ def test_verb_prints_a_table_and_writes_json(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "usage: python -m gcn_jax.evaluation compare A.json B.json"),
-        (["compare", "a.json"], "usage: python -m gcn_jax.evaluation compare A.json B.json"),
+        (["compare"], "this verb needs A.json B.json, which `gcn-jax evaluate --json` writes"),
+        (["compare", "a.json"], "this verb needs A.json B.json"),
         (["compare", "a.json", "b.json"], "a.json cannot be read: No such file or directory"),
     ],
 )

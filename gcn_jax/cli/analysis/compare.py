@@ -1,6 +1,17 @@
-"""`python -m gcn_jax.analysis compare`: GCN and its rivals, trained under one equal budget."""
+"""Train GCN and its rivals under one equal budget, and compare them.
 
-from collections.abc import Sequence
+    gcn-jax analysis compare --models gcn,fcn8s --data camvid --size reduced --seeds 3
+
+Trains each system with the same recipe (steps, batch, crops, rate), from scratch, and writes
+compare.md, .csv and .png of these systems to DIR/<data>_<size>, in place of those that are there.
+What is finished is not trained again.
+
+--size reduced is for a CPU; full is each system at its published size, but GCN on ResNet-101 as
+its rivals (the paper's is on ResNet-152). Scores as published need pretrained networks, which
+the configs fcn8s and so on train. Data that you have are found with --set data.manual_dir=DIR; a
+longer budget is --set num_steps=N.
+"""
+
 from pathlib import Path
 
 import jax
@@ -15,22 +26,9 @@ from gcn_jax.analysis.studies.recipes import set_values
 from gcn_jax.analysis.studies.runner import cost, run_once
 from gcn_jax.analysis.studies.systems import DATA, SIZES, SYSTEMS, system_config
 from gcn_jax.cli import process
-from gcn_jax.cli.analysis.commands import parse_flags
-from gcn_jax.errors import UserError, check_choice
+from gcn_jax.cli.flags import expect_arguments
+from gcn_jax.errors import UserError
 from gcn_jax.inference import Predictor
-
-_USAGE = """\
-usage: python -m gcn_jax.analysis compare [--models gcn,fcn8s,...] [--data camvid|shapes|voc]
-           [--size reduced|full] [--seeds N] [--output DIR] [--set KEY=VALUE ...]
-
-Trains each system with the same recipe (steps, batch, crops, rate), from scratch, and writes
-compare.md, .csv and .png of these systems to DIR/<data>_<size>, in place of those that are there.
-What is finished is not trained again.
-
---size reduced is for a CPU; full is each system at its published size, but GCN on ResNet-101 as
-its rivals (the paper's is on ResNet-152). Scores as published need pretrained networks, which
-configs/fcn8s.py and so on train. Data that you have are found with --set data.manual_dir=DIR; a
-longer budget is --set num_steps=N."""
 
 #: Settings that are a system's or a seed's own.
 _DECIDED = ("seed", "eval_every", "model.name")
@@ -38,34 +36,34 @@ _DECIDED = ("seed", "eval_every", "model.name")
 _SHOWN = 4
 
 
-def run(arguments: Sequence[str]) -> None:
-    """Train, score, measure and draw the systems.
+SETTING = "--set "
+FLAGS = flags.FlagValues()
+flags.DEFINE_list("models", list(SYSTEMS), "Which systems.", flag_values=FLAGS)
+flags.DEFINE_enum("data", "camvid", list(DATA), "What to train on.", flag_values=FLAGS)
+flags.DEFINE_enum(
+    "size", None, list(SIZES), "By default reduced on a CPU, else full.", flag_values=FLAGS
+)
+flags.DEFINE_integer("seeds", 1, "How many times each is trained.", 1, flag_values=FLAGS)
+flags.DEFINE_string("output", "runs/compare", "Folder of the runs.", flag_values=FLAGS)
+flags.DEFINE_multi_string("set", [], "KEY=VALUE of the recipe.", flag_values=FLAGS)
+process.define_compilation_cache(FLAGS)
 
-    Raises:
-        UserError: A flag or a name is unknown, or the data is at fault.
-    """
-    values = flags.FlagValues()
-    size = "reduced" if jax.default_backend() == "cpu" else "full"
-    flags.DEFINE_list("models", list(SYSTEMS), "Which of them.", flag_values=values)
-    flags.DEFINE_string("data", "camvid", "camvid, shapes or voc.", flag_values=values)
-    flags.DEFINE_string("size", size, "reduced or full.", flag_values=values)
-    flags.DEFINE_integer("seeds", 1, "How many times each is trained.", 1, flag_values=values)
-    flags.DEFINE_string("output", "runs/compare", "Folder of the runs.", flag_values=values)
-    flags.DEFINE_multi_string("set", [], "KEY=VALUE of the recipe.", flag_values=values)
-    parse_flags(values, arguments, _USAGE)
-    if not values["models"].value:
+
+def run(arguments: list[str]) -> None:
+    """Train, score, measure and draw the systems."""
+    expect_arguments(arguments, "", 0)
+    if not FLAGS.models:
         raise UserError(f"--models is empty; name some of {', '.join(SYSTEMS)}")
-    name, size, seeds = (values[flag].value for flag in ("data", "size", "seeds"))
-    for flag, value, choices in (("--data", name, DATA), ("--size", size, SIZES)):
-        check_choice(flag, value, choices)
+    name, seeds = FLAGS.data, FLAGS.seeds
+    size = FLAGS.size or ("reduced" if jax.default_backend() == "cpu" else "full")
     configs = {}
-    for system in values["models"].value:
+    for system in FLAGS.models:
         config = system_config(system, name, size)
-        configs[system] = set_values(config, values["set"].value, decided=_DECIDED)
+        configs[system] = set_values(config, FLAGS.set, decided=_DECIDED)
         config.eval_every = config.num_steps
     process.keep_freed_memory()
 
-    folder = Path(values["output"].value) / f"{name}_{size}"
+    folder = Path(FLAGS.output) / f"{name}_{size}"
     results = {system: [] for system in configs}
     for seed in range(seeds):
         for system, config in configs.items():

@@ -1,7 +1,13 @@
-"""`python -m gcn_jax.analysis complexity`: what a network costs, level by level, and against k.
+"""Count what a network costs, level by level, and against its kernel size.
 
-FLOPs are counted without the products with the zeros of a padding. On a map that is not much larger
-than k they therefore grow more slowly with k than the parameters do.
+    gcn-jax analysis complexity --model gcn_resnet152 --size 512 --output costs
+
+Prints parameters, FLOPs and activation memory of each level of a network for one image of that size
+(512 px), and for a network with a kernel size what its head on res-5 costs against k. FLOPs leave
+out products with the zeros of a padding, which are many where k is near the size of the map: on a
+map that is not much larger than k they grow more slowly with k than the parameters do. With
+--output writes DIR/complexity.json, complexity.md, levels.csv, kernel_size.csv and
+kernel_size.svg.
 """
 
 import csv
@@ -9,7 +15,7 @@ import dataclasses
 import io
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from absl import flags
@@ -21,22 +27,12 @@ from gcn_jax.analysis.costs.complexity import BACKBONE, Cost, compiled_flops, co
 from gcn_jax.analysis.costs.kernel_size import head_costs, top_features
 from gcn_jax.analysis.costs.kernel_size_plot import plot_head_costs
 from gcn_jax.analysis.sheets import Sheet
-from gcn_jax.cli.analysis.commands import key_and_value, parse_flags
+from gcn_jax.cli.flags import expect_arguments, key_and_value
 from gcn_jax.errors import UserError
 from gcn_jax.models import create_model
 
 #: Of the cost against k: as in Table 1 of the paper.
 _KERNEL_SIZES = (3, 5, 7, 9, 11, 13, 15)
-
-_USAGE = """\
-usage: python -m gcn_jax.analysis complexity --model NAME [--size N|HxW] [--num_classes N]
-           [--field KEY=VALUE ...] [--output DIR]
-
-Prints parameters, FLOPs and activation memory of each level of a network for one image of that size
-(512 px), and for a network with a kernel size what its head on res-5 costs against k. FLOPs leave
-out products with the zeros of a padding, which are many where k is near the size of the map. With
---output writes DIR/complexity.json, complexity.md, levels.csv, kernel_size.csv and
-kernel_size.svg."""
 
 _NOTES = """\
 Parameters are what is learnt. FLOPs are of inference on one image: a product that is added to a sum
@@ -45,16 +41,20 @@ is handed. Activations are what the forward pass of training keeps of one image 
 """
 
 
-def run(arguments: Sequence[str]) -> None:
-    """Print the costs of a network, and write them to a folder.
+FLAGS = flags.FlagValues()
+flags.DEFINE_string(
+    "model", None, "The network's name, such as gcn_resnet50.", required=True, flag_values=FLAGS
+)
+flags.DEFINE_string("size", "512", "The image's size, in px: N or HxW.", flag_values=FLAGS)
+flags.DEFINE_integer("num_classes", 21, "Classes that it scores.", 1, flag_values=FLAGS)
+flags.DEFINE_multi_string("field", [], "KEY=VALUE of the network.", flag_values=FLAGS)
+flags.DEFINE_string("output", None, "Folder to write to.", flag_values=FLAGS)
 
-    Args:
-        arguments: What was typed after "complexity".
 
-    Raises:
-        UserError: A flag, the model or one of its fields is unknown.
-    """
-    values = _parse(arguments)
+def run(arguments: list[str]) -> None:
+    """Print the costs of a network, and write them to a folder."""
+    expect_arguments(arguments, "", 0)
+    values = FLAGS
     model, size = _model(values), _size(values.size)
     levels, compiled = cost_by_level(model, size), compiled_flops(model, size)
     sheets = {"levels": _level_sheet(values, size, levels, compiled)}
@@ -87,19 +87,6 @@ def run(arguments: Sequence[str]) -> None:
 
 
 # -------------------------------------------------------------------------------------- the flags
-def _parse(arguments: Sequence[str]) -> flags.FlagValues:
-    values = flags.FlagValues()
-    flags.DEFINE_string("model", None, "Its name.", flag_values=values)
-    flags.DEFINE_string("size", "512", "Of the image, in px: N or HxW.", flag_values=values)
-    flags.DEFINE_integer("num_classes", 21, "That it scores.", 1, flag_values=values)
-    flags.DEFINE_multi_string("field", [], "KEY=VALUE of the model.", flag_values=values)
-    flags.DEFINE_string("output", None, "Folder to write to.", flag_values=values)
-    parse_flags(values, arguments, _USAGE)
-    if not values.model:
-        raise UserError("complexity needs --model=NAME, such as gcn_resnet50")
-    return values
-
-
 def _model(values: flags.FlagValues) -> nn.Module:
     fields = dict(key_and_value("--field", field) for field in values.field)
     return create_model(values.model, **{"num_classes": values.num_classes, **fields})

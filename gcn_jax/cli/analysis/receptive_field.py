@@ -1,8 +1,27 @@
-"""`python -m gcn_jax.analysis receptive-field`: what networks could see, and what they look at."""
+"""Show what networks could see, and what they look at.
+
+    gcn-jax analysis receptive-field --model gcn_resnet50 --layer all
+    gcn-jax analysis receptive-field --ckpt runs/a --compare runs/b --class rod --enlarge 2
+    gcn-jax analysis receptive-field --stack 5
+
+Prints the theoretical receptive field, stride and offset of the main layers of a network, of those
+that --layer names, or of --layer=all.
+
+With --ckpt, the workdir of a run, it also looks at one score, deep inside an object of an image:
+at the effective field (by gradients) and the valid field (by occlusion with patches, of so many
+pixels), in the image as it is and enlarged. The object is of the class that is given, or else the
+largest that the labels show (in a FILE: that is predicted). The numbers are means over the images,
+from number --index on, that have such an object; the figures are of the first. Figures (for each
+run its fields, and NAME_stimulus.png, the patch that changes the score most) and numbers are
+written to the folder --output.
+
+With --stack it draws what one output of N 3 x 3 convolutions on top of each other sees, stack.png.
+"""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 from rich.console import Console
@@ -20,42 +39,41 @@ from gcn_jax.analysis.receptive_field.tables import (
 from gcn_jax.analysis.receptive_field.theory import OUTPUT, receptive_fields
 from gcn_jax.analysis.receptive_field.units import recentre
 from gcn_jax.analysis.receptive_field.valid import PATCH, STRIDE
-from gcn_jax.cli.analysis.commands import key_and_value, parse_flags, run_names
+from gcn_jax.cli import process
+from gcn_jax.cli.flags import expect_arguments, key_and_value, run_names
 from gcn_jax.data.files import read_image
 from gcn_jax.errors import UserError, check_choice
 
-_USAGE = """\
-python -m gcn_jax.analysis receptive-field --model NAME [--field KEY=VALUE]... [--layer NAME,...]
-python -m gcn_jax.analysis receptive-field --ckpt DIR [--compare DIR] [--layer NAME,...]
-    [--image FILE | --split val --index 0 --num_images 1] [--class NAME]
-    [--enlarge 2] [--patch 11 --stride 3] [--output receptive_field]
-python -m gcn_jax.analysis receptive-field --stack N [--output receptive_field]
-
-Prints the theoretical receptive field, stride and offset of the main layers of a network, of those
-that --layer names, or of --layer=all.
-
-With --ckpt, the workdir of a run, it also looks at one score, deep inside an object of an image:
-at the effective field (by gradients) and the valid field (by occlusion with patches, of so many
-pixels), in the image as it is and enlarged. The object is of the class that is given, or else the
-largest that the labels show (in a FILE: that is predicted). The numbers are means over the images,
-from number --index on, that have such an object; the figures are of the first. Figures (for each
-run its fields, and NAME_stimulus.png, the patch that changes the score most) and numbers are
-written to the folder --output.
-
-With --stack it draws what one output of N 3 x 3 convolutions on top of each other sees, stack.png.
-"""
+FLAGS = flags.FlagValues()
 
 
-def run(arguments: Sequence[str]) -> None:
-    """Print the tables; write figures and `receptive_field.json`.
+def _define(kind: Callable[..., Any], name: str, default: Any, text: str, *bounds: float) -> None:
+    kind(name, default, text, *bounds, flag_values=FLAGS)
 
-    Args:
-        arguments: The command line after `receptive-field`.
 
-    Raises:
-        UserError: A flag makes no sense, or something that it names is not there.
-    """
-    options = _parse(arguments)
+_define(flags.DEFINE_string, "model", None, "Name of a network, in place of a run.")
+_define(flags.DEFINE_multi_string, "field", [], "KEY=VALUE of that network.")
+_define(flags.DEFINE_integer, "stack", None, "So many 3 x 3 convolutions, to draw.", 1, 10)
+_define(flags.DEFINE_string, "ckpt", None, "Workdir of a training run.")
+_define(flags.DEFINE_string, "compare", None, "Workdir of a run to compare it with.")
+_define(flags.DEFINE_string, "image", None, "An image file, in place of a split.")
+_define(flags.DEFINE_string, "split", None, "Split of the run's data; by default its own.")
+_define(flags.DEFINE_integer, "index", 0, "Which image of the split to begin with.", 0)
+_define(flags.DEFINE_integer, "num_images", 1, "How many images.", 1)
+_define(flags.DEFINE_string, "class", None, "Of the object; by default that of the largest.")
+_define(flags.DEFINE_float, "enlarge", 2.0, "Factor of the enlarged image.", 1.0)
+_define(flags.DEFINE_integer, "patch", PATCH, "Side of what is covered, in pixels.", 1)
+_define(flags.DEFINE_integer, "stride", STRIDE, "Step between its places, in pixels.", 1)
+_define(flags.DEFINE_list, "layer", [], "Layers to list, or all; by default the main ones.")
+_define(flags.DEFINE_string, "output", "receptive_field", "Folder to write to.")
+process.define_compilation_cache(FLAGS)
+
+
+def run(arguments: list[str]) -> None:
+    """Print the tables; write figures and `receptive_field.json`."""
+    expect_arguments(arguments, "", 0)
+    _check_flags()
+    options = FLAGS
     console = Console()
     if options.stack:
         _write({"stack.png": rf_figures.stack_of_3x3(options.stack)}, options.output)
@@ -71,9 +89,13 @@ def run(arguments: Sequence[str]) -> None:
     sights = _look_at_all(networks, _scenes(networks[0], options), options)
     console.print(sight_table(networks, sights))
     files = _figures(networks, sights)
-    results = {"settings": options.flag_values_dict(), **numbers(networks, sights)}
+    results = {"settings": _flag_values(), **numbers(networks, sights)}
     files["receptive_field.json"] = json.dumps(results, indent=1)
     _write(files, options.output)
+
+
+def _flag_values() -> dict[str, Any]:
+    return {k: v for k, v in FLAGS.flag_values_dict().items() if k != "compilation_cache"}
 
 
 def _write(files: Mapping[str, str | bytes], folder: str) -> None:
@@ -82,28 +104,8 @@ def _write(files: Mapping[str, str | bytes], folder: str) -> None:
         print(f"wrote {Path(folder) / name}")
 
 
-def _parse(arguments: Sequence[str]) -> flags.FlagValues:
-    values = flags.FlagValues()
-
-    def define(kind, name, default, text, *bounds):
-        kind(name, default, text, *bounds, flag_values=values)
-
-    define(flags.DEFINE_string, "model", None, "Name of a network, in place of a run.")
-    define(flags.DEFINE_multi_string, "field", [], "KEY=VALUE of that network.")
-    define(flags.DEFINE_integer, "stack", None, "So many 3 x 3 convolutions, to draw.", 1, 10)
-    define(flags.DEFINE_string, "ckpt", None, "Workdir of a training run.")
-    define(flags.DEFINE_string, "compare", None, "Workdir of a run to compare it with.")
-    define(flags.DEFINE_string, "image", None, "An image file, in place of a split.")
-    define(flags.DEFINE_string, "split", None, "Split of the run's data; by default its own.")
-    define(flags.DEFINE_integer, "index", 0, "Which image of the split to begin with.", 0)
-    define(flags.DEFINE_integer, "num_images", 1, "How many images.", 1)
-    define(flags.DEFINE_string, "class", None, "Of the object; by default that of the largest.")
-    define(flags.DEFINE_float, "enlarge", 2.0, "Factor of the enlarged image.", 1.0)
-    define(flags.DEFINE_integer, "patch", PATCH, "Side of what is covered, in pixels.", 1)
-    define(flags.DEFINE_integer, "stride", STRIDE, "Step between its places, in pixels.", 1)
-    define(flags.DEFINE_list, "layer", [], "Layers to list, or all; by default the main ones.")
-    define(flags.DEFINE_string, "output", "receptive_field", "Folder to write to.")
-    parse_flags(values, arguments, _USAGE)
+def _check_flags() -> None:
+    values = FLAGS
     if sum(value is not None for value in (values.ckpt, values.model, values.stack)) != 1:
         raise UserError(
             "receptive-field needs one of --ckpt=DIR, a run's workdir, --model=NAME and --stack=N"
@@ -114,7 +116,6 @@ def _parse(arguments: Sequence[str]) -> flags.FlagValues:
                 raise UserError(f"--stack draws no network: drop --{name}; it takes --output alone")
     if values.image and (values.split or values.num_images > 1):
         raise UserError("--image is one image: drop --split and --num_images")
-    return values
 
 
 def _load(paths: Sequence[str]) -> list[Network]:

@@ -1,22 +1,7 @@
-"""`python -m gcn_jax.analysis table N`: the paper's tables, trained here, beside the paper's."""
+"""Train what a table of the paper compares, and print it beside the paper's.
 
-from collections.abc import Sequence
-
-from absl import flags
-from rich.console import Console
-
-from gcn_jax.analysis.studies.paper import STUDIES, Study, study
-from gcn_jax.analysis.studies.published_counts import count_table
-from gcn_jax.analysis.studies.runner import CellRunner, cost
-from gcn_jax.analysis.studies.tables import Finding, print_table, write_table
-from gcn_jax.cli import process
-from gcn_jax.cli.analysis.commands import parse_flags
-from gcn_jax.errors import UserError
-
-_USAGE = """\
-usage: python -m gcn_jax.analysis table 1|2|3|4|5|7 [--data shapes|camvid|voc] [--seeds N]
-           [--output DIR] [--set KEY=VALUE ...]
-       python -m gcn_jax.analysis table 2|4 --params
+    gcn-jax analysis table 1 --data shapes --seeds 3     any of the tables 1 to 5 and 7
+    gcn-jax analysis table 2 --params                    its counts, without training
 
 Trains every network of the table with seeds 0 to N - 1 and writes DIR/<data>/table<N>.md, .csv and
 .svg, and for shapes table<N>_cue.csv and .svg, accuracy by distance to the cue. What is finished is
@@ -26,32 +11,44 @@ The networks are on plain4 (shapes), ResNet-18 (camvid) and ResNet-152 (voc: fro
 weights, 211,640 steps each, as in the paper). A smaller one on voc: --set model.name=gcn_resnet50
 --set backbone_weights=hf://timm/resnet50.tv_in1k, and fewer steps: --set num_steps=N.
 What is set holds for every stage of table 7, steps and rate too. Data that you have are found with
---set data.manual_dir=DIR."""
+--set data.manual_dir=DIR.
+"""
+
+from absl import flags
+from rich.console import Console
+
+from gcn_jax.analysis.studies.paper import STUDIES, Study, study
+from gcn_jax.analysis.studies.published_counts import count_table
+from gcn_jax.analysis.studies.recipes import RECIPES
+from gcn_jax.analysis.studies.runner import CellRunner, cost
+from gcn_jax.analysis.studies.tables import Finding, print_table, write_table
+from gcn_jax.cli import process
+from gcn_jax.cli.flags import expect_arguments
+from gcn_jax.errors import UserError
+
+SETTING = "--set "
+FLAGS = flags.FlagValues()
+flags.DEFINE_enum("data", "shapes", list(RECIPES), "What to train on.", flag_values=FLAGS)
+flags.DEFINE_integer("seeds", 1, "How many times each is trained.", 1, flag_values=FLAGS)
+flags.DEFINE_string("output", "runs/analysis", "Folder of the runs.", flag_values=FLAGS)
+flags.DEFINE_multi_string("set", [], "KEY=VALUE of the recipe.", flag_values=FLAGS)
+flags.DEFINE_bool("params", False, "Only count parameters.", flag_values=FLAGS)
+process.define_compilation_cache(FLAGS)
 
 
-def run(arguments: Sequence[str]) -> None:
-    """Train, score and print a table.
-
-    Raises:
-        UserError: A flag or a table is unknown, or the data is at fault.
-    """
-    values = flags.FlagValues()
-    flags.DEFINE_string("data", "shapes", "shapes, camvid or voc.", flag_values=values)
-    flags.DEFINE_integer("seeds", 1, "How many times each is trained.", 1, flag_values=values)
-    flags.DEFINE_string("output", "runs/analysis", "Folder of the runs.", flag_values=values)
-    flags.DEFINE_multi_string("set", [], "KEY=VALUE of the recipe.", flag_values=values)
-    flags.DEFINE_bool("params", False, "Only count parameters.", flag_values=values)
-    numbers = parse_flags(values, arguments, _USAGE, positional=1)
-    if not numbers or not numbers[0].isdecimal():
+def run(arguments: list[str]) -> None:
+    """Train, score and print a table."""
+    if not arguments or not arguments[0].isdecimal():
         raise UserError(f"table needs a number, one of {', '.join(map(str, STUDIES))}: table 1")
-    table = study(int(numbers[0]))
-    if values["params"].value:
+    expect_arguments(arguments, "one table", 1)
+    table = study(int(arguments[0]))
+    if FLAGS.params:
         Console().print(count_table(table))
         return
-    runner = CellRunner(values["data"].value, values["output"].value, values["set"].value)
-    findings = _run_all(runner, table, values["seeds"].value)
+    runner = CellRunner(FLAGS.data, FLAGS.output, FLAGS.set)
+    findings = _run_all(runner, table, FLAGS.seeds)
     print_table(table, findings)
-    path = write_table(table, findings, runner.folder, values["seeds"].value)
+    path = write_table(table, findings, runner.folder, FLAGS.seeds)
     print(f"wrote {path}")
 
 

@@ -82,7 +82,7 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
 
     @property
     def prepare_arguments(self) -> str:
-        """What to write after `python -m gcn_jax.data prepare` for this data set."""
+        """What to write after `gcn-jax data prepare` for this data set."""
         return self.name
 
     @property

@@ -16,7 +16,7 @@ import pooch
 import requests
 from tqdm import tqdm
 
-from gcn_jax.errors import UserError
+from gcn_jax.errors import UserError, setting
 
 #: Bytes that are written at once; fewer are lost when a download breaks off.
 _CHUNK = 1 << 16
@@ -72,7 +72,7 @@ def download_archive(archive: Archive, directory: str) -> Path:
     except (requests.RequestException, OSError, ValueError) as error:
         raise UserError(
             f"{url}: the download failed ({error}); try again, or fetch it by hand and name the "
-            "unpacked folder with --config.data.manual_dir"
+            f"unpacked folder with {setting('data.manual_dir')}"
         ) from None
     found = next(unpacked.rglob(f"{folder}/"), None)
     if found is None:
@@ -141,7 +141,7 @@ def _unpack(archive: Path, url: str) -> Path:
             raise UserError(
                 f"{url}: what came is not a whole {archive.suffix[1:]} archive ({error}); it is "
                 "deleted: try again, or fetch it by hand and name the unpacked folder with "
-                "--config.data.manual_dir"
+                f"{setting('data.manual_dir')}"
             ) from None
         (Path(temporary) / "all").rename(target)
     return target

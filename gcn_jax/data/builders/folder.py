@@ -10,7 +10,7 @@ from gcn_jax.data.builders.base import SegmentationBuilder, folder_config
 from gcn_jax.data.classes import ClassTable
 from gcn_jax.data.faults import Fault, Pair, check_listing
 from gcn_jax.data.files import IMAGE_SUFFIXES, read_lines
-from gcn_jax.errors import UserError
+from gcn_jax.errors import UserError, setting
 
 #: Without lists or folders of their own, one image in ten goes to the split "val".
 _VAL_ONE_IN = 10
@@ -42,7 +42,7 @@ class Folder(SegmentationBuilder, skip_registration=True):
     def __init__(self, root: str, data_dir: str | None = None):
         self._root = Path(root)
         if not self._root.is_dir():
-            raise UserError(f"folder: {root} is not a folder; set --config.data.manual_dir")
+            raise UserError(f"folder: {root} is not a folder; set {setting('data.manual_dir')}")
         self._classes = ClassTable(_class_names(self._root / "classes.txt"))
         splits, faults = _find_splits(self._root)
         self._pairs, more_faults = check_listing(self.name, splits)
@@ -54,7 +54,9 @@ class Folder(SegmentationBuilder, skip_registration=True):
     def from_options(cls, options: Mapping[str, Any]) -> "Folder":
         """Build from `config.data`: `manual_dir` is the folder."""
         if not options.get("manual_dir"):
-            raise UserError("folder: name the folder of your data with --config.data.manual_dir")
+            raise UserError(
+                f"folder: name the folder of your data with {setting('data.manual_dir')}"
+            )
         return cls(options["manual_dir"], data_dir=options.get("data_dir"))
 
     @property

@@ -11,7 +11,7 @@ from gcn_jax.data.builders.folder import split_name_faults
 from gcn_jax.data.classes import ClassTable
 from gcn_jax.data.faults import Fault, Pair, check_listing
 from gcn_jax.data.files import IMAGE_SUFFIXES
-from gcn_jax.errors import UserError
+from gcn_jax.errors import UserError, setting
 
 
 class ImageFolder(SegmentationBuilder, skip_registration=True):
@@ -54,7 +54,7 @@ class ImageFolder(SegmentationBuilder, skip_registration=True):
         """Build from `config.data`: `manual_dir` is the folder."""
         if not options.get("manual_dir"):
             raise UserError(
-                "image_folder: name the folder of your images with --config.data.manual_dir"
+                f"image_folder: name the folder of your images with {setting('data.manual_dir')}"
             )
         return cls(options["manual_dir"], data_dir=options.get("data_dir"))
 
@@ -89,5 +89,5 @@ class ImageFolder(SegmentationBuilder, skip_registration=True):
 
 def _folders(root: Path) -> list[Path]:
     if not root.is_dir():
-        raise UserError(f"image_folder: {root} is not a folder; set --config.data.manual_dir")
+        raise UserError(f"image_folder: {root} is not a folder; set {setting('data.manual_dir')}")
     return sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from gcn_jax.data.builders.base import SegmentationBuilder, folder_config
 from gcn_jax.data.builders.download import Archive, download_archive
 from gcn_jax.data.faults import Pair, check_listing, refuse
-from gcn_jax.errors import UserError
+from gcn_jax.errors import UserError, setting
 
 
 class PublishedBuilder(SegmentationBuilder, skip_registration=True):
@@ -48,7 +48,7 @@ class PublishedBuilder(SegmentationBuilder, skip_registration=True):
         elif self._archive is None:
             raise UserError(
                 f"{self.name} cannot be downloaded without a login; unpack it by hand and name "
-                f"its folder with --config.data.manual_dir: {self.layout}"
+                f"its folder with {setting('data.manual_dir')}: {self.layout}"
             )
         super().__init__(data_dir=data_dir, config=config)
 
@@ -99,4 +99,6 @@ def find_folder(name: str, root: Path, places: tuple[str, ...], landmark: str, l
     for place in places:
         if (root / place / landmark).exists():
             return root / place
-    raise UserError(f"{name}: {root} holds no {landmark}; --config.data.manual_dir names {layout}")
+    raise UserError(
+        f"{name}: {root} holds no {landmark}; {setting('data.manual_dir')} names {layout}"
+    )

@@ -17,7 +17,8 @@ from gcn_jax.analysis.costs.complexity import (
     program_flops,
 )
 from gcn_jax.analysis.costs.kernel_size import head_costs
-from gcn_jax.cli.analysis.complexity import run
+from gcn_jax.cli.analysis import complexity as complexity_command
+from gcn_jax.cli.process import call
 from gcn_jax.errors import UserError
 from gcn_jax.models.layers import Conv, Deconv2x, plain_formulation
 
@@ -117,7 +118,7 @@ def test_heads_against_their_kernel_size():
 
 def test_the_command_writes_what_it_prints(tmp_path, capsys):
     flags = ["--model=_tiny", "--size=33x40", "--num_classes=3", "--field=kernel_size=3"]
-    run([*flags, f"--output={tmp_path}"])
+    call(complexity_command, [*flags, f"--output={tmp_path}"])
     numbers = json.loads((tmp_path / "complexity.json").read_text())
     parameters = f"{numbers['network']['parameters']:,}"
     assert numbers["network"]["flops"] == sum(of["flops"] for of in numbers["levels"].values())
@@ -132,7 +133,7 @@ def test_the_command_writes_what_it_prints(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "complexity needs --model=NAME"),
+        ([], "--model is missing: The network's name"),
         (["--model=_tiny", "--size=8,8"], "--size=8,8 is neither N nor HxW"),
         (["--model=_tiny", "--field=kernel_size"], "--field=kernel_size is not KEY=VALUE"),
         (["--model=_tiny", "--field=kernel=3"], "unknown field of _tiny 'kernel'"),
@@ -140,5 +141,5 @@ def test_the_command_writes_what_it_prints(tmp_path, capsys):
 )
 def test_mistakes_are_named(arguments, message):
     with pytest.raises(UserError) as error:
-        run(arguments)
+        call(complexity_command, arguments)
     assert message in str(error.value)

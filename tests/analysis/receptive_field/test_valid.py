@@ -24,6 +24,7 @@ from gcn_jax.analysis.receptive_field.units import (
 )
 from gcn_jax.analysis.receptive_field.valid import valid_field
 from gcn_jax.cli.analysis import receptive_field as receptive_field_command
+from gcn_jax.cli.process import call
 from gcn_jax.errors import UserError
 from gcn_jax.models import ModelInfo, Pretrained
 from gcn_jax.models.layers import Conv
@@ -164,7 +165,7 @@ def test_command(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(receptive_field_command.models, "predict", lambda *_: IMAGE[..., 0] // 128)
     Image.fromarray(IMAGE).save(tmp_path / "image.png")
     arguments = ["--ckpt=a", "--compare=b", f"--image={tmp_path}/image.png", "--patch=3"]
-    receptive_field_command.run([*arguments, "--stride=1", f"--output={tmp_path}/out"])
+    call(receptive_field_command, [*arguments, "--stride=1", f"--output={tmp_path}/out"])
     for name in ("a.png", "b.png", "a_stimulus.png", "b_stimulus.png", "enlarged.png"):
         with Image.open(tmp_path / "out" / name) as picture:
             assert min(picture.size) > 150
@@ -186,11 +187,11 @@ def test_command(tmp_path, monkeypatch, capsys):
         (["more"], "unexpected argument 'more'"),
     ):
         with pytest.raises(UserError, match=message):
-            receptive_field_command.run([*arguments, *wrong])
+            call(receptive_field_command, [*arguments, *wrong])
     with pytest.raises(UserError, match="one of --ckpt=DIR, .*, --model=NAME and --stack=N"):
-        receptive_field_command.run([])
+        call(receptive_field_command, [])
     with pytest.raises(UserError, match="one of --ckpt=DIR, .*, --model=NAME and --stack=N"):
-        receptive_field_command.run(["--ckpt=a", "--stack=3"])
+        call(receptive_field_command, ["--ckpt=a", "--stack=3"])
 
 
 def test_figures_show_the_network_that_they_are_called_after(monkeypatch):
@@ -208,7 +209,9 @@ def test_figures_show_the_network_that_they_are_called_after(monkeypatch):
 
 
 def test_command_of_a_model_by_name(capsys):
-    receptive_field_command.run(["--model=_tiny", "--field=kernel_size=3", "--layer=gcn4/left_k1"])
+    call(
+        receptive_field_command, ["--model=_tiny", "--field=kernel_size=3", "--layer=gcn4/left_k1"]
+    )
     (row,) = [line for line in capsys.readouterr().out.splitlines() if "left_k1" in line]
     assert [cell.strip() for cell in row.strip("│ ").split("│")[1:]] == ["31 x 15", "8", "0"]
 
@@ -218,11 +221,11 @@ def test_command_of_a_stack(tmp_path, monkeypatch, capsys):
     figures = []
     png = rf_figures._png
     monkeypatch.setattr(rf_figures, "_png", lambda figure: figures.append(figure) or png(figure))
-    receptive_field_command.run(["--stack=2", f"--output={tmp_path}"])
+    call(receptive_field_command, ["--stack=2", f"--output={tmp_path}"])
     ((axes,),) = (figure.axes for figure in figures)
     texts = [text.get_text() for text in axes.texts]
     assert texts == ["output: 1 x 1", "below 1 convolution: 3 x 3", "image: 5 x 5"]
     assert capsys.readouterr().out == f"wrote {tmp_path}/stack.png\n"
     assert (tmp_path / "stack.png").read_bytes().startswith(b"\x89PNG")
     with pytest.raises(UserError, match="--stack draws no network: drop --layer"):
-        receptive_field_command.run(["--stack=2", "--layer=all"])
+        call(receptive_field_command, ["--stack=2", "--layer=all"])

@@ -8,7 +8,8 @@ from PIL import Image
 
 from gcn_jax import models
 from gcn_jax.cli.analysis import pictures as pictures_command
-from gcn_jax.cli.analysis.commands import run_names
+from gcn_jax.cli.flags import run_names
+from gcn_jax.cli.process import call
 from gcn_jax.errors import UserError
 from gcn_jax.report.pictures import full_palette
 
@@ -59,7 +60,7 @@ def source(monkeypatch):
 
 def drawn(tmp_path, *arguments) -> np.ndarray:
     path = tmp_path / "picture.png"
-    pictures_command.run([*arguments, f"--output={path}"])
+    call(pictures_command, [*arguments, f"--output={path}"])
     with Image.open(path) as file:
         return np.asarray(file.convert("RGB"))
 

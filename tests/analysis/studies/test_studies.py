@@ -27,6 +27,7 @@ from gcn_jax.cli.analysis import (
 from gcn_jax.cli.analysis import (
     table as table_command,
 )
+from gcn_jax.cli.process import call
 from gcn_jax.errors import UserError
 from gcn_jax.models.registry import MODELS
 from gcn_jax.training import default_config
@@ -221,11 +222,11 @@ def test_a_table_is_trained_once_and_written(tiny_recipe, tmp_path, monkeypatch,
 
     monkeypatch.setattr(runner, "train_and_evaluate", train_twice)
     with pytest.raises(KeyboardInterrupt):
-        table_command.run(arguments)
+        call(table_command, arguments)
     trained.clear()
-    table_command.run(arguments)
+    call(table_command, arguments)
     assert trained == ["gcn_k15_br_seed0"]
-    table_command.run(arguments)
+    call(table_command, arguments)
     assert trained == ["gcn_k15_br_seed0"]
 
     folder = tmp_path / "shapes"
@@ -242,8 +243,8 @@ def test_a_table_is_trained_once_and_written(tiny_recipe, tmp_path, monkeypatch,
 
     capsys.readouterr()
     with pytest.raises(UserError, match="was made with num_steps = 2, not 3"):
-        table_command.run([*arguments, "--set=num_steps=3"])
-    table_command.run([*arguments, "--set=checkpoint_every=1"])  # no score depends on it
+        call(table_command, [*arguments, "--set=num_steps=3"])
+    call(table_command, [*arguments, "--set=checkpoint_every=1"])  # no score depends on it
     assert trained == ["gcn_k15_br_seed0"]
 
 
@@ -270,7 +271,7 @@ def test_systems_are_compared(tiny_recipe, tmp_path, monkeypatch, capsys):
     tiny = systems.System({"name": "_tiny"}, {"name": "_tiny", "upsampling": "bilinear"}, 12.3)
     monkeypatch.setattr(systems, "SYSTEMS", {"gcn": tiny})
     arguments = ["--data=shapes", "--models=gcn", "--size=reduced", f"--output={tmp_path}"]
-    compare_command.run(arguments)
+    call(compare_command, arguments)
     folder = tmp_path / "shapes_reduced"
     result = json.loads((folder / "gcn_seed0" / "gcn.json").read_text())
     assert f"| gcn | 83.6 | {100 * result['miou']:.1f} |" in (folder / "compare.md").read_text()
@@ -297,7 +298,7 @@ def _short(folder, tmp_path) -> list[str]:
 def test_a_table_on_camvid(tmp_path):
     camvid = tmp_path / "CamVid"
     make_camvid(camvid)
-    table_command.run(["5", "--data=camvid", f"--output={tmp_path}", *_short(camvid, tmp_path)])
+    call(table_command, ["5", "--data=camvid", f"--output={tmp_path}", *_short(camvid, tmp_path)])
     folder = tmp_path / "camvid"
     with (folder / "table5.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -308,7 +309,7 @@ def test_a_table_on_camvid(tmp_path):
         assert len(result["per_class_iou"]) == 11
         assert result["parameters"] == int(row["parameters"])
     runs = f"--ckpt={folder}/gcn_k15_seed0,{folder}/gcn_k15_br_seed0"
-    pictures_command.run([runs, "--num_images=2", f"--output={folder}/br.png"])
+    call(pictures_command, [runs, "--num_images=2", f"--output={folder}/br.png"])
     with Image.open(folder / "br.png") as picture:  # 36 x 48 px, each 240 wide, in four rows
         assert picture.height > 4 * 180
 
@@ -318,7 +319,7 @@ def test_a_comparison_on_voc(tmp_path):
     for make in (make_voc, make_sbd):
         make(tmp_path)
     arguments = ["--data=voc", "--models=gcn,fcn8s", "--size=reduced", f"--output={tmp_path}"]
-    compare_command.run([*arguments, *_short(tmp_path, tmp_path)])
+    call(compare_command, [*arguments, *_short(tmp_path, tmp_path)])
     folder = tmp_path / "voc_reduced"
     with (folder / "compare.csv").open() as file:
         assert [row["system"] for row in csv.DictReader(file)] == ["gcn", "fcn8s"]
@@ -367,7 +368,7 @@ def test_a_table_on_voc_with_a_smaller_network():
 )
 def test_wrong_arguments_of_table_are_refused(arguments, message):
     with pytest.raises(UserError, match=message):
-        table_command.run(arguments)
+        call(table_command, arguments)
 
 
 @pytest.mark.parametrize(
@@ -382,13 +383,11 @@ def test_wrong_arguments_of_table_are_refused(arguments, message):
 )
 def test_wrong_arguments_of_compare_are_refused(arguments, message):
     with pytest.raises(UserError, match=message):
-        compare_command.run(arguments)
+        call(compare_command, arguments)
 
 
 def test_advice_names_the_flag_that_the_command_has(tmp_path):
-    from gcn_jax.cli.analysis.main import main
-
     data = f"--set=data.data_dir={tmp_path / 'data'}"
     with pytest.raises(UserError, match="--set data.manual_dir") as raised:
-        main(["table", "1", "--data=voc", data, f"--output={tmp_path}"])
+        call(table_command, ["1", "--data=voc", data, f"--output={tmp_path}"])
     assert "--config" not in str(raised.value)

@@ -69,7 +69,7 @@ def test_faults_of_camvid_lists_are_named(tmp_path, line, message):
 
 
 def test_camvid_must_be_downloaded_by_a_command_that_says_so(tmp_path):
-    with pytest.raises(UserError, match="run `python -m gcn_jax.data prepare camvid`"):
+    with pytest.raises(UserError, match="run `gcn-jax data prepare camvid`"):
         open_split("camvid:train", {"data_dir": str(tmp_path)})
     make_camvid(tmp_path / "wrong" / "CamVid")
     with pytest.raises(UserError, match=r"holds no train.txt"):
@@ -117,7 +117,7 @@ def test_camvid_is_downloaded_and_unpacked(tmp_path, capsys):
 
 def test_command_prepares_and_counts(tmp_path):
     make_camvid(tmp_path / "CamVid")
-    command = [sys.executable, "-m", "gcn_jax.data"]
+    command = [sys.executable, "-m", "gcn_jax", "data"]
     places = [f"--manual_dir={tmp_path / 'CamVid'}", f"--data_dir={tmp_path}"]
     annotated = {9: [PERSON], 10: [{**PERSON, "area": 3}]}
     make_coco(tmp_path / "CamVid/coco", 2017, {"train": annotated, "val": annotated})

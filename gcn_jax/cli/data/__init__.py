@@ -1,0 +1,1 @@
+"""The verbs of `gcn-jax data`."""

@@ -1,0 +1,26 @@
+"""Download, check and prepare data sets.
+
+gcn-jax data prepare camvid voc_segmentation
+gcn-jax data prepare sbd --manual_dir archives
+"""
+
+from absl import flags
+
+from gcn_jax.cli.flags import define_data_flags
+from gcn_jax.data import sources
+from gcn_jax.errors import UserError
+
+FLAGS = flags.FlagValues()
+_SETTINGS = define_data_flags(FLAGS)
+
+
+def run(arguments: list[str]) -> None:
+    """Prepare each data set and print its splits."""
+    if not arguments:
+        raise UserError(f"prepare needs NAME..., of: {', '.join(sorted(sources.BUILDERS))}")
+    for name in arguments:
+        builder = sources.make_builder(name, _SETTINGS())
+        sources.prepare(builder)
+        for split, info in builder.info.splits.items():
+            print(f"{name}:{split}: {info.num_examples} images")
+        print(f"{name}: {len(builder.classes.names)} classes, in {builder.data_path}")

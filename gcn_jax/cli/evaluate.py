@@ -1,0 +1,85 @@
+"""Score a trained model, class by class, with the interval of resampled images.
+
+gcn-jax evaluate --ckpt runs/quickstart --report evaluation.html
+gcn-jax evaluate --ckpt runs/a --scales 0.5,1.0,1.5 --flip --crf deeplab_v2_resnet101 --boundary
+gcn-jax evaluate --ckpt runs/stage3 --split test --submission results.tar.gz
+"""
+
+import contextlib
+import dataclasses
+import json
+
+from absl import flags
+
+from gcn_jax import atomic, data, evaluation, mesh, models, report
+from gcn_jax.cli import process
+from gcn_jax.cli.flags import define_inference_flags, define_run_flags, expect_arguments
+from gcn_jax.data.builders.voc_segmentation import VOC_CLASSES
+from gcn_jax.errors import UserError
+from gcn_jax.inference import Predictor
+
+FLAGS = flags.FlagValues()
+define_run_flags(FLAGS)
+_INFERENCE = define_inference_flags(FLAGS)
+flags.DEFINE_integer("batch_size", 8, "Images a step.", lower_bound=1, flag_values=FLAGS)
+flags.DEFINE_bool("boundary", False, "Score the borders of objects, too.", flag_values=FLAGS)
+flags.DEFINE_string("json", None, "File to write the scores to.", flag_values=FLAGS)
+flags.DEFINE_string("report", None, "HTML file to write, with pictures.", flag_values=FLAGS)
+flags.DEFINE_string("submission", None, ".tar.gz to write for VOC's server.", flag_values=FLAGS)
+process.define_compilation_cache(FLAGS)
+
+
+def run(arguments: list[str]) -> None:
+    """Evaluate one checkpoint on one split, print the scores, and write what was asked for."""
+    expect_arguments(arguments, "", 0)
+    inference = _INFERENCE()
+    source = report.open_split(FLAGS.ckpt, FLAGS.split, FLAGS.data_dir, FLAGS.manual_dir)
+    _check_outputs(source)
+    model, variables, info, step = models.load_pretrained(FLAGS.ckpt, step=FLAGS.step)
+    predictor = Predictor(
+        model,
+        variables,
+        info,
+        inference=inference,
+        batch_size=FLAGS.batch_size,
+        mesh=mesh.data_mesh(),
+    )
+    settings = {"checkpoint": FLAGS.ckpt, "step": step, "split": source.name}
+    settings |= {"batch_size": predictor.batch_size, **dataclasses.asdict(inference)}
+    submission = contextlib.nullcontext()
+    if FLAGS.submission:
+        submission = evaluation.open_submission(FLAGS.submission, source.palette, len(source))
+    with submission as visit, report.progress_bar(source.name) as progress:
+        if source.is_labelled:
+            result = evaluation.evaluate(
+                predictor, source, boundary=FLAGS.boundary, visit=visit, progress=progress
+            )
+        else:
+            for done, (_, sample, prediction) in enumerate(predictor.predict(source), start=1):
+                visit(sample, prediction)
+                progress(done, len(source))
+    if source.is_labelled:
+        _write_scores(result, predictor, source, settings)
+    if FLAGS.submission:
+        shapes = len(predictor.compiled_shapes)
+        print(f"wrote {FLAGS.submission}: {len(source)} images, compiled shapes: {shapes}")
+
+
+def _write_scores(result, predictor, source, settings) -> None:
+    scores = result.to_json(predictor.info.class_names)
+    report.print_scores(scores, settings | result.facts)
+    if FLAGS.json:
+        content = {"settings": settings, **result.facts, **scores}
+        atomic.write(FLAGS.json, json.dumps(content) + "\n")
+        print(f"wrote {FLAGS.json}")
+    if FLAGS.report:
+        report.evaluation_report(result, FLAGS.report, predictor, source, settings | result.facts)
+        print(f"wrote {FLAGS.report}")
+
+
+def _check_outputs(source: data.Source) -> None:
+    if not source.is_labelled and (FLAGS.json or FLAGS.report or not FLAGS.submission):
+        raise UserError(f"{source.name} has no labels: no scores, only --submission, can be had")
+    if FLAGS.submission and source.class_names != VOC_CLASSES.names:
+        names = ", ".join(source.class_names)
+        raise UserError(f"--submission is for the 21 classes of PASCAL VOC; the model has {names}")
