@@ -14,6 +14,7 @@ from gcn_jax import atomic
 from gcn_jax.cli.config_flag import recipes
 from gcn_jax.cli.flags import expect_arguments
 from gcn_jax.errors import UserError, check_choice
+from gcn_jax.terminal import say
 
 FLAGS = flags.FlagValues()
 
@@ -30,9 +31,9 @@ def run(arguments: list[str]) -> None:
         if Path(path).exists():
             raise UserError(f"{path} exists already; name another file")
         atomic.write(path, known[name].read_text())
-        print(f"wrote {path}; train with it by `gcn-jax train --config {path}`")
+        say(f"wrote {path}; train with it by `gcn-jax train --config {path}`")
         return
     width = max(map(len, known))
     for name, file in known.items():
         summary = (ast.get_docstring(ast.parse(file.read_text())) or "").partition("\n\n")[0]
-        print(f"{name:<{width}}  {' '.join(summary.split())}")
+        say(f"{name:<{width}}  {' '.join(summary.split())}")

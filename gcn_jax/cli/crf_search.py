@@ -13,10 +13,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from absl import flags
-from rich.console import Console
 from rich.table import Table
 
-from gcn_jax import mesh, models, report
+from gcn_jax import mesh, models
 from gcn_jax.cli import process
 from gcn_jax.cli.flags import define_inference_flags, define_run_flags, expect_arguments
 from gcn_jax.errors import UserError
@@ -24,6 +23,8 @@ from gcn_jax.evaluation.crf_search import DEEPLAB_V2_GRID, SearchResult, make_gr
 from gcn_jax.evaluation.metrics import check_labels
 from gcn_jax.inference import Predictor
 from gcn_jax.inference.crf.parameters import PRESETS
+from gcn_jax.terminal import make_console, progress, say
+from gcn_jax.training.run_data import open_run_data
 
 FLAGS = flags.FlagValues()
 define_run_flags(FLAGS)
@@ -57,7 +58,7 @@ def run(arguments: list[str]) -> None:
     inference = _INFERENCE()
     if inference.crf is not None:
         raise UserError("--crf is what search looks for; give values to try: --gaussian_sxy=1,3")
-    source = report.open_split(FLAGS.ckpt, FLAGS.split, FLAGS.data_dir, FLAGS.manual_dir)
+    source = open_run_data(FLAGS.ckpt, FLAGS.split, FLAGS.data_dir, FLAGS.manual_dir)
     if not source.is_labelled:
         raise UserError(f"{source.name} has no labels to search with")
     # Spread over the split: neighbours in it are often of one scene.
@@ -65,14 +66,14 @@ def run(arguments: list[str]) -> None:
     chosen = [source[i * len(source) // count] for i in range(count)]
     model, variables, info, _ = models.load_pretrained(FLAGS.ckpt, step=FLAGS.step)
     predictor = Predictor(model, variables, info, inference=inference)
-    with report.progress_bar(source.name) as progress:
-        results = search(_samples(predictor, chosen, progress), grid)
-    Console().print(_table(results[: FLAGS.top], f"{count} images of {source.name}"))
+    with progress(source.name) as show:
+        results = search(_samples(predictor, chosen, show), grid)
+    make_console().print(_table(results[: FLAGS.top], f"{count} images of {source.name}"))
     without = next(result for result in results if result.parameters is None)
-    print(f"without a CRF: mIoU {100 * without.scores.miou:.2f}")
+    say(f"without a CRF: mIoU {100 * without.scores.miou:.2f}")
     if results[0].parameters is not None:
         best = dataclasses.astuple(results[0].parameters)
-        print(f"best: --crf={','.join(f'{value:g}' for value in best)}")
+        say(f"best: --crf={','.join(f'{value:g}' for value in best)}")
 
 
 def _values() -> dict[str, list[float]]:

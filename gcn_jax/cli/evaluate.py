@@ -11,12 +11,15 @@ import json
 
 from absl import flags
 
-from gcn_jax import atomic, data, evaluation, mesh, models, report
+from gcn_jax import atomic, data, evaluation, mesh, models
 from gcn_jax.cli import process
 from gcn_jax.cli.flags import define_inference_flags, define_run_flags, expect_arguments
 from gcn_jax.data.builders.voc_segmentation import VOC_CLASSES
 from gcn_jax.errors import UserError
 from gcn_jax.inference import Predictor
+from gcn_jax.report.scores_table import print_scores
+from gcn_jax.terminal import progress, say
+from gcn_jax.training.run_data import open_run_data
 
 FLAGS = flags.FlagValues()
 define_run_flags(FLAGS)
@@ -33,7 +36,7 @@ def run(arguments: list[str]) -> None:
     """Evaluate one checkpoint on one split, print the scores, and write what was asked for."""
     expect_arguments(arguments, "", 0)
     inference = _INFERENCE()
-    source = report.open_split(FLAGS.ckpt, FLAGS.split, FLAGS.data_dir, FLAGS.manual_dir)
+    source = open_run_data(FLAGS.ckpt, FLAGS.split, FLAGS.data_dir, FLAGS.manual_dir)
     _check_outputs(source)
     model, variables, info, step = models.load_pretrained(FLAGS.ckpt, step=FLAGS.step)
     predictor = Predictor(
@@ -49,32 +52,34 @@ def run(arguments: list[str]) -> None:
     submission = contextlib.nullcontext()
     if FLAGS.submission:
         submission = evaluation.open_submission(FLAGS.submission, source.palette, len(source))
-    with submission as visit, report.progress_bar(source.name) as progress:
+    with submission as visit, progress(source.name) as show:
         if source.is_labelled:
             result = evaluation.evaluate(
-                predictor, source, boundary=FLAGS.boundary, visit=visit, progress=progress
+                predictor, source, boundary=FLAGS.boundary, visit=visit, progress=show
             )
         else:
             for done, (_, sample, prediction) in enumerate(predictor.predict(source), start=1):
                 visit(sample, prediction)
-                progress(done, len(source))
+                show(done, len(source))
     if source.is_labelled:
         _write_scores(result, predictor, source, settings)
     if FLAGS.submission:
         shapes = len(predictor.compiled_shapes)
-        print(f"wrote {FLAGS.submission}: {len(source)} images, compiled shapes: {shapes}")
+        say(f"wrote {FLAGS.submission}: {len(source)} images, compiled shapes: {shapes}")
 
 
 def _write_scores(result, predictor, source, settings) -> None:
     scores = result.to_json(predictor.info.class_names)
-    report.print_scores(scores, settings | result.facts)
+    print_scores(scores, settings | result.facts)
     if FLAGS.json:
         content = {"settings": settings, **result.facts, **scores}
         atomic.write(FLAGS.json, json.dumps(content) + "\n")
-        print(f"wrote {FLAGS.json}")
+        say(f"wrote {FLAGS.json}")
     if FLAGS.report:
+        from gcn_jax import report  # its plotting library is slow to import
+
         report.evaluation_report(result, FLAGS.report, predictor, source, settings | result.facts)
-        print(f"wrote {FLAGS.report}")
+        say(f"wrote {FLAGS.report}")
 
 
 def _check_outputs(source: data.Source) -> None:

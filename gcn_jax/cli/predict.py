@@ -15,6 +15,7 @@ from gcn_jax.data.image_files import ImageFiles, find_images, output_names
 from gcn_jax.errors import UserError
 from gcn_jax.inference import Predictor
 from gcn_jax.report import pictures
+from gcn_jax.terminal import say
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_string("ckpt", None, "Workdir of a training run.", required=True, flag_values=FLAGS)
@@ -44,8 +45,8 @@ def run(arguments: list[str]) -> None:
         label_file, overlay_file = outputs[index]
         atomic.write(label_file, pictures.encode(pictures.indexed(prediction, palette)))
         atomic.write(overlay_file, pictures.encode(Image.fromarray(picture)))
-        print(f"{paths[index]} -> {label_file}, {overlay_file}", flush=True)
-    print(f"{len(paths)} images, compiled shapes: {len(predictor.compiled_shapes)}")
+        say(f"{paths[index]} -> {label_file}, {overlay_file}")
+    say(f"{len(paths)} images, compiled shapes: {len(predictor.compiled_shapes)}")
 
 
 def _check_outputs(paths: list[Path], outputs: list[tuple[Path, Path]]) -> None:

@@ -15,6 +15,7 @@ from absl import flags
 from gcn_jax.cli import process
 from gcn_jax.cli.config_flag import config_path, define_config
 from gcn_jax.cli.flags import expect_arguments
+from gcn_jax.terminal import say
 from gcn_jax.training import train_and_evaluate
 
 FLAGS = flags.FlagValues()
@@ -48,4 +49,4 @@ def run(arguments: list[str]) -> None:
     if jax.process_index() == 0:
         from gcn_jax import report  # not sooner: its plotting library would delay the first step
 
-        print(f"report: {report.training_report(workdir)}")
+        say(f"report: {report.training_report(workdir)}")

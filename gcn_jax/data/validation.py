@@ -19,7 +19,7 @@ from gcn_jax.data.faults import Fault, split_faults
 from gcn_jax.data.sources import BUILDERS, Source, prepare_offline
 from gcn_jax.data.statistics import CLASS_WEIGHTS, LabelStatistics, class_weights
 from gcn_jax.errors import check_choice
-from gcn_jax.terminal import make_bar
+from gcn_jax.terminal import ProgressBar
 
 
 @dataclasses.dataclass
@@ -130,10 +130,10 @@ def validate(name: str, options: Mapping[str, Any]) -> Validation:
     if builder.raw_splits() is None:
         prepare_offline(builder)
     faults, splits, copies = list(builder.faults), {}, Copies(by_id=builder.collection is not None)
-    with make_bar() as bar, _threads() as pool:
+    with ProgressBar(stderr=True) as bar, _threads() as pool:
         try:
             for split, items, look in _splits_to_look_at(builder):
-                seen = bar.track(pool.map(look, items), len(items), description=f"{name}:{split}")
+                seen = bar.track(pool.map(look, items), len(items), f"{name}:{split}")
                 splits[split], found = _summarise(split, seen, len(builder.classes.names), copies)
                 faults += found
                 if not any(fault.split == split for fault in faults) or splits[split].num_pixels:

@@ -1,6 +1,5 @@
 """HTML pages about a training run and about an evaluation: one file each, nothing else needed."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,16 +7,14 @@ from typing import Any
 import jax
 import numpy as np
 
-from gcn_jax import data, models
-from gcn_jax import mesh as mesh_lib
-from gcn_jax.errors import UserError
+from gcn_jax import data, mesh, models
 from gcn_jax.evaluation import EvaluationResult, evaluate
 from gcn_jax.inference import Predictor
 from gcn_jax.models.pretrained.restore import BEST_METRIC
-from gcn_jax.report import cases, html, pictures
-from gcn_jax.report import figures as plots
+from gcn_jax.report import cases, figures, html, pictures
 from gcn_jax.training.config import flatten
-from gcn_jax.training.metrics_log import read_metrics
+from gcn_jax.training.run_data import open_run_data
+from gcn_jax.workdir import Workdir
 
 #: Title of a plot -> what its lines are called in metrics.jsonl.
 _CURVES = {
@@ -40,23 +37,28 @@ def training_report(workdir: str | Path, path: str | Path | None = None) -> Path
     Raises:
         UserError: The workdir lacks a file, or its validation data cannot be opened.
     """
-    workdir = Path(workdir)
-    config = read_config(workdir)
-    source = open_split(workdir)
+    folder = Workdir(workdir)
+    config = folder.read_config()
+    source = open_run_data(workdir)
     model, variables, info, step = models.load_pretrained(workdir)
-    mesh = mesh_lib.data_mesh(jax.local_devices())
-    predictor = Predictor(model, variables, info, batch_size=config["eval_batch_size"], mesh=mesh)
+    predictor = Predictor(
+        model,
+        variables,
+        info,
+        batch_size=config["eval_batch_size"],
+        mesh=mesh.data_mesh(jax.local_devices()),
+    )
     result = evaluate(predictor, source)
-    records = read_metrics(workdir / "metrics.jsonl")
+    records = folder.read_metrics()
     page = _page(result, predictor, source)
     page |= {
-        "title": workdir.resolve().name,
+        "title": folder.path.resolve().name,
         "subtitle": "Training run; the scores are those of its best checkpoint",
         "facts": _run_facts(info, config, records, step),
         "curves": dict(_curves(records)),
         "settings": {name: _plain(value) for name, value in flatten(config).items()},
     }
-    return html.write(path or workdir / "report.html", "page.html.jinja", page)
+    return html.write(path or folder.report_file, "page.html.jinja", page)
 
 
 def evaluation_report(
@@ -85,54 +87,6 @@ def evaluation_report(
     return html.write(path, "page.html.jinja", page)
 
 
-def read_config(workdir: str | Path) -> dict[str, Any]:
-    """Read `config.json` of a workdir.
-
-    Raises:
-        UserError: There is none, or it is not JSON.
-    """
-    path = Path(workdir) / "config.json"
-    try:
-        return json.loads(path.read_text())
-    except FileNotFoundError:
-        raise UserError(f"{workdir} has no config.json, which names the run's data") from None
-    except json.JSONDecodeError as error:
-        raise UserError(f"{path} is damaged ({error})") from None
-
-
-def open_split(
-    workdir: str | Path,
-    split: str | None = None,
-    data_dir: str | None = None,
-    manual_dir: str | None = None,
-) -> data.Source:
-    """Open the validation data of a run, or another split of the same data set.
-
-    Args:
-        workdir: A folder that `train.py` wrote.
-        split: Such as "train"; that of the config's `data.val` if None.
-        data_dir: Where prepared data sets are kept; as in the config if None.
-        manual_dir: The folder of the data; as in the config if None.
-
-    Raises:
-        UserError: The split cannot be opened, or its classes are not those of the model.
-    """
-    class_names = models.read_info(workdir).class_names
-    options = read_config(workdir)["data"]
-    given = {"data_dir": data_dir, "manual_dir": manual_dir}
-    options |= {name: folder for name, folder in given.items() if folder}
-    spec = options["val"]
-    if split is not None:
-        spec = f"{spec.partition(':')[0]}:{split}"
-    source = data.open_split(spec, options)
-    if tuple(source.class_names) != class_names:
-        raise UserError(
-            f"{spec} has the classes {', '.join(source.class_names)}, but the model of {workdir} "
-            f"was trained for {', '.join(class_names)}"
-        )
-    return source
-
-
 def _page(result: EvaluationResult, predictor: Predictor, source) -> dict[str, Any]:
     """Return what both pages show of an evaluation."""
     class_names, palette = predictor.info.class_names, source.palette
@@ -153,7 +107,7 @@ def _page(result: EvaluationResult, predictor: Predictor, source) -> dict[str, A
         "scores": scores,
         "num_images": result.num_images,
         "rows": list(_rows(scores, classes)),
-        "matrix": plots.confusion(result.scores.confusion_matrix, class_names),
+        "matrix": figures.confusion(result.scores.confusion_matrix, class_names),
         "borders": _borders(scores.get("boundary")),
         "legend_of_all": classes + errors,
         "groups": {name: [shown[score] for score in group] for name, group in groups.items()},
@@ -183,7 +137,7 @@ def _borders(scores: Mapping[str, Any] | None) -> dict[str, Any] | None:
         return None
     points = [(int(width), share) for width, share in scores["trimap_miou"].items()]
     defined = [(width, 100 * share) for width, share in points if share is not None]
-    return {**scores, "curve": plots.curves({"mIoU, %": defined}, "width of the band, px")}
+    return {**scores, "curve": figures.curves({"mIoU, %": defined}, "width of the band, px")}
 
 
 def _run_facts(info, config, records, step) -> dict[str, str]:
@@ -206,7 +160,7 @@ def _curves(records: Sequence[Mapping[str, float]]) -> Iterator[tuple[str, str]]
         points = {key: [(r["step"], r[key]) for r in records if key in r] for key in keys}
         series = {key: values for key, values in points.items() if values}
         if series:
-            yield title, plots.curves(series)
+            yield title, figures.curves(series)
 
 
 def _plain(value: Any) -> str:

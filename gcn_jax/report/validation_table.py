@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 from rich import box
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from gcn_jax.data.validation import SplitSummary, Validation
+from gcn_jax.terminal import cell
 
 #: Faults of one kind that are shown.
 _SHOWN = 10
@@ -20,12 +20,12 @@ def print_validation(validation: Validation, console: Console) -> None:
         console.print(_split_table(validation))
         console.print(_class_table(validation))
     for remark in validation.remarks:
-        console.print(f"remark: {escape(remark)}", soft_wrap=True, highlight=False)
+        console.print(cell(f"remark: {remark}"), soft_wrap=True)
     for line in _fault_lines(validation):
-        console.print(escape(line), soft_wrap=True, highlight=False)
+        console.print(cell(line), soft_wrap=True)
     count = len(validation.faults)
     problems = "no problems" if not count else f"{count} problem{'s' * (count > 1)}"
-    console.print(f"{validation.name}: {problems}", highlight=False)
+    console.print(cell(f"{validation.name}: {problems}"), soft_wrap=True)
 
 
 def _split_table(validation: Validation) -> Table:
@@ -53,7 +53,7 @@ def _class_table(validation: Validation) -> Table:
         for summary in labelled.values():
             cells += [_share(summary, number), f"{summary.statistics.images[number]:,}"]
         cells += [f"{array[number]:.3f}" for array in weights.values()]
-        table.add_row(str(number), escape(name), *cells)
+        table.add_row(str(number), cell(name), *cells)
     return table
 
 

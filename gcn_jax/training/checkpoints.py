@@ -1,5 +1,6 @@
 """Checkpoints of a run: the newest two and the best, written by Orbax in the background."""
 
+import contextlib
 import itertools
 import warnings
 from pathlib import Path
@@ -13,6 +14,7 @@ from orbax.checkpoint.checkpoint_managers import preservation_policy as policies
 from gcn_jax.errors import UserError
 from gcn_jax.models.pretrained.restore import best_score, first_readable
 from gcn_jax.training.state import TrainState
+from gcn_jax.workdir import Workdir
 
 _NEWEST = 2
 
@@ -27,7 +29,8 @@ class Checkpoints:
     """
 
     def __init__(self, workdir: str | Path):
-        self.folder = (Path(workdir) / "checkpoints").resolve()
+        self.folder = Workdir(workdir).checkpoints
+        self._closed = False
         self._manager = self._open()
 
     def _open(self) -> ocp.CheckpointManager:
@@ -111,9 +114,20 @@ class Checkpoints:
         self._put_aside([other for other in self._manager.all_steps() if other > step], "diverged")
         return self.folder / str(self.latest_step) if self.latest_step is not None else None
 
+    def __enter__(self) -> "Checkpoints":
+        """Return itself, to be closed at the end of the block."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
+        """Close; what went wrong in the block is not hidden by what goes wrong here."""
+        with contextlib.suppress(Exception) if kind else contextlib.nullcontext():
+            self.close()
+
     def close(self) -> None:
-        """Wait, and give up the background threads."""
-        self._manager.close()
+        """Wait for the checkpoint in flight, and give up the background threads."""
+        if not self._closed:
+            self._closed = True
+            self._manager.close()
 
     def _put_aside(self, steps: list[int], why: str) -> None:
         if not steps:

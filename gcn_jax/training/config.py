@@ -1,6 +1,7 @@
 """Every setting of a training run, with its default; files in `configs/` change some of them."""
 
 import json
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from ml_collections import ConfigDict, config_dict
 
 from gcn_jax.errors import UserError, setting
 from gcn_jax.models.registry import MODELS, model_fields
+from gcn_jax.workdir import Workdir
 
 #: What may differ between a run and its continuation; a change of anything else is another run.
 #: (After a change of the optimiser's settings the run goes on from where it was, with these.)
@@ -206,10 +208,15 @@ def check_same_run(config: ConfigDict, workdir: str | Path) -> None:
     Raises:
         UserError: It holds another run; the message lists the settings that differ.
     """
-    path = Path(workdir) / "config.json"
-    if not path.exists():
+    folder = Workdir(workdir)
+    if not folder.config_file.exists():
         return
-    differing = differing_settings(flatten(json.loads(path.read_text())), config)
+    try:
+        before = folder.read_config()
+    except UserError as error:  # the command says all that the file says
+        warnings.warn(f"{error}; it is written anew from this command's settings", stacklevel=2)
+        return
+    differing = differing_settings(flatten(before), config)
     other = [
         f"{key} is {now}, was {before}"
         for key, (before, now) in differing.items()

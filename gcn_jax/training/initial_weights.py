@@ -14,6 +14,7 @@ from gcn_jax.models.pretrained.info import read_info
 from gcn_jax.models.pretrained.restore import load_pretrained
 from gcn_jax.training.optimizer import BACKBONE
 from gcn_jax.weights.backbone import load_backbone_weights, read_backbone_preprocessing
+from gcn_jax.workdir import Workdir
 
 
 def with_preprocessing(config: ConfigDict, workdir: str | Path) -> ConfigDict:
@@ -84,11 +85,11 @@ def _without(tree: dict[str, Any], layers: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _is_workdir(source: str) -> bool:
-    return (Path(source) / "model.json").exists()
+    return Workdir(source).has_model
 
 
 def _preprocessing(config: ConfigDict, workdir: Path) -> tuple[tuple[float, ...], ...]:
-    if (workdir / "model.json").exists():
+    if Workdir(workdir).has_model:
         info = read_info(workdir)
     elif config.init_from:
         info = read_info(config.init_from)

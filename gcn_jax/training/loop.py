@@ -1,30 +1,31 @@
 """A training run, from a config to a workdir: its phases in their order."""
 
+import contextlib
 import math
 import signal
 import time
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
 from ml_collections import ConfigDict
 
-from gcn_jax import atomic, data, evaluation, inference, models
-from gcn_jax import mesh as mesh_lib
+from gcn_jax import atomic, data, evaluation, inference, mesh
 from gcn_jax.errors import UserError, setting
 from gcn_jax.hub import is_on_hub
 from gcn_jax.models.pretrained.info import ModelInfo, write_info
 from gcn_jax.models.pretrained.restore import BEST_METRIC
+from gcn_jax.terminal import ProgressBar
 from gcn_jax.training.checkpoints import Checkpoints
 from gcn_jax.training.config import check_config, check_same_run
 from gcn_jax.training.initial_weights import start_variables, with_preprocessing
 from gcn_jax.training.interruption import Interruption
-from gcn_jax.training.metrics_log import MetricWriter, ProgressBar
-from gcn_jax.training.objective import make_objective
-from gcn_jax.training.optimizer import make_optimizer, make_schedule
-from gcn_jax.training.state import TrainState, create_state
-from gcn_jax.training.step import make_train_step
+from gcn_jax.training.metrics_log import MetricWriter
+from gcn_jax.training.parts import Parts, make_parts
+from gcn_jax.training.state import TrainState
+from gcn_jax.workdir import Workdir
 
 
 def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
@@ -32,34 +33,77 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
 
     Args:
         config: The settings, from `default_config`.
-        workdir: Where everything about the run is kept: `config.json`, `model.json`,
-            `checkpoints/`, `metrics.jsonl` and TensorBoard events.
+        workdir: Where everything about the run is kept; see `gcn_jax.workdir`.
 
     Returns:
         The state after the last step.
 
     Raises:
         UserError: The config, the data or the weights to start from are at fault, the workdir holds
-            another run, or the loss is not finite.
+            another run or is being written by one, or the loss is not finite.
         SystemExit: SIGINT or SIGTERM came; everything was saved, and the code is 128 + its number.
     """
-    # ------------------------------------------------------------------------------- setup
-    workdir = Path(workdir)
+    folder = Workdir(workdir)
     config = _with_absolute_paths(config)
     check_config(config)
-    check_same_run(config, workdir)
-    mesh = _make_mesh(config)
-    is_main = jax.process_index() == 0
+    check_same_run(config, folder.path)
+    device_mesh = _make_mesh(config)
+    lock = folder.lock() if jax.process_index() == 0 else contextlib.nullcontext()
+    with lock:
+        train, val = _open_data(config)
+        config = with_preprocessing(config, folder.path)
+        parts = make_parts(config, train, config.data.mean, config.data.std)
+        with Checkpoints(folder.path) as checkpoints:
+            run = _Run(config, folder, device_mesh, train, val, parts, checkpoints)
+            state, batches, losses = _start(run)
+            return _loop(run, state, batches, losses)
 
-    # -------------------------------------------------------------------------------- data
-    train_source = data.open_training_source(config.data.train, config.data)
-    val_source = data.open_split(config.data.val, config.data)
-    if train_source.class_names != val_source.class_names:
-        raise UserError(f"{train_source.name} and {val_source.name} have different classes")
-    objective = make_objective(config.loss, train_source)
-    config = with_preprocessing(config, workdir)
+
+class _Run(NamedTuple):
+    """Everything about a run that stays as it is."""
+
+    config: ConfigDict
+    folder: Workdir
+    device_mesh: jax.sharding.Mesh
+    train: data.Source | data.Mixture
+    val: data.Source
+    parts: Parts
+    checkpoints: Checkpoints
+
+    @property
+    def info(self) -> ModelInfo:
+        """The content of `model.json`."""
+        num_classes = len(self.train.class_names)
+        fields = self.config.model.to_dict() | {"num_classes": num_classes}
+        return ModelInfo(
+            name=fields.pop("name"),
+            fields=fields,
+            class_names=self.train.class_names,
+            palette=data.class_colors(self.train.palette, num_classes),
+            mean=tuple(self.config.data.mean),
+            std=tuple(self.config.data.std),
+        )
+
+
+def _open_data(config: ConfigDict) -> tuple[data.Source | data.Mixture, data.Source]:
+    """Open what is trained on, and what is validated on."""
+    train = data.open_training_source(config.data.train, config.data)
+    val = data.open_split(config.data.val, config.data)
+    if train.class_names != val.class_names:
+        raise UserError(f"{train.name} and {val.name} have different classes")
+    return train, val
+
+
+def _start(run: _Run) -> tuple[TrainState, Any, list[Any]]:
+    """Return the state to go on from, the stream of batches there, and losses not yet logged.
+
+    The state is the first of these that there is: 1. The newest readable checkpoint in the workdir.
+    2. The best one of `init_from`, for parameters and statistics.  3. `backbone_weights`, for those
+    of the backbone.  4. The seed.
+    """
+    config, everywhere = run.config, mesh.replicated(run.device_mesh)
     batches = data.training_batches(
-        train_source,
+        run.train,
         data.Augment(**config.augment, fill=config.data.mean),
         batch_size=config.batch_size,
         seed=config.seed,
@@ -67,70 +111,48 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
         process_index=jax.process_index(),
         process_count=jax.process_count(),
     )
-
-    # ----------------------------------------------------------------- model and optimizer
-    num_classes = len(train_source.class_names)
-    model = models.create_model(**config.model, num_classes=num_classes, remat=config.remat)
-    info = _model_info(config, num_classes, train_source)
-    schedule = make_schedule(config.optimizer, config.num_steps)
-    tx = make_optimizer(
-        config.optimizer, schedule, frozen_batch_norm=config.model.get("frozen_batch_norm", False)
-    )
-
-    # ------------------------------------------------------------------ state, or restored
-    # 1. The newest readable checkpoint in the workdir.  2. The best one of `init_from`, for
-    # parameters and statistics.  3. `backbone_weights`, for those of the backbone.  4. The seed.
-    everywhere = mesh_lib.replicated(mesh)
-    init = jax.jit(
-        lambda rng: create_state(model, tx, rng, ema=config.optimizer.ema_decay > 0),
-        out_shardings=everywhere,
-    )
-    state = init(jax.random.key(config.seed))
-    checkpoints = Checkpoints(workdir)
-    restored = checkpoints.restore(state)
+    losses: list[Any] = []
+    state = jax.jit(run.parts.init, out_shardings=everywhere)(jax.random.key(config.seed))
+    restored = run.checkpoints.restore(state)
     if restored is not None:
         state, position = restored
-        if position["num_examples"] != len(train_source):
+        if position["num_examples"] != len(run.train):
             raise UserError(
-                f"{train_source.name} has {len(train_source)} images now, and had "
-                f"{position['num_examples']} when {workdir} was trained; name another --workdir"
+                f"{run.train.name} has {len(run.train)} images now, and had "
+                f"{position['num_examples']} when {run.folder.path} was trained; name another "
+                "--workdir"
             )
         batches.set_state(position["iterator"])
+        losses = list(position.get("losses", []))  # runs before this was kept have none
     elif config.init_from or config.backbone_weights:
         variables = {"params": state.params, "batch_stats": state.batch_stats}
-        variables = start_variables(config, model, variables)
+        variables = start_variables(config, run.parts.model, variables)
         state = jax.jit(TrainState.with_variables, out_shardings=everywhere)(state, variables)
+    if jax.process_index() == 0:
+        atomic.write(run.folder.config_file, config.to_json(indent=2))
+        write_info(run.folder.path, run.info)
+    return state, batches, losses
+
+
+def _loop(run: _Run, state: TrainState, batches: Any, losses: list[Any]) -> TrainState:
+    """Train to the last step; log, evaluate and save when the config says so."""
+    config, checkpoints = run.config, run.checkpoints
     first_step = int(state.step)
-    if is_main:
-        atomic.write(workdir / "config.json", config.to_json(indent=2))
-        write_info(workdir, info)
-    writer = MetricWriter(workdir, first_step) if is_main else None
-
-    # ----------------------------------------------------------------------------- compile
+    writer = MetricWriter(run.folder.path, first_step) if jax.process_index() == 0 else None
     train_step = jax.jit(
-        make_train_step(
-            model,
-            tx,
-            mean=config.data.mean,
-            std=config.data.std,
-            seed=config.seed,
-            objective=objective,
-            accumulate=config.optimizer.accumulate,
-            ema_decay=config.optimizer.ema_decay,
-        ),
-        donate_argnums=0,
-        out_shardings=everywhere,
+        run.parts.step, donate_argnums=0, out_shardings=mesh.replicated(run.device_mesh)
     )
-
-    # -------------------------------------------------------------------------------- loop
-    with Interruption() as interruption, ProgressBar(first_step, config.num_steps) as bar:
-        bar.say(_headline(config, workdir, first_step, state, train_source, val_source, mesh))
-        losses: list[jax.Array] = []
+    bar = ProgressBar("step", config.num_steps, completed=first_step, transient=False)
+    with Interruption() as interruption, bar:
+        bar.say(_headline(run, state))
         timer = _Timer()
         for step in range(first_step + 1, config.num_steps + 1):
             batch = next(batches)
-            state, metrics = train_step(state, _to_devices(batch, config, mesh))
+            state, metrics = train_step(state, _to_devices(batch, config, run.device_mesh))
             losses.append(metrics["loss"])
+            # The device is one step behind, not more: what the bar shows is true, and a signal is
+            # obeyed after the step that it came in.
+            jax.block_until_ready(losses[-2:-1])
             bar.advance(step)
             if step == first_step + 1:
                 state.step.block_until_ready()
@@ -145,40 +167,54 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
             if not (log or validate or save or stop):
                 continue
 
-            # log
-            mean_loss = _mean_of_finite(losses, step, checkpoints)
-            losses = []
-            rate = config.batch_size * timer.steps_per_second(step)
-            scalars = {"train/loss": mean_loss, "learning_rate": float(schedule(step - 1))}
-            if rate:
-                scalars["train/images_per_second"] = rate
-            bar.status(step, f"loss {mean_loss:.4f}  {rate:.1f} images/s")
+            losses = _finite(losses, step, checkpoints)
+            scores: dict[str, float] = {}
+            if log or validate or save:
+                scalars = _scalars(run, step, losses, timer)
+                losses = []
+                _show(bar, step, scalars)
+                if validate:
+                    scores = _evaluate(run, state)
+                    bar.say(f"step {step}: val mIoU {scores[BEST_METRIC]:.4f}")
+                if writer is not None:
+                    writer.write(step, scalars | scores)
 
-            # evaluate
-            scores = {}
-            if validate:
-                scores = _evaluate(model, state, info, val_source, config, mesh)
-                bar.say(f"step {step}: val mIoU {scores[BEST_METRIC]:.4f}")
-            if writer is not None:
-                writer.write(step, scalars | scores)
-
-            # checkpoint
+            # A stop between two lines of the metrics writes none: the run that goes on does.
             if save or validate or stop:
-                position = {"iterator": batches.get_state(), "num_examples": len(train_source)}
+                position = {
+                    "iterator": batches.get_state(),
+                    "num_examples": len(run.train),
+                    "losses": losses,
+                }
                 checkpoints.save(step, state, position, scores or None)
             if stop:
                 checkpoints.close()
                 bar.say(
-                    f"stopped by {stop.name} after step {step}, which is saved in {workdir}; "
-                    "the same command goes on from there"
+                    f"stopped by {stop.name} after step {step}, which is saved in "
+                    f"{run.folder.path}; the same command goes on from there"
                 )
                 raise SystemExit(128 + stop)
             timer = _Timer(step)
-        checkpoints.close()
-
     if writer is not None:
         writer.close()
     return state
+
+
+def _scalars(run: _Run, step: int, losses: list[float], timer: "_Timer") -> dict[str, float]:
+    """Return what the metrics say of the steps up to this one."""
+    scalars = {
+        "train/loss": math.fsum(losses) / len(losses),
+        "learning_rate": float(run.parts.schedule(step - 1)),
+    }
+    if rate := run.config.batch_size * timer.steps_per_second(step):
+        scalars["train/images_per_second"] = rate
+    return scalars
+
+
+def _show(bar: ProgressBar, step: int, scalars: dict[str, float]) -> None:
+    rate = scalars.get("train/images_per_second", 0.0)
+    text = f"loss {scalars['train/loss']:.4f}  {rate:.1f} images/s"
+    bar.status(text, otherwise=f"step {step}: {text}")
 
 
 class _Timer:
@@ -221,42 +257,31 @@ def _make_mesh(config: ConfigDict) -> jax.sharding.Mesh:
             f"batch_size {config.batch_size} does not divide into optimizer.accumulate={parts} "
             f"parts over {count} devices; change one of them, or num_devices"
         )
-    return mesh_lib.data_mesh(devices[:count])
+    return mesh.data_mesh(devices[:count])
 
 
 def _to_devices(
-    batch: dict[str, np.ndarray], config: ConfigDict, mesh: jax.sharding.Mesh
+    batch: dict[str, np.ndarray], config: ConfigDict, device_mesh: jax.sharding.Mesh
 ) -> dict[str, jax.Array]:
     """Split a batch over the mesh; its parts, where it has some, lie along a first axis."""
     parts = config.optimizer.accumulate
     if parts == 1:
-        return mesh_lib.shard_batch(batch, mesh)
+        return mesh.shard_batch(batch, device_mesh)
     batch = {name: array.reshape(parts, -1, *array.shape[1:]) for name, array in batch.items()}
-    return mesh_lib.shard_batch(batch, mesh, axis=1)
+    return mesh.shard_batch(batch, device_mesh, axis=1)
 
 
-def _model_info(config: ConfigDict, num_classes: int, source: data.Source) -> ModelInfo:
-    fields = config.model.to_dict() | {"num_classes": num_classes}
-    return ModelInfo(
-        name=fields.pop("name"),
-        fields=fields,
-        class_names=source.class_names,
-        palette=data.class_colors(source.palette, num_classes),
-        mean=tuple(config.data.mean),
-        std=tuple(config.data.std),
-    )
-
-
-def _headline(config, workdir, first_step, state, train_source, val_source, mesh) -> str:
+def _headline(run: _Run, state: TrainState) -> str:
+    config, first_step, workdir = run.config, int(state.step), run.folder.path
     parameters = sum(leaf.size for leaf in jax.tree.leaves(state.params))
-    device = mesh.devices.flat[0].device_kind
+    device = run.device_mesh.devices.flat[0].device_kind
     start = f"resuming {workdir} after step {first_step}" if first_step else f"training {workdir}"
     if config.init_from and not first_step:
         start += f" from {config.init_from}"
         start += f", except {', '.join(config.init_except)}" if config.init_except else ""
     return (
-        f"{start}: {config.model.name}, {parameters:,} parameters, {len(train_source)} images of "
-        f"{train_source.name}, {len(val_source)} of {val_source.name}, {mesh.size} x {device}"
+        f"{start}: {config.model.name}, {parameters:,} parameters, {len(run.train)} images of "
+        f"{run.train.name}, {len(run.val)} of {run.val.name}, {run.device_mesh.size} x {device}"
     )
 
 
@@ -270,14 +295,13 @@ def _agreed(number: signal.Signals | None, *, ask: bool) -> signal.Signals | Non
     return signal.Signals(highest) if highest else None
 
 
-def _mean_of_finite(losses: list[jax.Array], step: int, checkpoints: Checkpoints) -> float:
-    """Average the losses up to a step; stop the run where one is not finite."""
+def _finite(losses: list[Any], step: int, checkpoints: Checkpoints) -> list[float]:
+    """Return the losses up to a step; stop the run where one is not finite."""
     values = [float(loss) for loss in jax.device_get(losses)]
     for bad_step, value in enumerate(values, start=step - len(values) + 1):
         if not math.isfinite(value):
             # The loss of a step is that of the parameters before it: theirs are bad too.
             good = checkpoints.drop_after(bad_step - 2)
-            checkpoints.close()
             where = "there is no good checkpoint"
             if good is not None:
                 where = f"the last good checkpoint, from which it can go on, is {good}"
@@ -286,12 +310,16 @@ def _mean_of_finite(losses: list[jax.Array], step: int, checkpoints: Checkpoints
                 f"{setting('optimizer.learning_rate')}, lengthen optimizer.warmup_steps, or set "
                 "optimizer.clip_norm"
             )
-    return math.fsum(values) / len(values)
+    return values
 
 
-def _evaluate(model, state: TrainState, info, source, config, mesh) -> dict[str, float]:
+def _evaluate(run: _Run, state: TrainState) -> dict[str, float]:
     predictor = inference.Predictor(
-        model, state.variables, info, batch_size=config.eval_batch_size, mesh=mesh
+        run.parts.model,
+        state.variables,
+        run.info,
+        batch_size=run.config.eval_batch_size,
+        mesh=run.device_mesh,
     )
-    scores = evaluation.evaluate(predictor, source).scores
+    scores = evaluation.evaluate(predictor, run.val).scores
     return {BEST_METRIC: scores.miou, "val/pixel_accuracy": scores.pixel_accuracy}

@@ -15,6 +15,7 @@ from gcn_jax.inference import Inference, Predictor
 from gcn_jax.models import ModelInfo
 from gcn_jax.report import cases, pages
 from gcn_jax.report import figures as plots
+from gcn_jax.training import run_data
 from tests.helpers.fakes import MEAN, NUM_CLASSES, STD, TinyModel, random_source, tiny_variables
 
 #: The last has to be escaped; the one before is in no image.
@@ -200,9 +201,9 @@ def workdir(tmp_path, monkeypatch, evaluated):
     lines = "".join(json.dumps(record) + "\n" for record in records)
     (tmp_path / "metrics.jsonl").write_text(lines)
     pretrained = models.Pretrained(evaluated.model, evaluated.variables, INFO, 10)
-    monkeypatch.setattr(pages.models, "read_info", lambda workdir: INFO)
+    monkeypatch.setattr(run_data.models, "read_info", lambda workdir: INFO)
     monkeypatch.setattr(pages.models, "load_pretrained", lambda workdir: pretrained)
-    monkeypatch.setattr(pages.data, "open_split", lambda spec, options: evaluated.source)
+    monkeypatch.setattr(run_data.data, "open_split", lambda spec, options: evaluated.source)
     return tmp_path
 
 
@@ -226,19 +227,21 @@ def test_training_report_of_a_run_that_logged_nothing(workdir):
 def test_other_split_of_the_same_data(workdir, monkeypatch, evaluated):
     specs = []
     monkeypatch.setattr(
-        pages.data, "open_split", lambda spec, options: specs.append(spec) or evaluated.source
+        run_data.data, "open_split", lambda spec, options: specs.append(spec) or evaluated.source
     )
-    report.open_split(workdir)
-    report.open_split(workdir, "test")
+    run_data.open_run_data(workdir)
+    run_data.open_run_data(workdir, "test")
     assert specs == ["fake:val", "fake:test"]
 
 
 def test_workdir_mistakes_are_named(workdir, monkeypatch):
     monkeypatch.setattr(
-        pages.data, "open_split", lambda spec, options: SimpleNamespace(class_names=("cat", "dog"))
+        run_data.data,
+        "open_split",
+        lambda *_: SimpleNamespace(class_names=("cat", "dog")),
     )
     with pytest.raises(UserError, match="fake:val has the classes cat, dog, but the model of"):
-        report.open_split(workdir)
+        run_data.open_run_data(workdir)
     (workdir / "config.json").write_text("{")
     with pytest.raises(UserError, match=r"config\.json is damaged"):
         report.training_report(workdir)

@@ -10,7 +10,7 @@ from gcn_jax.models.network import variable_shapes
 from gcn_jax.training import default_config, train_and_evaluate
 from gcn_jax.training.config import model_settings
 from gcn_jax.training.initial_weights import start_variables, with_preprocessing
-from gcn_jax.training.metrics_log import read_metrics
+from gcn_jax.workdir import Workdir
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def workdir(tmp_path_factory):
 
 
 def test_pixel_accuracy_is_the_share_of_images_of_the_right_class(workdir):
-    assert read_metrics(workdir / "metrics.jsonl")[-1]["val/pixel_accuracy"] == 1
+    assert Workdir(workdir).read_metrics()[-1]["val/pixel_accuracy"] == 1
     model, variables = models.from_pretrained(workdir)
     for name, expected in (("blue", 0), ("red", 1)):
         image = np.asarray(Image.open(workdir.parent / "val" / name / "2.png"))

@@ -165,7 +165,9 @@ def folders(tmp_path, monkeypatch):
     """A workdir whose images have mean ONE, another with TWO, and weights with FOUR."""
     for name, mean in (("workdir", ONE), ("stage1", TWO)):
         (tmp_path / name).mkdir()
-        write_info(tmp_path / name, ModelInfo("_tiny", {}, (), (), mean, TWO))
+        write_info(
+            tmp_path / name, ModelInfo("_tiny", {"num_classes": 1}, ("a",), ((0, 0, 0),), mean, TWO)
+        )
     monkeypatch.setattr(start, "read_backbone_preprocessing", lambda source: (FOUR, FOUR))
     return tmp_path
 

@@ -17,7 +17,7 @@ from gcn_jax.models.registry import MODELS
 from gcn_jax.training import default_config, loop, train_and_evaluate
 from gcn_jax.training.config import check_same_run, model_settings
 from gcn_jax.training.initial_weights import start_variables
-from gcn_jax.training.metrics_log import read_metrics
+from gcn_jax.workdir import Workdir
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def test_workdir_holds_what_its_contract_says(finished, config):
     assert info.class_names == ("background", "square", "disc")
     assert info.palette == ((0, 0, 0), (128, 0, 0), (0, 128, 0))
     assert (info.mean, info.std) == (IMAGENET_MEAN, IMAGENET_STD)
-    lines = read_metrics(workdir / "metrics.jsonl")
+    lines = Workdir(workdir).read_metrics()
     assert [line["step"] for line in lines] == [4, 6, 8, 12]
     assert all(np.isfinite(line["train/loss"]) for line in lines)
     assert [line["step"] for line in lines if "val/miou" in line] == [6, 12]
@@ -78,7 +78,7 @@ def test_newest_two_and_best_checkpoints_are_kept(finished):
     workdir, _ = finished
     scores = {
         line["step"]: line["val/miou"]
-        for line in read_metrics(workdir / "metrics.jsonl")
+        for line in Workdir(workdir).read_metrics()
         if "val/miou" in line
     }
     best = max(scores, key=scores.get)
@@ -134,9 +134,7 @@ def test_interrupted_run_ends_bit_identical(
     assert kept_steps(tmp_path / "run") == kept_steps(workdir)
     scores = [
         {line["step"]: line["val/miou"] for line in lines if "val/miou" in line}
-        for lines in (
-            read_metrics(folder / "metrics.jsonl") for folder in (tmp_path / "run", workdir)
-        )
+        for lines in (Workdir(folder).read_metrics() for folder in (tmp_path / "run", workdir))
     ]
     assert scores[0] == scores[1]
 
@@ -150,7 +148,7 @@ def test_killed_run_goes_on_from_its_last_checkpoint(finished, config, tmp_path,
         file.write('{"step": 13, "train/l')  # cut by the kill
     assert_identical(train_and_evaluate(config, tmp_path / "run"), whole)
     assert "after step 8" in capsys.readouterr().out
-    lines = read_metrics(tmp_path / "run/metrics.jsonl")
+    lines = Workdir(tmp_path / "run").read_metrics()
     assert [line["step"] for line in lines] == [4, 6, 8, 12]
 
 

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ml_collections import ConfigDict
-from rich.console import Console
 
 from gcn_jax import atomic
 from gcn_jax.analysis.costs.complexity import Cost
 from gcn_jax.analysis.sheets import Sheet
 from gcn_jax.analysis.studies.findings import OverSeeds
 from gcn_jax.analysis.studies.runner import METRICS, Result
+from gcn_jax.terminal import make_console
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Row(OverSeeds):
 
 def print_rows(rows: Sequence[Row], config: ConfigDict) -> None:
     """Print the comparison; see `write_rows`."""
-    Console().print(_sheet(rows, config).table())
+    make_console().print(_sheet(rows, config).table())
 
 
 def write_rows(rows: Sequence[Row], folder: Path, config: ConfigDict) -> None:

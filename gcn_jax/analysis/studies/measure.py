@@ -7,13 +7,10 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from gcn_jax import data, models
+from gcn_jax import data
 from gcn_jax.inference import Predictor
 from gcn_jax.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
-from gcn_jax.training.objective import make_objective
-from gcn_jax.training.optimizer import make_optimizer, make_schedule
-from gcn_jax.training.state import create_state
-from gcn_jax.training.step import make_train_step
+from gcn_jax.training.parts import make_parts
 
 
 def images_per_second(predictor: Predictor, source, repeats: int = 5) -> float:
@@ -43,31 +40,14 @@ def training_memory(config: ConfigDict) -> int:
         State, batch and what the step sets aside, for the whole batch on one device.
     """
     source = data.open_training_source(config.data.train, config.data)
-    num_classes = len(source.class_names)
-    model = models.create_model(**config.model, num_classes=num_classes, remat=config.remat)
-    optimizer = config.optimizer
-    tx = make_optimizer(
-        optimizer,
-        make_schedule(optimizer, config.num_steps),
-        frozen_batch_norm=config.model.get("frozen_batch_norm", False),
-    )
-    step = make_train_step(
-        model,
-        tx,
-        mean=IMAGENET_MEAN,
-        std=IMAGENET_STD,
-        seed=config.seed,
-        objective=make_objective(config.loss, source),
-        accumulate=optimizer.accumulate,
-        ema_decay=optimizer.ema_decay,
-    )
-    has_ema = optimizer.ema_decay > 0
-    state = jax.eval_shape(lambda key: create_state(model, tx, key, ema=has_ema), jax.random.key(0))
+    parts = make_parts(config, source, IMAGENET_MEAN, IMAGENET_STD)
+    state = jax.eval_shape(parts.init, jax.random.key(0))
+    accumulate = config.optimizer.accumulate
     shape = (config.batch_size, *config.augment.crop_size)
-    if optimizer.accumulate > 1:
-        shape = (optimizer.accumulate, config.batch_size // optimizer.accumulate, *shape[1:])
+    if accumulate > 1:
+        shape = (accumulate, config.batch_size // accumulate, *shape[1:])
     labels = jax.ShapeDtypeStruct(shape, jnp.uint8)
     batch = {"image": jax.ShapeDtypeStruct((*shape, 3), jnp.uint8), "label": labels}
-    plan = jax.jit(step, donate_argnums=0).lower(state, batch).compile().memory_analysis()
+    plan = jax.jit(parts.step, donate_argnums=0).lower(state, batch).compile().memory_analysis()
     # The new state takes the place of the old one.
     return plan.argument_size_in_bytes + plan.temp_size_in_bytes

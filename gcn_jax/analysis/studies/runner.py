@@ -22,6 +22,7 @@ from gcn_jax.evaluation import evaluate
 from gcn_jax.inference import Predictor
 from gcn_jax.training import train_and_evaluate
 from gcn_jax.training.config import differing_settings, json_settings
+from gcn_jax.workdir import Workdir
 
 #: What is kept of an evaluation, as a share of 1, and what it is called.
 METRICS = {
@@ -89,7 +90,7 @@ def run_once(config: ConfigDict, workdir: Path, name: str, inference: str = "sin
 
 def _train(config: ConfigDict, workdir: Path) -> float | None:
     """Return the seconds that it took; None where a part was done before."""
-    resumed = (workdir / "checkpoints").exists()
+    resumed = Workdir(workdir).checkpoints.exists()
     start = time.monotonic()
     train_and_evaluate(config, workdir)
     return None if resumed else time.monotonic() - start

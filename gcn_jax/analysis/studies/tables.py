@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 
 from gcn_jax import atomic
 from gcn_jax.analysis.sheets import Sheet
@@ -15,11 +14,12 @@ from gcn_jax.analysis.studies.findings import Finding, accuracy_by_cue
 from gcn_jax.analysis.studies.paper import Study
 from gcn_jax.analysis.studies.plots import plot_cues, plot_study
 from gcn_jax.analysis.studies.runner import CUE_STEP, METRICS
+from gcn_jax.terminal import make_console
 
 
 def print_table(study: Study, findings: Sequence[Finding]) -> None:
     """Print a table."""
-    Console().print(_sheet(study, findings).table())
+    make_console().print(_sheet(study, findings).table())
 
 
 def write_table(study: Study, findings: Sequence[Finding], folder: Path, seeds: int) -> Path:

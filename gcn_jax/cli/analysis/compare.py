@@ -27,8 +27,9 @@ from gcn_jax.analysis.studies.runner import cost, run_once
 from gcn_jax.analysis.studies.systems import DATA, SIZES, SYSTEMS, system_config
 from gcn_jax.cli import process
 from gcn_jax.cli.flags import expect_arguments
-from gcn_jax.errors import UserError
+from gcn_jax.errors import UserError, check_choice
 from gcn_jax.inference import Predictor
+from gcn_jax.terminal import say
 
 #: Settings that are a system's or a seed's own.
 _DECIDED = ("seed", "eval_every", "model.name")
@@ -39,9 +40,9 @@ _SHOWN = 4
 SETTING = "--set "
 FLAGS = flags.FlagValues()
 flags.DEFINE_list("models", list(SYSTEMS), "Which systems.", flag_values=FLAGS)
-flags.DEFINE_enum("data", "camvid", list(DATA), "What to train on.", flag_values=FLAGS)
-flags.DEFINE_enum(
-    "size", None, list(SIZES), "By default reduced on a CPU, else full.", flag_values=FLAGS
+flags.DEFINE_string("data", "camvid", f"One of: {', '.join(DATA)}.", flag_values=FLAGS)
+flags.DEFINE_string(
+    "size", None, "reduced or full; by default reduced on a CPU, else full.", flag_values=FLAGS
 )
 flags.DEFINE_integer("seeds", 1, "How many times each is trained.", 1, flag_values=FLAGS)
 flags.DEFINE_string("output", "runs/compare", "Folder of the runs.", flag_values=FLAGS)
@@ -56,6 +57,8 @@ def run(arguments: list[str]) -> None:
         raise UserError(f"--models is empty; name some of {', '.join(SYSTEMS)}")
     name, seeds = FLAGS.data, FLAGS.seeds
     size = FLAGS.size or ("reduced" if jax.default_backend() == "cpu" else "full")
+    check_choice("--data", name, DATA)
+    check_choice("--size", size, SIZES)
     configs = {}
     for system in FLAGS.models:
         config = system_config(system, name, size)
@@ -86,7 +89,7 @@ def run(arguments: list[str]) -> None:
     print_rows(rows, budget)
     write_rows(rows, folder, budget)
     draw(shown, maps, source, folder / "compare.png")
-    print(f"wrote compare.md, .csv and .png, of {', '.join(configs)}, in {folder}")
+    say(f"wrote compare.md, .csv and .png, of {', '.join(configs)}, in {folder}")
 
 
 def _predictor(workdir: Path, batch_size: int) -> Predictor:

@@ -20,7 +20,6 @@ from pathlib import Path
 
 from absl import flags
 from flax import linen as nn
-from rich.console import Console
 
 from gcn_jax import atomic
 from gcn_jax.analysis.costs.complexity import BACKBONE, Cost, compiled_flops, cost_by_level
@@ -30,6 +29,7 @@ from gcn_jax.analysis.sheets import Sheet
 from gcn_jax.cli.flags import expect_arguments, key_and_value
 from gcn_jax.errors import UserError
 from gcn_jax.models import create_model
+from gcn_jax.terminal import make_console, say
 
 #: Of the cost against k: as in Table 1 of the paper.
 _KERNEL_SIZES = (3, 5, 7, 9, 11, 13, 15)
@@ -75,7 +75,7 @@ def run(arguments: list[str]) -> None:
         }
         files["kernel_size.svg"] = plot_head_costs(costs, features)
     for sheet in sheets.values():
-        Console().print(sheet.table())
+        make_console().print(sheet.table())
     if values.output:
         files["complexity.json"] = json.dumps(numbers, indent=2) + "\n"
         texts = [f"{sheet.caption}\n\n{sheet.markdown()}" for sheet in sheets.values()]
@@ -83,7 +83,7 @@ def run(arguments: list[str]) -> None:
         files |= {f"{name}.csv": _csv(sheet) for name, sheet in sheets.items()}
         for name, content in files.items():
             atomic.write(Path(values.output) / name, content)
-        print(f"wrote {', '.join(sorted(files))} in {values.output}")
+        say(f"wrote {', '.join(sorted(files))} in {values.output}")
 
 
 # -------------------------------------------------------------------------------------- the flags

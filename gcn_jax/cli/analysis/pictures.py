@@ -10,11 +10,13 @@ from pathlib import Path
 
 from absl import flags
 
-from gcn_jax import models, report
+from gcn_jax import models
 from gcn_jax.analysis.studies.prediction_picture import draw
 from gcn_jax.cli import process
 from gcn_jax.cli.flags import expect_arguments, run_names
 from gcn_jax.errors import UserError
+from gcn_jax.terminal import say
+from gcn_jax.training.run_data import open_run_data
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_list("ckpt", [], "Workdirs of training runs.", flag_values=FLAGS)
@@ -31,7 +33,7 @@ def run(arguments: list[str]) -> None:
     if not FLAGS.ckpt:
         raise UserError("pictures needs --ckpt=DIR,DIR,..., the workdirs of runs")
     names = run_names(FLAGS.ckpt)
-    source = report.open_split(FLAGS.ckpt[0], FLAGS.split)
+    source = open_run_data(FLAGS.ckpt[0], FLAGS.split)
     end = FLAGS.index + FLAGS.num_images
     if end > len(source):
         raise UserError(
@@ -45,4 +47,4 @@ def run(arguments: list[str]) -> None:
             raise UserError(f"the model of {path} has other classes than {source.name}")
         maps[name] = [models.predict(model, variables, sample["image"]) for sample in samples]
     draw(samples, maps, source, Path(FLAGS.output))
-    print(f"wrote {FLAGS.output}")
+    say(f"wrote {FLAGS.output}")

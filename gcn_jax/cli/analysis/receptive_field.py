@@ -24,9 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from absl import flags
-from rich.console import Console
 
-from gcn_jax import atomic, models, report
+from gcn_jax import atomic, models
 from gcn_jax.analysis.receptive_field import figures as rf_figures
 from gcn_jax.analysis.receptive_field.sight import Scene, Sight, look, scene_on_object
 from gcn_jax.analysis.receptive_field.tables import (
@@ -43,6 +42,8 @@ from gcn_jax.cli import process
 from gcn_jax.cli.flags import expect_arguments, key_and_value, run_names
 from gcn_jax.data.files import read_image
 from gcn_jax.errors import UserError, check_choice
+from gcn_jax.terminal import make_console, progress, say
+from gcn_jax.training.run_data import open_run_data
 
 FLAGS = flags.FlagValues()
 
@@ -74,7 +75,7 @@ def run(arguments: list[str]) -> None:
     expect_arguments(arguments, "", 0)
     _check_flags()
     options = FLAGS
-    console = Console()
+    console = make_console()
     if options.stack:
         _write({"stack.png": rf_figures.stack_of_3x3(options.stack)}, options.output)
         return
@@ -101,7 +102,7 @@ def _flag_values() -> dict[str, Any]:
 def _write(files: Mapping[str, str | bytes], folder: str) -> None:
     for name, content in files.items():
         atomic.write(Path(folder) / name, content)
-        print(f"wrote {Path(folder) / name}")
+        say(f"wrote {Path(folder) / name}")
 
 
 def _check_flags() -> None:
@@ -140,7 +141,7 @@ def _scenes(network: Network, options: flags.FlagValues) -> list[Scene]:
         found = [scene_on_object(image, label, len(class_names), number)]
         where = f"what {network.name} predicts for {options.image}"
     else:
-        source = report.open_split(options.ckpt, options.split)
+        source = open_run_data(options.ckpt, options.split)
         if not source.is_labelled:
             raise UserError(f"{source.name} has no labels to find an object by; give an --image")
         found, where = [], f"{source.name} from image {options.index} on"
@@ -165,7 +166,7 @@ def _look_at_all(
     found: Sights = {}
     scales = sorted({1.0, options.enlarge})
     total = len(networks) * len(scales) * len(scenes)
-    with report.progress_bar("covering") as progress:
+    with progress("covering") as show:
         for network in networks:
             model, variables, *_ = network.pretrained
             for scale in scales:
@@ -175,7 +176,7 @@ def _look_at_all(
                 for scene in scenes:
                     scaled = scene if scale == 1 else scene.enlarged(scale)
                     seen.append(look(model, variables, scaled, **size))
-                    progress(sum(map(len, found.values())), total)
+                    show(sum(map(len, found.values())), total)
     return found
 
 

@@ -15,7 +15,6 @@ What is set holds for every stage of table 7, steps and rate too. Data that you 
 """
 
 from absl import flags
-from rich.console import Console
 
 from gcn_jax.analysis.studies.paper import STUDIES, Study, study
 from gcn_jax.analysis.studies.published_counts import count_table
@@ -25,10 +24,11 @@ from gcn_jax.analysis.studies.tables import Finding, print_table, write_table
 from gcn_jax.cli import process
 from gcn_jax.cli.flags import expect_arguments
 from gcn_jax.errors import UserError
+from gcn_jax.terminal import make_console, say
 
 SETTING = "--set "
 FLAGS = flags.FlagValues()
-flags.DEFINE_enum("data", "shapes", list(RECIPES), "What to train on.", flag_values=FLAGS)
+flags.DEFINE_string("data", "shapes", f"One of: {', '.join(RECIPES)}.", flag_values=FLAGS)
 flags.DEFINE_integer("seeds", 1, "How many times each is trained.", 1, flag_values=FLAGS)
 flags.DEFINE_string("output", "runs/analysis", "Folder of the runs.", flag_values=FLAGS)
 flags.DEFINE_multi_string("set", [], "KEY=VALUE of the recipe.", flag_values=FLAGS)
@@ -43,13 +43,13 @@ def run(arguments: list[str]) -> None:
     expect_arguments(arguments, "one table", 1)
     table = study(int(arguments[0]))
     if FLAGS.params:
-        Console().print(count_table(table))
+        make_console().print(count_table(table))
         return
     runner = CellRunner(FLAGS.data, FLAGS.output, FLAGS.set)
     findings = _run_all(runner, table, FLAGS.seeds)
     print_table(table, findings)
     path = write_table(table, findings, runner.folder, FLAGS.seeds)
-    print(f"wrote {path}")
+    say(f"wrote {path}")
 
 
 def _run_all(runner: CellRunner, table: Study, seeds: int) -> list[Finding]:

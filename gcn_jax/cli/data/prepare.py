@@ -9,6 +9,7 @@ from absl import flags
 from gcn_jax.cli.flags import define_data_flags
 from gcn_jax.data import sources
 from gcn_jax.errors import UserError
+from gcn_jax.terminal import say
 
 FLAGS = flags.FlagValues()
 _SETTINGS = define_data_flags(FLAGS)
@@ -22,5 +23,5 @@ def run(arguments: list[str]) -> None:
         builder = sources.make_builder(name, _SETTINGS())
         sources.prepare(builder)
         for split, info in builder.info.splits.items():
-            print(f"{name}:{split}: {info.num_examples} images")
-        print(f"{name}: {len(builder.classes.names)} classes, in {builder.data_path}")
+            say(f"{name}:{split}: {info.num_examples} images")
+        say(f"{name}: {len(builder.classes.names)} classes, in {builder.data_path}")

@@ -21,6 +21,7 @@ from gcn_jax.cli.flags import define_data_flags, resolve_data_set
 from gcn_jax.data import sources
 from gcn_jax.data.transforms import Augment
 from gcn_jax.errors import UserError
+from gcn_jax.terminal import say
 
 FLAGS = flags.FlagValues()
 _SETTINGS = define_data_flags(FLAGS)
@@ -56,7 +57,7 @@ def run(arguments: list[str]) -> None:
         view = report.config_view(_CONFIG.value, workdir, FLAGS.augmented)
     if FLAGS.seed is not None:
         view = view._replace(seed=FLAGS.seed)
-    print(f"wrote {report.contact_sheet(view, FLAGS.output, num_images=FLAGS.num_images)}")
+    say(f"wrote {report.contact_sheet(view, FLAGS.output, num_images=FLAGS.num_images)}")
 
 
 def _augment() -> dict[str, Any]:

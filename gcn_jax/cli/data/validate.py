@@ -11,13 +11,13 @@ import json
 import sys
 
 from absl import flags
-from rich.console import Console
 
 from gcn_jax import atomic
 from gcn_jax.cli.flags import define_data_flags, expect_arguments, resolve_data_set
 from gcn_jax.data import sources
 from gcn_jax.data.validation import validate
 from gcn_jax.report.validation_table import print_validation
+from gcn_jax.terminal import make_console
 
 FLAGS = flags.FlagValues()
 _SETTINGS = define_data_flags(FLAGS)
@@ -29,7 +29,7 @@ def run(arguments: list[str]) -> None:
     names = ", ".join(sorted(sources.BUILDERS))
     expect_arguments(arguments, f"one NAME, a folder of yours or one of: {names}", 1)
     validation = validate(*resolve_data_set(arguments[0], _SETTINGS()))
-    print_validation(validation, Console(width=None if sys.stdout.isatty() else 120))
+    print_validation(validation, make_console(width=None if sys.stdout.isatty() else 120))
     if FLAGS.json:
         atomic.write(FLAGS.json, json.dumps(validation.to_json(), indent=2) + "\n")
     if validation.faults:

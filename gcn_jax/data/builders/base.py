@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow_datasets as tfds
+from tensorflow_datasets.core.utils import tqdm_utils
 
 from gcn_jax.data import files
 from gcn_jax.data.classes import ClassTable
 from gcn_jax.data.faults import Fault, Pair, refuse, split_faults
 from gcn_jax.data.statistics import LabelStatistics
-from gcn_jax.terminal import preparation_bar
+from gcn_jax.terminal import ProgressBar
 
 
 class Examined(NamedTuple):
@@ -109,8 +110,14 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
     def download_and_prepare(self, **kwargs) -> None:
         """Prepare as TFDS does, but show one bar of our own."""
         refuse(self.faults)
-        with preparation_bar() as self._bar:
+        self._bar = ProgressBar(stderr=True)
+        shown_before = getattr(tqdm_utils, "_active", True)  # TFDS has a setter only
+        tqdm_utils.display_progress_bar(False)
+        try:
             super().download_and_prepare(**kwargs)
+        finally:
+            self._bar.__exit__()
+            tqdm_utils.display_progress_bar(shown_before)
 
     def _log_download_bytes(self) -> None:
         pass  # TFDS would print that the size is unknown
@@ -120,8 +127,8 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
 
     def _track(self, items: Sequence, split: str) -> Iterator:
         """Go through what a split consists of, and show how far that is."""
-        self._bar.start()  # not earlier: a download has a bar of its own
-        return self._bar.track(items, description=f"{self.name}:{split}")
+        # The bar appears now, and not earlier: a download has one of its own.
+        return self._bar.track(items, len(items), f"{self.name}:{split}")
 
     def _extra_features(self) -> dict[str, tfds.features.FeatureConnector]:
         return {}

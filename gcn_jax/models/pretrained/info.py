@@ -1,13 +1,13 @@
 """`model.json`: everything about a trained model but its weights."""
 
 import dataclasses
-import json
+import math
 from pathlib import Path
 from typing import Any
 
-from gcn_jax import atomic
 from gcn_jax.errors import UserError
 from gcn_jax.hub import hub_file, is_on_hub
+from gcn_jax.workdir import Workdir, read_object, write_object
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,30 +34,76 @@ class ModelInfo:
 def read_info(workdir: str | Path) -> ModelInfo:
     """Read `model.json` of a workdir, or of "hf://owner/name" on the Hugging Face hub.
 
+    Args:
+        workdir: The folder or the address.
+
     Raises:
-        UserError: There is none, or it is not one.
+        UserError: There is none, or a value in it makes no sense; the message names file and key.
     """
-    name = "model.json"
-    path = hub_file(workdir, name) if is_on_hub(workdir) else Path(workdir) / name
-    try:
-        values = json.loads(path.read_text())
-        return ModelInfo(
-            name=values["name"],
-            fields=values["fields"],
-            class_names=tuple(values["class_names"]),
-            palette=tuple(tuple(color) for color in values["palette"]),
-            mean=tuple(values["mean"]),
-            std=tuple(values["std"]),
-        )
-    except (FileNotFoundError, NotADirectoryError):
-        raise UserError(
-            f"{workdir} is not the workdir of a training run: it has no model.json (a workdir is "
-            "what train.py writes, by default runs/<config name>)"
-        ) from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} is damaged ({error!r})") from None
+    if is_on_hub(workdir):
+        path = hub_file(workdir, Workdir("").model_file.name)
+        return _checked(read_object(path), path)
+    folder = Workdir(workdir)
+    return _checked(folder.read_model(), folder.model_file)
 
 
 def write_info(workdir: str | Path, info: ModelInfo) -> None:
-    """Write `model.json` into a workdir."""
-    atomic.write(Path(workdir) / "model.json", json.dumps(dataclasses.asdict(info), indent=2))
+    """Write `model.json` into a workdir.
+
+    Args:
+        workdir: The folder.
+        info: What it holds then.
+    """
+    write_object(Workdir(workdir).model_file, dataclasses.asdict(info))
+
+
+def _checked(values: dict[str, Any], path: Path) -> ModelInfo:
+    """Return the description in a JSON object; raise `UserError` where it makes no sense."""
+
+    def check(holds: bool, key: str, wanted: str) -> None:
+        if not holds:
+            raise UserError(f"{path} is damaged: {key} is {values.get(key)!r:.80}, not {wanted}")
+
+    name, fields = values.get("name"), values.get("fields")
+    names, palette = values.get("class_names"), values.get("palette")
+    check(isinstance(name, str), "name", "the name of a network")
+    check(isinstance(fields, dict), "fields", "a JSON object")
+    check(
+        _is_list(names, str) and all(names) and len(set(names)) == len(names),
+        "class_names",
+        "a list of different names",
+    )
+    count = fields.get("num_classes")
+    check(count == len(names), "class_names", f"a name for each of {count} classes")
+    check(
+        isinstance(palette, list)
+        and len(palette) == count
+        and all(_is_list(color, int) and len(color) == 3 for color in palette)
+        and all(0 <= value <= 255 for color in palette for value in color),
+        "palette",
+        f"{count} colours of three numbers in 0..255",
+    )
+    for key in ("mean", "std"):
+        numbers = values.get(key)
+        check(
+            _is_list(numbers, (int, float))
+            and len(numbers) == 3
+            and all(math.isfinite(number) for number in numbers)
+            and (key == "mean" or min(numbers) > 0),
+            key,
+            "three finite numbers" + (" above 0" if key == "std" else ""),
+        )
+    return ModelInfo(
+        name=name,
+        fields=fields,
+        class_names=tuple(names),
+        palette=tuple(tuple(color) for color in palette),
+        mean=tuple(values["mean"]),
+        std=tuple(values["std"]),
+    )
+
+
+def _is_list(value: Any, kind: type | tuple[type, ...]) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(one, kind) and not isinstance(one, bool) for one in value
+    )

@@ -13,6 +13,7 @@ from gcn_jax.errors import UserError
 from gcn_jax.hub import HUB, first_line
 from gcn_jax.models.pretrained.info import ModelInfo
 from gcn_jax.models.pretrained.restore import Pretrained, load_pretrained
+from gcn_jax.workdir import Workdir
 
 #: Settings of a run that are paths on the machine that ran it.
 _PATHS = ("data.data_dir", "data.manual_dir", "init_from", "backbone_weights")
@@ -116,7 +117,8 @@ def write_repository(folder: Path, workdir: Path, repo_id: str, pretrained: Pret
     arrays = traverse_util.flatten_dict(jax.device_get(weights), sep="/")
     arrays = {path: np.ascontiguousarray(array) for path, array in arrays.items()}
     safetensors.numpy.save_file(arrays, folder / "model.safetensors")
-    (folder / "model.json").write_bytes((workdir / "model.json").read_bytes())
+    model_file = Workdir(workdir).model_file
+    (folder / model_file.name).write_bytes(model_file.read_bytes())
     scores = _scores(workdir, pretrained.step)
     config = _public_config(workdir)
     card = _card(repo_id, pretrained.info, scores, config)
@@ -145,11 +147,7 @@ def _card(repo_id: str, info: ModelInfo, scores: dict[str, float], config: dict[
 def _scores(workdir: Path, step: int) -> dict[str, float]:
     """Return a step, and what `metrics.jsonl` says about its validation."""
     scores = {"step": step}
-    for line in (workdir / "metrics.jsonl").read_text().splitlines():
-        try:
-            record = json.loads(line)
-        except json.JSONDecodeError:
-            continue  # cut by a kill
+    for record in Workdir(workdir).read_metrics():
         if record["step"] == step:
             scores |= {name: value for name, value in record.items() if name.startswith("val/")}
     return scores
@@ -157,7 +155,7 @@ def _scores(workdir: Path, step: int) -> dict[str, float]:
 
 def _public_config(workdir: Path) -> dict[str, Any]:
     """Read the settings of a run; of paths on this machine keep the last part."""
-    config = json.loads((workdir / "config.json").read_text())
+    config = Workdir(workdir).read_config()
     leaves = traverse_util.flatten_dict(config, sep=".")
     for key in _PATHS:
         value = leaves.get(key)

@@ -22,6 +22,7 @@ from gcn_jax.models.network import variable_shapes
 from gcn_jax.models.pretrained.info import ModelInfo, read_info
 from gcn_jax.models.registry import create_model
 from gcn_jax.tensor_files import read_weights
+from gcn_jax.workdir import Workdir
 
 _T = TypeVar("_T")
 
@@ -121,7 +122,7 @@ def _read_checkpoint(workdir: str | Path, step: int | str, shapes: Any) -> tuple
     """Read the variables of a checkpoint in a workdir; return its step too."""
     import orbax.checkpoint as ocp  # here, so that a notebook that builds a model starts fast
 
-    folder = (Path(workdir) / "checkpoints").resolve()
+    folder = Workdir(workdir).checkpoints
     if not folder.is_dir():
         raise UserError(f"{workdir} has no checkpoint yet: {folder} does not exist")
     options = ocp.CheckpointManagerOptions(

@@ -54,7 +54,7 @@ def source(monkeypatch):
         "predict",
         lambda model, class_number, image: np.full(image.shape[:2], class_number, int),
     )
-    monkeypatch.setattr(pictures_command.report, "open_split", lambda path, split: source)
+    monkeypatch.setattr(pictures_command, "open_run_data", lambda path, split: source)
     return source
 
 

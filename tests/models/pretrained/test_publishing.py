@@ -133,5 +133,5 @@ def test_what_is_no_workdir_is_named(tmp_path):
     file.write_bytes(b"\xff\xfe")
     with pytest.raises(UserError, match=r"model.json is not the workdir of a training run"):
         models.from_pretrained(file)
-    with pytest.raises(UserError, match=r"model.json is damaged \(UnicodeDecodeError"):
+    with pytest.raises(UserError, match=r"model.json is damaged .*can't decode byte 0xff"):
         models.from_pretrained(tmp_path)

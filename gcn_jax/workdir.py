@@ -1,0 +1,187 @@
+"""The folder of a run: the names of its files, and one reader for each of them.
+
+    config.json         the settings
+    model.json          what rebuilds the model and prepares its images
+    metrics.jsonl       one JSON object a line, with `step` and names such as `val/miou`
+    checkpoints/STEP/   what Orbax writes
+    report.html         the page about the run
+    .lock               who writes the folder now
+
+TensorBoard's events lie beside them. An imported network is a workdir, too.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from gcn_jax import atomic
+from gcn_jax.errors import UserError
+
+
+class Workdir:
+    """The folder of a run.
+
+    Args:
+        path: The folder; it need not exist.
+
+    Attributes:
+        path: The folder.
+        config_file: The settings, which `read_config` reads.
+        model_file: The model's description, which `read_model` reads.
+        metrics_file: The metrics, which `read_metrics` reads.
+        checkpoints: The folder of the checkpoints, absolute as Orbax wants it.
+        report_file: The page about the run.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        self.config_file = self.path / "config.json"
+        self.model_file = self.path / "model.json"
+        self.metrics_file = self.path / "metrics.jsonl"
+        self.checkpoints = (self.path / "checkpoints").resolve()
+        self.report_file = self.path / "report.html"
+        self._lock_file = self.path / ".lock"
+
+    @property
+    def has_model(self) -> bool:
+        """Whether a run has written here what its model is."""
+        return self.model_file.exists()
+
+    def read_config(self) -> dict[str, Any]:
+        """Read the settings of the run.
+
+        Returns:
+            The sections and settings, as JSON has them; there is a section "data" with "train" and
+            "val".
+
+        Raises:
+            UserError: There is no file, or it does not hold settings; the message says why.
+        """
+        try:
+            config = read_object(self.config_file)
+        except FileNotFoundError:
+            raise UserError(f"{self.path} has no config.json, which names the run's data") from None
+        data = config.get("data")
+        if not isinstance(data, dict) or not {"train", "val"} <= data.keys():
+            raise UserError(
+                f"{self.config_file} is damaged: it has no section data with train, val"
+            )
+        return config
+
+    def read_model(self) -> dict[str, Any]:
+        """Read the description of the model, as JSON has it; `models.read_info` checks its values.
+
+        Raises:
+            UserError: There is no file, or it holds no JSON object.
+        """
+        try:
+            return read_object(self.model_file)
+        except (FileNotFoundError, NotADirectoryError):
+            raise UserError(
+                f"{self.path} is not the workdir of a training run: it has no model.json (a "
+                "workdir is what train.py writes, by default runs/<config name>)"
+            ) from None
+
+    def read_metrics(self) -> list[dict[str, float]]:
+        """Read the metrics; a line that a kill cut in two is left out, a missing file is empty.
+
+        Returns:
+            One dict a line, with `step` and some of `train/loss`, `val/miou` and so on.
+
+        Raises:
+            UserError: A line is no JSON object with a step.
+        """
+        if not self.metrics_file.exists():
+            return []
+        records = []
+        for number, line in enumerate(self.metrics_file.read_text().splitlines(keepends=True), 1):
+            if not line.endswith("\n"):
+                continue
+            try:
+                record = json.loads(line)
+                record["step"] = int(record["step"])
+            except (ValueError, TypeError, KeyError):
+                raise UserError(
+                    f"{self.metrics_file}, line {number}: no JSON object with a step; remove it"
+                ) from None
+            records.append(record)
+        return records
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep other processes from writing the folder for the time of the block.
+
+        The lock is the operating system's and ends with its process, however that ends; the file
+        says who holds it. Temporary files of processes that were killed are removed.
+
+        Raises:
+            UserError: Another process holds it, or nothing can be written here.
+        """
+        is_new = not self.path.exists()
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            file = self._lock_file.open("a+")
+        except OSError as error:
+            raise UserError(f"{self.path} cannot be written: {error.strerror}") from None
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                owner = file.read().strip() or "another process"
+                raise UserError(
+                    f"{self.path} is being written by {owner}; wait until it has ended, or name "
+                    "another --workdir"
+                ) from None
+            except OSError:
+                pass  # a file system without locks
+            for left in self.path.glob(".*.tmp"):
+                left.unlink(missing_ok=True)
+            file.seek(0)
+            file.truncate()
+            started = time.strftime("%Y-%m-%d %H:%M:%S")
+            file.write(f"process {os.getpid()} on {socket.gethostname()}, since {started}\n")
+            file.flush()
+            try:
+                yield
+            finally:
+                file.seek(0)
+                file.truncate()
+                if is_new and [*self.path.iterdir()] == [self._lock_file]:
+                    self._lock_file.unlink()  # nothing came of it
+                    self.path.rmdir()
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """Read a file that holds one JSON object.
+
+    Args:
+        path: The file.
+
+    Raises:
+        FileNotFoundError: There is none.
+        UserError: It is not JSON, or JSON of another kind; the message names the file.
+    """
+    try:
+        value = json.loads(path.read_text())
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UserError(f"{path} is damaged ({error})") from None
+    if not isinstance(value, dict):
+        raise UserError(f"{path} is damaged: it holds {type(value).__name__}, not a JSON object")
+    return value
+
+
+def write_object(path: Path, value: dict[str, Any]) -> None:
+    """Write one JSON object into a file, whole or not at all.
+
+    Args:
+        path: The file.
+        value: What JSON can hold.
+    """
+    atomic.write(path, json.dumps(value, indent=2))
