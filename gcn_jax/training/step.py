@@ -53,8 +53,7 @@ def make_train_step(
         `[N, H, W, 3]`, "label": uint8 `[N, H, W]`}`, for `accumulate > 1` each with another axis of
         that length in front; metrics are `{"loss": float32 []}`, auxiliary losses included.
     """
-    stride = getattr(model, "label_stride", 1)
-    strides = getattr(model, "auxiliary_strides", {})
+    stride, strides = model.label_stride, model.auxiliary_strides
 
     def part_loss(params, batch_stats, part: Batch, rng: jax.Array, counts: dict[float, Any]):
         logits, updates = model.apply(
