@@ -4,7 +4,7 @@ All three are counted from the traced program. Nothing is computed, no memory is
 is compiled, so a ResNet-152 takes seconds on any machine.
 
 * FLOPs are XLA's cost analysis of the program that is handed to the compiler, in the plain
-  formulation of `models/layers.py`, whatever the device. A multiplication and an addition are two;
+  formulation of `models/layers`, whatever the device. A multiplication and an addition are two;
   products with the zeros of a padding, or between the pixels of a deconvolution, are not counted
   (a long kernel on a small map has many); additions, batch-norm and ReLU are.
 * Activation memory is what the forward pass of training keeps of an image for the gradient of the
