@@ -79,7 +79,7 @@ class _Run(NamedTuple):
             name=fields.pop("name"),
             fields=fields,
             class_names=self.train.class_names,
-            palette=data.class_colors(self.train.palette, num_classes),
+            palette=tuple(data.class_colors(self.train.palette, num_classes)),
             mean=tuple(self.config.data.mean),
             std=tuple(self.config.data.std),
         )

@@ -32,7 +32,12 @@ class MetricWriter:
         return tensorboardX.SummaryWriter(str(self._path.parent), purge_step=self._first_step + 1)
 
     def write(self, step: int, scalars: dict[str, float]) -> None:
-        """Add the scalars of a step by their names; NaN, which JSON does not know, is left out."""
+        """Add the scalars of a step; NaN, which JSON does not know, is left out.
+
+        Args:
+            step: Its number.
+            scalars: Values by their names, such as `train/loss`.
+        """
         scalars = {name: value for name, value in scalars.items() if not math.isnan(value)}
         with self._path.open("a") as file:
             file.write(json.dumps({"step": step, **scalars}) + "\n")

@@ -57,6 +57,16 @@ def from_pretrained(
     Example:
         >>> model, variables = from_pretrained("runs/quickstart")
         >>> labels = predict(model, variables, image)
+
+    Args:
+        workdir: A folder that `train.py` wrote, or "hf://owner/name".
+        step: Which checkpoint, as for `load_pretrained`.
+
+    Returns:
+        The network and its variables.
+
+    Raises:
+        UserError: The workdir has no such checkpoint, or none that can be read.
     """
     pretrained = load_pretrained(workdir, step=step)
     return pretrained.model, pretrained.variables
@@ -80,7 +90,7 @@ def load_pretrained(workdir: str | Path, *, step: int | str = "best") -> Pretrai
     model = create_model(info.name, **info.fields)
     shapes = variable_shapes(model)
     read = _read_published if is_on_hub(workdir) else _read_checkpoint
-    step, variables = read(workdir, step, shapes)
+    step, variables = read(str(workdir), step, shapes)
     preprocessing = {"mean": jnp.asarray(info.mean), "std": jnp.asarray(info.std)}
     return Pretrained(model, {**variables, "preprocessing": preprocessing}, info, step)
 
@@ -118,7 +128,7 @@ def first_readable(
     return None
 
 
-def _read_checkpoint(workdir: str | Path, step: int | str, shapes: Any) -> tuple[int, dict]:
+def _read_checkpoint(workdir: str, step: int | str, shapes: Any) -> tuple[int, dict[str, Any]]:
     """Read the variables of a checkpoint in a workdir; return its step too."""
     import orbax.checkpoint as ocp  # here, so that a notebook that builds a model starts fast
 
@@ -139,7 +149,7 @@ def _read_checkpoint(workdir: str | Path, step: int | str, shapes: Any) -> tuple
     return found
 
 
-def _read_published(source: str, step: int | str, shapes: Any) -> tuple[int, dict]:
+def _read_published(source: str, step: int | str, shapes: Any) -> tuple[int, dict[str, Any]]:
     """Read the variables that a repository on the hub holds; return their step too."""
     if step != "best":
         raise UserError(f"{source} holds one checkpoint: leave the step at best, not {step}")
