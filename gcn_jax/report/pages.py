@@ -10,7 +10,7 @@ import numpy as np
 from gcn_jax import data, mesh, models
 from gcn_jax.evaluation import EvaluationResult, evaluate
 from gcn_jax.inference import Predictor
-from gcn_jax.models.pretrained.restore import BEST_METRIC
+from gcn_jax.models.pretrained.steps import BEST_METRIC
 from gcn_jax.report import cases, figures, html, pictures
 from gcn_jax.training.config import flatten
 from gcn_jax.training.run_data import open_run_data
