@@ -205,6 +205,10 @@ def _check_fields(settings: ConfigDict) -> None:
 def check_same_run(config: ConfigDict, workdir: str | Path) -> None:
     """Check that a workdir is new, or holds the run that a config describes.
 
+    Args:
+        config: The settings of the run.
+        workdir: Its folder, which need not exist.
+
     Raises:
         UserError: It holds another run; the message lists the settings that differ.
     """
@@ -257,8 +261,13 @@ def json_settings(config: ConfigDict) -> dict[str, Any]:
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Flatten nested settings to dotted names, such as `optimizer.learning_rate`."""
-    leaves = {}
+    """Flatten nested settings to dotted names, such as `optimizer.learning_rate`.
+
+    Args:
+        tree: Settings and sections by their names.
+        prefix: What the names begin with.
+    """
+    leaves: dict[str, Any] = {}
     for key, value in tree.items():
         if isinstance(value, Mapping):
             leaves |= flatten(value, f"{prefix}{key}.")
