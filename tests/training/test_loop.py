@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import pytest
 
-from gcn_jax import models
+from gcn_jax import data, models
 from gcn_jax.errors import UserError
 from gcn_jax.models.network import variable_shapes
 from gcn_jax.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
@@ -306,9 +306,9 @@ def test_non_finite_loss_names_step_and_last_good_checkpoint(config, tmp_path):
 
 
 def test_run_on_changed_data_is_refused(finished, config, tmp_path, monkeypatch):
-    open_training_source = loop.data.open_training_source
+    open_training_source = data.open_training_source
     monkeypatch.setattr(
-        loop.data, "open_training_source", lambda *args: Fewer(open_training_source(*args))
+        data, "open_training_source", lambda *args: Fewer(open_training_source(*args))
     )
     with pytest.raises(UserError, match="folder:train has 11 images now, and had 12"):
         train_and_evaluate(config, finished[0])

@@ -146,7 +146,7 @@ def _card(repo_id: str, info: ModelInfo, scores: dict[str, float], config: dict[
 
 def _scores(workdir: Path, step: int) -> dict[str, float]:
     """Return a step, and what `metrics.jsonl` says about its validation."""
-    scores = {"step": step}
+    scores: dict[str, float] = {"step": step}
     for record in Workdir(workdir).read_metrics():
         if record["step"] == step:
             scores |= {name: value for name, value in record.items() if name.startswith("val/")}
@@ -159,6 +159,6 @@ def _public_config(workdir: Path) -> dict[str, Any]:
     leaves = traverse_util.flatten_dict(config, sep=".")
     for key in _PATHS:
         value = leaves.get(key)
-        if value and not value.startswith(HUB):
+        if isinstance(value, str) and not value.startswith(HUB):
             leaves[key] = Path(value).name
     return traverse_util.unflatten_dict(leaves, sep=".")
