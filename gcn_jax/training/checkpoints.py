@@ -58,6 +58,7 @@ class Checkpoints:
         options = ocp.CheckpointManagerOptions(
             preservation_policy=policies.PreserveAll(),  # `_tidy` decides
             cleanup_tmp_directories=True,
+            lightweight_initialize=True,  # else the damaged scores of one step end it
             create=False,  # the first save does: a run that cannot start leaves nothing behind
         )
         return ocp.CheckpointManager(self.folder, options=options)

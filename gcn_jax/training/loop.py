@@ -3,14 +3,12 @@
 import contextlib
 import math
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jax.experimental import multihost_utils
 from ml_collections import ConfigDict
 
 from gcn_jax import evaluation, inference, mesh
@@ -19,11 +17,12 @@ from gcn_jax.models.pretrained.steps import BEST_METRIC, why
 from gcn_jax.terminal import ProgressBar
 from gcn_jax.training.checkpoints import Checkpoints
 from gcn_jax.training.config import check_config, check_same_run
+from gcn_jax.training.devices import agreed, make_mesh, to_devices
 from gcn_jax.training.initial_weights import with_preprocessing
 from gcn_jax.training.interruption import Interrupted, Interruption
-from gcn_jax.training.metrics_log import MetricWriter
+from gcn_jax.training.metrics_log import MetricWriter, Timer
 from gcn_jax.training.parts import make_parts
-from gcn_jax.training.run import Run, headline, make_mesh, open_data, start, with_absolute_paths
+from gcn_jax.training.run import Run, headline, open_data, start, with_absolute_paths
 from gcn_jax.training.state import TrainState
 from gcn_jax.workdir import Workdir
 
@@ -95,7 +94,7 @@ class _Loop:
         self._run, self._state, self._batches, self._losses = run, state, batches, losses
         self._interruption, self._bar, self._writer = interruption, bar, writer
         self._step = self._first_step = int(state.step)
-        self._timer = _Timer(self._step)
+        self._timer = Timer(self._step)
         everywhere = mesh.replicated(run.device_mesh)
         self._train_step = jax.jit(run.parts.step, donate_argnums=0, out_shardings=everywhere)
 
@@ -146,7 +145,7 @@ class _Loop:
 
     def _train(self, batch: dict[str, np.ndarray]) -> None:
         """Start a step on the device, which is never more than two behind."""
-        batch_there = _to_devices(batch, self._run.config, self._run.device_mesh)
+        batch_there = to_devices(batch, self._run.config, self._run.device_mesh)
         self._state, metrics = self._train_step(self._state, batch_there)
         self._losses.append(metrics["loss"])
         jax.block_until_ready(self._losses[-2:-1])
@@ -155,7 +154,7 @@ class _Loop:
         if self._step == self._first_step + 1:
             self._state.step.block_until_ready()
             self._bar.say(f"first step, compiled, after {self._timer.seconds:.0f} s")
-            self._timer = _Timer(self._step)
+            self._timer = Timer(self._step)
 
     def _due(self) -> _Due:
         config = self._run.config
@@ -166,7 +165,7 @@ class _Loop:
     def _after_step(self) -> None:
         """Save before anything that takes time; then validate and log."""
         due = self._due()
-        stop = _agreed(self._interruption.signal, ask=due.log)
+        stop = agreed(self._interruption.signal, ask=due.log)
         if not (any(due) or stop):
             return
         self._finite()
@@ -176,7 +175,7 @@ class _Loop:
             self._interruption.signal = stop
             raise Interrupted
         self._report(due)
-        self._timer = _Timer(self._step)
+        self._timer = Timer(self._step)
 
     def _save(self, position: Any) -> None:
         # A line of the metrics is written after this: what it needs is saved, too.
@@ -253,42 +252,6 @@ class _Loop:
                 f"{self._run.folder.path}: {self._run.checkpoints.last_saved()}"
             )
         raise SystemExit(128 + number)
-
-
-class _Timer:
-    """Counts steps and seconds from a step on."""
-
-    def __init__(self, step: int = 0):
-        self._step = step
-        self._start = time.monotonic()
-
-    @property
-    def seconds(self) -> float:
-        return time.monotonic() - self._start
-
-    def steps_per_second(self, step: int) -> float:
-        return (step - self._step) / self.seconds
-
-
-def _to_devices(
-    batch: dict[str, np.ndarray], config: ConfigDict, device_mesh: jax.sharding.Mesh
-) -> dict[str, jax.Array]:
-    """Split a batch over the mesh; its parts, where it has some, lie along a first axis."""
-    parts = config.optimizer.accumulate
-    if parts == 1:
-        return mesh.shard_batch(batch, device_mesh)
-    batch = {name: array.reshape(parts, -1, *array.shape[1:]) for name, array in batch.items()}
-    return mesh.shard_batch(batch, device_mesh, axis=1)
-
-
-def _agreed(number: signal.Signals | None, *, ask: bool) -> signal.Signals | None:
-    """The signal to stop for; several hosts ask each other, at steps that all of them know."""
-    if jax.process_count() == 1:
-        return number
-    if not ask:
-        return None
-    highest = int(np.max(multihost_utils.process_allgather(np.asarray(number or 0))))
-    return signal.Signals(highest) if highest else None
 
 
 def _not_finite(value: float, step: int, good: Path | None) -> UserError:

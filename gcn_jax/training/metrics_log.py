@@ -2,6 +2,7 @@
 
 import json
 import math
+import time
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -65,3 +66,24 @@ class MetricWriter:
         """Close the event file."""
         if "_events" in self.__dict__:  # else nothing was written
             self._events.close()
+
+
+class Timer:
+    """Counts steps and seconds from a step on.
+
+    Args:
+        step: The step.
+    """
+
+    def __init__(self, step: int = 0):
+        self._step = step
+        self._start = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """The seconds since then."""
+        return time.monotonic() - self._start
+
+    def steps_per_second(self, step: int) -> float:
+        """Return how many steps a second were made up to a step."""
+        return (step - self._step) / self.seconds

@@ -178,25 +178,3 @@ def with_absolute_paths(config: ConfigDict) -> ConfigDict:
         if section[key] and not is_on_hub(section[key]):
             section[key] = str(Path(section[key]).expanduser().resolve())
     return config
-
-
-def make_mesh(config: ConfigDict) -> jax.sharding.Mesh:
-    """Make the mesh of the devices that a config asks for.
-
-    Args:
-        config: The settings.
-
-    Raises:
-        UserError: There are not so many devices, or the batch does not divide among them.
-    """
-    devices = jax.devices()
-    count = config.num_devices or len(devices)
-    if not 1 <= count <= len(devices):
-        raise UserError(f"num_devices is {config.num_devices}; there are {len(devices)} devices")
-    parts = config.optimizer.accumulate
-    if config.batch_size % (parts * count):
-        raise UserError(
-            f"batch_size {config.batch_size} does not divide into optimizer.accumulate={parts} "
-            f"parts over {count} devices; change one of them, or num_devices"
-        )
-    return mesh.data_mesh(devices[:count])

@@ -17,6 +17,8 @@ import numpy as np
 
 #: The item of a checkpoint that holds its digests.
 DIGESTS = "digests"
+#: The file beside published weights that holds theirs.
+PUBLISHED_DIGESTS = "digests.json"
 _THREADS = 4
 
 
@@ -74,8 +76,7 @@ def read_digests(folder: Path, step: int) -> dict[str, str] | None:
         step: The number of the checkpoint.
 
     Returns:
-        Digests by the path of their array, and "data" for the position of the data; None where
-        there are none.
+        Digests by the path of their array, and "data" for the position of the data; or None.
 
     Raises:
         ValueError: They are damaged.
@@ -93,4 +94,5 @@ def _on_host(leaf: Any) -> np.ndarray:
 
 
 def _digest(array: np.ndarray) -> str:
-    return f"{zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8)):08x}"
+    content = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+    return f"{zlib.crc32(content.data):08x}"

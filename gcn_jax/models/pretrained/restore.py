@@ -17,12 +17,16 @@ from flax import traverse_util
 from gcn_jax.errors import UserError
 from gcn_jax.hub import hub_file, is_on_hub
 from gcn_jax.models.network import variable_shapes
-from gcn_jax.models.pretrained.digests import check_digests, read_digests
+from gcn_jax.models.pretrained.digests import (
+    PUBLISHED_DIGESTS,
+    check_digests,
+    read_digests,
+)
 from gcn_jax.models.pretrained.info import ModelInfo, read_info
 from gcn_jax.models.pretrained.steps import best_step, first_readable, read_scores
 from gcn_jax.models.registry import create_model
 from gcn_jax.tensor_files import read_weights
-from gcn_jax.workdir import Workdir
+from gcn_jax.workdir import Workdir, read_object
 
 
 class Pretrained(NamedTuple):
@@ -93,7 +97,11 @@ def open_checkpoints(folder: Path) -> Any:
     """Open a folder of checkpoints to read from it: an Orbax manager, a context."""
     import orbax.checkpoint as ocp  # here, so that a notebook that builds a model starts fast
 
-    options = ocp.CheckpointManagerOptions(read_only=True, multiprocessing_options=_this_process())
+    options = ocp.CheckpointManagerOptions(
+        read_only=True,
+        lightweight_initialize=True,  # else the damaged scores of one step end it
+        multiprocessing_options=_this_process(),
+    )
     handlers = {"state": ocp.PyTreeCheckpointHandler(), "data": ocp.JsonCheckpointHandler()}
     return ocp.CheckpointManager(folder, options=options, item_handlers=handlers)
 
@@ -130,6 +138,14 @@ def _read_published(source: str, step: int | str, shapes: Any) -> tuple[int, dic
     if {path: array.shape for path, array in arrays.items()} != expected:
         raise UserError(f"{source}: its model.safetensors is not of the model in its model.json")
     variables = traverse_util.unflatten_dict(arrays, sep="/")
+    try:
+        digests = hub_file(source, PUBLISHED_DIGESTS)
+    except UserError:  # published by an older version
+        digests = None
+    try:
+        check_digests(variables, digests and read_object(digests), source)
+    except ValueError as error:
+        raise UserError(f"{source}: its model.safetensors is damaged: {error}") from None
     published = json.loads(hub_file(source, "scores.json").read_text())["step"]
     return published, {"batch_stats": {}, **jax.tree.map(jnp.asarray, variables)}
 

@@ -45,8 +45,8 @@ def read_scores(folder: Path, step: int) -> dict[str, float] | None:
         step: The number of the step.
 
     Returns:
-        The scores by their names, `BEST_METRIC` among them; None where there are none, or, with a
-        warning, where they are damaged.
+        The scores by their names, `BEST_METRIC` among them.
+        None where there are none, or, with a warning, where they are damaged.
     """
     path = _scores_file(folder, step)
     try:
