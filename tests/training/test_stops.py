@@ -115,7 +115,7 @@ def test_a_record_that_cannot_be_read_is_named_and_nothing_is_lost(
 
 def test_a_kill_between_checkpoint_and_scores_loses_nothing(
     finished, config, tmp_path, monkeypatch
-):  # noqa: F811
+):
     """In the moment after the line of the metrics is written, and in the moment before it."""
     workdir, whole = finished
     for number, name in enumerate(("add_scores", "write")):
