@@ -20,7 +20,12 @@ def data_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
 
 
 def batch_sharding(mesh: Mesh, axis: int = 0) -> NamedSharding:
-    """Return the sharding of an array one of whose axes, by default the first, is split."""
+    """Return the sharding of an array one of whose axes is split over "data".
+
+    Args:
+        mesh: The mesh of `data_mesh`.
+        axis: The axis that is split.
+    """
     return NamedSharding(mesh, PartitionSpec(*[None] * axis, "data"))
 
 
