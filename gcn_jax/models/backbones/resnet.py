@@ -197,7 +197,7 @@ class ResNet(nn.Module):
 
         features = {}
         for level, num_blocks in zip((2, 3, 4, 5), VARIANTS[self.depth][1], strict=True):
-            block = self.block_of(level)
+            block: Callable[..., nn.Module] = self.block_of(level)
             if self.remat:
                 block = nn.remat(block)
             if self.stride_in_1x1:
