@@ -54,8 +54,7 @@ def make_train_step(
         For `accumulate > 1` each has another axis of that length in front.
         The metrics have "loss", float32 `[]`, auxiliary losses included.
     """
-    stride = getattr(model, "label_stride", 1)
-    strides = getattr(model, "auxiliary_strides", {})
+    stride, strides = model.label_stride, model.auxiliary_strides
 
     def part_loss(params, batch_stats, part: Batch, rng: jax.Array, counts: dict[float, Any]):
         logits, updates = model.apply(

@@ -1,11 +1,13 @@
 """The primitives every network is built from: convolution, batch-norm, upsampling, pooling.
 
 Networks use these instead of `flax.linen`'s own, so how a primitive is computed can change in one
-place; on a CPU some are computed in other words (`cpu/`). The names and shapes of parameters
-belong to the primitive, not to how it is computed: a checkpoint never depends on it.
+place, `backend.py`: in plain words (`plain.py`), or on a CPU in those that are fastest there
+(`cpu/`). The names and shapes of parameters belong to the primitive, not to how it is computed: a
+checkpoint never depends on it.
 """
 
-from gcn_jax.models.layers.backend import computes_on_cpu, plain_formulation, relu
+from gcn_jax.models.layers.activation import relu
+from gcn_jax.models.layers.backend import plain_formulation
 from gcn_jax.models.layers.conv import (
     Conv,
     Deconv2x,
@@ -30,7 +32,6 @@ __all__ = [
     "Initializer",
     "bilinear_kernel_init",
     "bilinear_taps",
-    "computes_on_cpu",
     "convolve",
     "deconvolve",
     "he_normal",
