@@ -16,7 +16,7 @@ from gcn_jax import atomic, data, evaluation, inference, mesh
 from gcn_jax.errors import UserError, setting
 from gcn_jax.hub import is_on_hub
 from gcn_jax.models.pretrained.info import ModelInfo, write_info
-from gcn_jax.models.pretrained.restore import BEST_METRIC
+from gcn_jax.models.pretrained.restore import BEST_METRIC, Pretrained
 from gcn_jax.terminal import ProgressBar
 from gcn_jax.training.checkpoints import Checkpoints
 from gcn_jax.training.config import check_config, check_same_run
@@ -314,10 +314,9 @@ def _finite(losses: list[Any], step: int, checkpoints: Checkpoints) -> list[floa
 
 
 def _evaluate(run: _Run, state: TrainState) -> dict[str, float]:
+    trained = Pretrained(run.parts.model, state.variables, run.info, int(state.step))
     predictor = inference.Predictor(
-        run.parts.model,
-        state.variables,
-        run.info,
+        trained,
         batch_size=run.config.eval_batch_size,
         mesh=run.device_mesh,
     )
