@@ -9,22 +9,20 @@ import dataclasses
 import functools
 import math
 from collections.abc import Iterator
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import linen as nn
 from jax.sharding import Mesh
 
-from gcn_jax import mesh as mesh_lib
 from gcn_jax.errors import UserError
 from gcn_jax.inference import resizing, windows
 from gcn_jax.inference.batches import Batch, Sample, Source, padded_batches
 from gcn_jax.inference.crf import CRFParameters, dense_crf_batch
+from gcn_jax.mesh import batch_sharding, data_mesh, replicated, shard_batch, to_host
 from gcn_jax.models.preprocessing import BUCKET_MULTIPLE, mean_color
-from gcn_jax.models.pretrained.info import ModelInfo
 from gcn_jax.models.pretrained.predict import class_maps, logits
+from gcn_jax.models.pretrained.restore import Pretrained
 
 Shape = tuple[int, int]
 
@@ -135,17 +133,15 @@ class Predictor:
         compiled_shapes: (N, height, width) of the inputs that the network has been run on.
 
     Example:
-        >>> model, variables, info, _ = models.load_pretrained("runs/quickstart")
-        >>> predictor = Predictor(model, variables, info, inference=Inference(flip=True))
+        >>> pretrained = models.load_pretrained("runs/quickstart")
+        >>> predictor = Predictor(pretrained, inference=Inference(flip=True))
         >>> for _, sample, labels in predictor.predict([{"image": image}]):
         ...     show(labels)
     """
 
     def __init__(
         self,
-        model: nn.Module,
-        variables: Any,
-        info: ModelInfo,
+        pretrained: Pretrained,
         *,
         inference: Inference = ONE_RUN,
         batch_size: int = 1,
@@ -154,20 +150,20 @@ class Predictor:
         """Put the variables on the devices.
 
         Args:
-            model: A module of `gcn_jax.models`.
-            variables: Its variables, on the host or on devices.
-            info: Its classes and preprocessing.
+            pretrained: The model, its variables, which lie on the host or on devices, its classes
+                and its preprocessing: what `models.load_pretrained` returns.
             inference: Scales, flips, windows and CRF.
             batch_size: Images a step, rounded up to a multiple of the mesh's devices.
             mesh: Over whose axis "data" a batch is split; one device of this host if None.
         """
-        self.info, self.inference = info, inference
-        self.mesh = mesh if mesh is not None else mesh_lib.data_mesh(jax.local_devices()[:1])
+        self.info, self.inference = pretrained.info, inference
+        self.mesh = mesh if mesh is not None else data_mesh(jax.local_devices()[:1])
         self.batch_size = -(-batch_size // self.mesh.size) * self.mesh.size
         self.compiled_shapes: set[tuple[int, int, int]] = set()
-        self._model = model
-        self._variables = jax.device_put(variables, mesh_lib.replicated(self.mesh))
-        self._mean, self._std = (np.asarray(rgb, np.float32) for rgb in (info.mean, info.std))
+        self._model = pretrained.model
+        self._variables = jax.device_put(pretrained.variables, replicated(self.mesh))
+        self._mean = np.asarray(self.info.mean, np.float32)
+        self._std = np.asarray(self.info.std, np.float32)
 
     def without_crf(self) -> "Predictor":
         """Return what predicts the same before the CRF."""
@@ -183,7 +179,7 @@ class Predictor:
             the batch size is 1, else by bucket. Nothing of what was yielded is kept.
         """
         for batch in self.batches(source):
-            yield from batch.cut(mesh_lib.to_host(self.class_maps(batch)))
+            yield from batch.cut(to_host(self.class_maps(batch)))
 
     def batches(self, source: Source) -> Iterator[Batch]:
         """Read every sample of a source once, in batches for this predictor."""
@@ -192,7 +188,7 @@ class Predictor:
     def class_maps(self, batch: Batch) -> jax.Array:
         """Return the class of each pixel, int32 [N, H, W] on the devices, padding included."""
         arrays = {"images": batch.images, "sizes": batch.sizes}
-        arrays = mesh_lib.shard_batch(arrays, self.mesh, same_on_every_host=True)
+        arrays = shard_batch(arrays, self.mesh, same_on_every_host=True)
         number, *shape = batch.images.shape[:3]
         seen = self.inference.input_shapes(tuple(shape))
         self.compiled_shapes |= {(number, *input_shape) for input_shape in seen}
@@ -200,7 +196,7 @@ class Predictor:
             return class_maps(self._model, self._variables, arrays["images"], self._mean, self._std)
         probabilities = self.probabilities(**arrays)
         if self.inference.crf is not None:
-            return self._refined(batch, mesh_lib.to_host(probabilities))
+            return self._refined(batch, to_host(probabilities))
         return _most_likely(probabilities)
 
     def _refined(self, batch: Batch, probabilities: np.ndarray) -> jax.Array:
@@ -210,7 +206,7 @@ class Predictor:
         marginals = dense_crf_batch(probabilities, batch.images, self.inference.crf, sizes)
         for own, (height, width), refined in zip(maps, sizes, marginals, strict=False):
             own[:height, :width] = refined.argmax(axis=-1)
-        return mesh_lib.shard_batch({"maps": maps}, self.mesh, same_on_every_host=True)["maps"]
+        return shard_batch({"maps": maps}, self.mesh, same_on_every_host=True)["maps"]
 
     def probabilities(self, images: jax.Array, sizes: jax.Array) -> jax.Array:
         """Return the probability of each class, averaged over scales, flips and windows.
@@ -250,7 +246,7 @@ class Predictor:
         return _probabilities(self._model, self._variables, inputs, self._mean, self._std)
 
     def _zeros(self, number: int, shape: Shape) -> jax.Array:
-        sharding = mesh_lib.batch_sharding(self.mesh)
+        sharding = batch_sharding(self.mesh)
         return jnp.zeros((number, *shape, len(self.info.class_names)), jnp.float32, device=sharding)
 
 
