@@ -33,7 +33,12 @@ class _DropId(grain.transforms.Map):
 
 
 def shuffled(source: Sequence[dict[str, Any]] | Mixture, seed: int) -> grain.MapDataset:
-    """Return the examples of a source in the order of training, pass after pass, as they are."""
+    """Return the examples of a source in the order of training, pass after pass, as they are.
+
+    Args:
+        source: What is trained on, read by index.
+        seed: The seed of the order.
+    """
     numbers = grain.MapDataset.range(len(source)).seed(seed).shuffle().repeat()
     return numbers.map_with_index(_Read(source))
 
@@ -41,7 +46,13 @@ def shuffled(source: Sequence[dict[str, Any]] | Mixture, seed: int) -> grain.Map
 def training_examples(
     source: Sequence[dict[str, Any]] | Mixture, augment: Augment, seed: int
 ) -> grain.MapDataset:
-    """Return what training sees one by one: example `i` is made of `shuffled(source, seed)[i]`."""
+    """Return what training sees one by one: example `i` is made of `shuffled(source, seed)[i]`.
+
+    Args:
+        source: What is trained on, read by index.
+        augment: The transform of training.
+        seed: The seed of order and augmentation.
+    """
     return shuffled(source, seed).map(_DropId()).random_map(augment)
 
 

@@ -149,6 +149,11 @@ class ResNet(nn.Module):
     zero_init_residual: bool = False
     remat: bool = False
 
+    @property
+    def published(self) -> str:
+        """The name that timm has for it."""
+        return f"resnet{self.depth}{'s' if self.deep_stem else ''}"
+
     def __post_init__(self):
         if self.depth not in VARIANTS:
             raise UserError(f"ResNet has no depth {self.depth!r}; choose one of {list(VARIANTS)}")

@@ -67,6 +67,11 @@ class VGG16(nn.Module):
     dtype: Dtype = jnp.float32
     remat: bool = False
 
+    @property
+    def published(self) -> str:
+        """The name that torchvision and timm have for it."""
+        return "vgg16_bn" if self.batch_norm else "vgg16"
+
     def stage(self, x: jax.Array, number: int, *, train: bool, **settings) -> jax.Array:
         """Apply the convolutions of stage 1 to 5, named "stage1" to "stage5", without its pooling.
 
