@@ -35,7 +35,7 @@ MOST_PIXELS = 2**25
 
 @dataclasses.dataclass(frozen=True)
 class Inference:
-    """How a class map is made of an image; by default from one run of the network.
+    """The way from an image to its class map; by default one run of the network.
 
     Probabilities are averaged: over the windows of a scale at that scale, over the scales and
     flips at the size of the image. A dense CRF refines the average.
@@ -61,7 +61,8 @@ class Inference:
 
     def __post_init__(self):
         window = (self.window, self.window) if isinstance(self.window, int) else self.window
-        object.__setattr__(self, "window", None if window is None else tuple(window))
+        window = None if window is None else tuple(window)
+        object.__setattr__(self, "window", window)
         object.__setattr__(self, "scales", tuple(self.scales))  # lists have no hash
         if not self.scales or not all(0 < scale < math.inf for scale in self.scales):
             raise UserError(f"scales are {self.scales}; give one or more, above 0")
@@ -69,12 +70,12 @@ class Inference:
             raise UserError(
                 f"scales are {self.scales}; each lies from {SMALLEST_SCALE} to {LARGEST_SCALE}"
             )
-        if self.window is not None and (len(self.window) != 2 or min(self.window) < 1):
+        if window is not None and (len(window) != 2 or min(window) < 1):
             raise UserError(f"window is {self.window}; it is (height, width) in pixels")
-        if self.window is not None and max(self.window) > LONGEST_WINDOW:
+        if window is not None and max(window) > LONGEST_WINDOW:
             raise UserError(
-                f"window is {self.window}; images are padded to it, so that {LONGEST_WINDOW} pixels "
-                "are the most; without a window the network sees whole images"
+                f"window is {self.window}; images are padded to it, so that {LONGEST_WINDOW} "
+                "pixels are the most; without a window the network sees whole images"
             )
         if not 0 <= self.overlap < 1:
             raise UserError(f"overlap is {self.overlap}; it is a share of a window in [0, 1)")
@@ -82,6 +83,11 @@ class Inference:
             raise UserError(
                 f"overlap is {self.overlap}; above {LARGEST_OVERLAP} there are too many windows"
             )
+
+    @property
+    def window_size(self) -> Shape | None:
+        """The (height, width) of the windows, in pixels; None without windows."""
+        return (self.window, self.window) if isinstance(self.window, int) else self.window
 
     @property
     def is_plain(self) -> bool:
@@ -98,7 +104,7 @@ class Inference:
         Raises:
             UserError: An enlarged image would have more than `MOST_PIXELS`.
         """
-        least = self.window or (1, 1)
+        least = self.window_size or (1, 1)
         # To thousandths of a pixel, so that 320 * 0.7 is 224.
         scaled = (math.ceil(round(length * scale, 3)) for length in shape)
         height, width = (-(-length // BUCKET_MULTIPLE) * BUCKET_MULTIPLE for length in scaled)
@@ -111,8 +117,8 @@ class Inference:
 
     def input_shapes(self, shape: Shape) -> set[Shape]:
         """Return the (height, width) of all that the network sees of the images of a bucket."""
-        if self.window is not None:
-            return {self.window}
+        if self.window_size is not None:
+            return {self.window_size}
         return {self.canvas(shape, scale) for scale in self.scales}
 
 
@@ -186,29 +192,33 @@ class Predictor:
         return padded_batches(source, self.batch_size, mean_color(self._mean))
 
     def class_maps(self, batch: Batch) -> jax.Array:
-        """Return the class of each pixel, int32 [N, H, W] on the devices, padding included."""
-        arrays = {"images": batch.images, "sizes": batch.sizes}
-        arrays = shard_batch(arrays, self.mesh, same_on_every_host=True)
-        number, *shape = batch.images.shape[:3]
-        seen = self.inference.input_shapes(tuple(shape))
+        """Return the class of each pixel, int32 `[N, H, W]` on the devices, padding included."""
+        on_host = {"images": batch.images, "sizes": batch.sizes}
+        arrays = shard_batch(on_host, self.mesh, same_on_every_host=True)
+        number, height, width = batch.images.shape[:3]
+        seen = self.inference.input_shapes((height, width))
         self.compiled_shapes |= {(number, *input_shape) for input_shape in seen}
         if self.inference.is_plain:  # no softmax and no copies
             return class_maps(self._model, self._variables, arrays["images"], self._mean, self._std)
-        probabilities = self.probabilities(**arrays)
+        probabilities = self.probabilities(arrays["images"], arrays["sizes"])
         if self.inference.crf is not None:
-            return self._refined(batch, to_host(probabilities))
+            return self._refined(batch, to_host(probabilities), self.inference.crf)
         return _most_likely(probabilities)
 
-    def _refined(self, batch: Batch, probabilities: np.ndarray) -> jax.Array:
+    def _refined(
+        self, batch: Batch, probabilities: np.ndarray, parameters: CRFParameters
+    ) -> jax.Array:
         """Return the class maps after the CRF, whose lattices are built on the host."""
         maps = np.zeros(batch.images.shape[:3], np.int32)
-        sizes = batch.sizes[: len(batch.samples)]
-        marginals = dense_crf_batch(probabilities, batch.images, self.inference.crf, sizes)
+        sizes = [(int(h), int(w)) for h, w in batch.sizes[: len(batch.samples)]]
+        marginals = dense_crf_batch(probabilities, batch.images, parameters, sizes)
         for own, (height, width), refined in zip(maps, sizes, marginals, strict=False):
             own[:height, :width] = refined.argmax(axis=-1)
         return shard_batch({"maps": maps}, self.mesh, same_on_every_host=True)["maps"]
 
-    def probabilities(self, images: jax.Array, sizes: jax.Array) -> jax.Array:
+    def probabilities(
+        self, images: jax.Array | np.ndarray, sizes: jax.Array | np.ndarray
+    ) -> jax.Array:
         """Return the probability of each class, averaged over scales, flips and windows.
 
         Args:
@@ -218,7 +228,7 @@ class Predictor:
         Returns:
             float32 `[N, H, W, C]` on the devices; what lies beyond `sizes` means nothing.
         """
-        shape = images.shape[1:3]
+        shape = images.shape[1], images.shape[2]
         total = self._zeros(images.shape[0], shape)
         flips = (False, True) if self.inference.flip else (False,)
         weight = 1 / (len(self.inference.scales) * len(flips))
@@ -232,11 +242,12 @@ class Predictor:
 
     def _of_view(self, view: jax.Array, sizes: jax.Array) -> jax.Array:
         """Predict the images as they are, or window by window, which bounds the memory."""
-        window = self.inference.window
+        window = self.inference.window_size
         if window is None:
             return self._run(view)
-        grid = windows.make_grid(view.shape[1:3], window, self.inference.overlap)
-        total = self._zeros(view.shape[0], view.shape[1:3])
+        shape = view.shape[1], view.shape[2]
+        grid = windows.make_grid(shape, window, self.inference.overlap)
+        total = self._zeros(view.shape[0], shape)
         for index in range(math.prod(grid)):
             result = self._run(_crop(view, sizes, index, window, grid))
             total = _add_window(total, result, sizes, index, grid)

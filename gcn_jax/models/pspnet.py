@@ -39,7 +39,8 @@ class PyramidPooling(nn.Module):
 
     Attributes:
         frozen_batch_norm: Batch-norm uses the running statistics, even in training.
-        dtype: The precision of the computation and of the output; parameters and statistics are float32.
+        dtype: The precision of the computation and of the output; parameters and statistics are
+            float32.
     """
 
     frozen_batch_norm: bool = False
