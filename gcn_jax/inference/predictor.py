@@ -75,8 +75,8 @@ class Inference:
             raise UserError(f"window is {self.window}; it is (height, width) in pixels")
         if self.window is not None and max(self.window) > LONGEST_WINDOW:
             raise UserError(
-                f"window is {self.window}; images are padded to it, so that {LONGEST_WINDOW} pixels "
-                "are the most; without a window the network sees whole images"
+                f"window is {self.window}; images are padded to it, so that {LONGEST_WINDOW} "
+                "pixels are the most; without a window the network sees whole images"
             )
         if not 0 <= self.overlap < 1:
             raise UserError(f"overlap is {self.overlap}; it is a share of a window in [0, 1)")
