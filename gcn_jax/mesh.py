@@ -20,7 +20,12 @@ def data_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
 
 
 def batch_sharding(mesh: Mesh, axis: int = 0) -> NamedSharding:
-    """Return the sharding of an array one of whose axes, by default the first, is split."""
+    """Return the sharding of an array one of whose axes is split over "data".
+
+    Args:
+        mesh: The mesh of `data_mesh`.
+        axis: The axis that is split.
+    """
     return NamedSharding(mesh, PartitionSpec(*[None] * axis, "data"))
 
 
@@ -101,7 +106,7 @@ def with_auto_axes(
         return NamedSharding(there, PartitionSpec(*axes))
 
     shardings = jax.tree_util.tree_map_with_path(out_sharding, shapes)
-    with jax.sharding.use_abstract_mesh(there):
+    with jax.sharding.use_abstract_mesh(there.abstract_mesh if isinstance(there, Mesh) else there):
         run = jax.sharding.auto_axes(function, axes=there.axis_names, out_sharding=shardings)
         return run(operand, images)
 

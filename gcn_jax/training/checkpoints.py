@@ -143,7 +143,9 @@ class Checkpoints:
             ) from error
 
     def last_saved(self) -> str:
-        """Say from which step the run can go on."""
+        """Say from which step the run can go on, once what is being written is there or failed."""
+        with contextlib.suppress(Exception):  # whoever wrote it has said so
+            self._manager.wait_until_finished()
         names = self.folder.iterdir() if self.folder.exists() else ()
         steps = [int(path.name) for path in names if path.name.isdigit()]
         if not steps:

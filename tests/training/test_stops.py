@@ -14,14 +14,14 @@ from gcn_jax.training import loop, run, train_and_evaluate
 from gcn_jax.training.checkpoints import Checkpoints
 from gcn_jax.training.interruption import Interrupted, Interruption
 from gcn_jax.workdir import Workdir
-from tests.training.test_loop import assert_identical, changed, config, finished, timeless  # noqa: F401
+from tests.training.test_loop import assert_identical, changed, timeless
 
 
 def saved_steps(workdir):
     return {int(path.name) for path in (workdir / "checkpoints").iterdir() if path.name.isdigit()}
 
 
-def test_signal_during_validation_is_obeyed_at_once(finished, config, tmp_path, monkeypatch):  # noqa: F811
+def test_signal_during_validation_is_obeyed_at_once(finished, config, tmp_path, monkeypatch):
     """The step is saved before; its line and its scores come with the continuation."""
     workdir, whole = finished
     evaluate = loop.evaluation.evaluate
@@ -50,7 +50,7 @@ def test_signal_during_validation_is_obeyed_at_once(finished, config, tmp_path, 
         assert ours.scores == theirs.scores
 
 
-def test_signal_while_waiting_for_data_is_obeyed_at_once(finished, config, tmp_path, monkeypatch):  # noqa: F811
+def test_signal_while_waiting_for_data_is_obeyed_at_once(finished, config, tmp_path, monkeypatch):
     workdir, whole = finished
     training_batches = run.data.training_batches
 
@@ -83,8 +83,8 @@ def test_signal_while_waiting_for_data_is_obeyed_at_once(finished, config, tmp_p
 
 
 def test_a_record_that_cannot_be_read_is_named_and_nothing_is_lost(
-    finished,  # noqa: F811
-    config,  # noqa: F811
+    finished,
+    config,
     tmp_path,
     monkeypatch,
 ):
@@ -113,16 +113,16 @@ def test_a_record_that_cannot_be_read_is_named_and_nothing_is_lost(
     assert_identical(train_and_evaluate(config, tmp_path / "run"), finished[1])
 
 
-def test_a_kill_between_checkpoint_and_scores_loses_nothing(
-    finished, config, tmp_path, monkeypatch
-):  # noqa: F811
+def test_a_kill_beside_the_metrics_loses_nothing(finished, config, tmp_path, monkeypatch):
     """In the moment after the line of the metrics is written, and in the moment before it."""
     workdir, whole = finished
     for number, name in enumerate(("add_scores", "write")):
         target = Checkpoints if name == "add_scores" else loop.MetricWriter
         place = tmp_path / str(number)
 
-        def killed(self, step, *rest, original=getattr(target, name)):
+        original = getattr(target, name)
+
+        def killed(self, step, *rest, original=original):
             if step == 6:
                 raise KeyboardInterrupt
             original(self, step, *rest)
@@ -137,7 +137,7 @@ def test_a_kill_between_checkpoint_and_scores_loses_nothing(
             assert ours.scores == theirs.scores
 
 
-def test_the_device_is_never_more_than_two_steps_behind(config, tmp_path, monkeypatch):  # noqa: F811
+def test_the_device_is_never_more_than_two_steps_behind(config, tmp_path, monkeypatch):
     waited = []
     block = jax.block_until_ready
     monkeypatch.setattr(
@@ -147,13 +147,13 @@ def test_the_device_is_never_more_than_two_steps_behind(config, tmp_path, monkey
     assert waited == [0, 1, 1]
 
 
-def test_a_batch_that_no_memory_holds_is_refused_before_the_first_step(config, tmp_path):  # noqa: F811
+def test_a_batch_that_no_memory_holds_is_refused_before_the_first_step(config, tmp_path):
     with pytest.raises(UserError, match=r"batch_size is 400000000: .* GiB.* training set has 12"):
         train_and_evaluate(changed(config, batch_size=400_000_000), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
-def test_a_full_disk_is_noticed_before_the_first_step(config, tmp_path, monkeypatch):  # noqa: F811
+def test_a_full_disk_is_noticed_before_the_first_step(config, tmp_path, monkeypatch):
     usage = type("Usage", (), {"free": 1000})
     monkeypatch.setattr(run.shutil, "disk_usage", lambda _: usage)
     with pytest.raises(UserError, match="MiB left, and two checkpoints take"):

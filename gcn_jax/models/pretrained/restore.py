@@ -139,11 +139,11 @@ def _read_published(source: str, step: int | str, shapes: Any) -> tuple[int, dic
         raise UserError(f"{source}: its model.safetensors is not of the model in its model.json")
     variables = traverse_util.unflatten_dict(arrays, sep="/")
     try:
-        digests = hub_file(source, PUBLISHED_DIGESTS)
+        digests: Path | None = hub_file(source, PUBLISHED_DIGESTS)
     except UserError:  # published by an older version
         digests = None
     try:
-        check_digests(variables, digests and read_object(digests), source)
+        check_digests(variables, read_object(digests) if digests else None, source)
     except ValueError as error:
         raise UserError(f"{source}: its model.safetensors is damaged: {error}") from None
     published = json.loads(hub_file(source, "scores.json").read_text())["step"]
