@@ -143,7 +143,7 @@ def _read_published(source: str, step: int | str, shapes: Any) -> tuple[int, dic
     except UserError:  # published by an older version
         digests = None
     try:
-        check_digests(variables, digests and read_object(digests), source)
+        check_digests(variables, read_object(digests) if digests else None, source)
     except ValueError as error:
         raise UserError(f"{source}: its model.safetensors is damaged: {error}") from None
     published = json.loads(hub_file(source, "scores.json").read_text())["step"]
