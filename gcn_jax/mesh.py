@@ -106,7 +106,7 @@ def with_auto_axes(
         return NamedSharding(there, PartitionSpec(*axes))
 
     shardings = jax.tree_util.tree_map_with_path(out_sharding, shapes)
-    with jax.sharding.use_abstract_mesh(there):
+    with jax.sharding.use_abstract_mesh(there.abstract_mesh if isinstance(there, Mesh) else there):
         run = jax.sharding.auto_axes(function, axes=there.axis_names, out_sharding=shardings)
         return run(operand, images)
 

@@ -52,8 +52,8 @@ class Comparison:
     """Run B against run A on the same images.
 
     Attributes:
-        level: The level of the intervals. Each stands for itself: at 0.95, of twenty classes in which the
-            runs do not differ, one is called better or worse.
+        level: The level of the intervals. Each stands for itself: at 0.95, of twenty classes in
+            which the runs do not differ, one is called better or worse.
         miou: The difference of the mean.
         per_class_iou: By class name.
     """
@@ -110,7 +110,11 @@ def compare(a: ImageSums, b: ImageSums, *, level: float = 0.95) -> Comparison:
     return Comparison(
         level=level,
         miou=_difference(
-            mean_of_defined(a_iou), mean_of_defined(b_iou), intervals.miou, len(a.ids), level
+            float(mean_of_defined(a_iou)),
+            float(mean_of_defined(b_iou)),
+            intervals.miou,
+            len(a.ids),
+            level,
         ),
         per_class_iou={
             name: _difference(*values, level)

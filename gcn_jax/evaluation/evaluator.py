@@ -138,8 +138,8 @@ def evaluate(
     total = np.zeros((num_classes, num_classes), np.int64)
     borders = BoundaryCounts.zeros(num_classes) if boundary else None
     images: list[ImageScore] = []
-    for batch, (predictions, matrices) in _one_ahead(count, predictor.batches(source)):
-        matrices = mesh_lib.to_host(matrices)
+    for batch, (predictions, counted) in _one_ahead(count, predictor.batches(source)):
+        matrices = mesh_lib.to_host(counted)
         total += matrices.sum(axis=0, dtype=np.int64)
         rows = zip(batch.indices, batch.samples, class_sums(matrices), strict=False)
         images += (ImageScore(index, sample["id"], sums) for index, sample, sums in rows)

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from gcn_jax.models.backbones.vgg import VGG16
-from gcn_jax.models.layers import Conv, normal_init, sample_bilinear
+from gcn_jax.models.layers import Conv, normal_init, sample_bilinear, size_of
 from gcn_jax.models.layers.pooling import avg_pool, max_pool
 from gcn_jax.models.network import SegmentationNetwork
 
@@ -92,7 +92,7 @@ class DeepLabLargeFOV(SegmentationNetwork):
         )(features).astype(jnp.float32)
         if train:
             return logits
-        return sample_bilinear(logits, images.shape[1:3], 1 / self.label_stride)
+        return sample_bilinear(logits, size_of(images), 1 / self.label_stride)
 
 
 #: Name -> the fields that it fixes.

@@ -5,6 +5,7 @@ of stride 8 with dilated res4 and res5, pooling with another row and column (`ce
 pixels of different scales aligned at the first one, as Caffe's `Interp` aligns them.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -13,7 +14,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from gcn_jax.models.backbones.registry import build_backbone, check_backbone
-from gcn_jax.models.layers import Conv, Dtype, normal_init, sample_bilinear
+from gcn_jax.models.layers import Conv, Dtype, normal_init, sample_bilinear, size_of
 from gcn_jax.models.network import SegmentationNetwork, sow_auxiliary
 
 #: Dilations of the branches (the paper's ASPP-L).
@@ -42,7 +43,7 @@ class AtrousPyramid(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """Map `[N, H, W, C]` to `[N, H, W, features]`; beyond the border there are zeros."""
-        return sum(
+        branches = [
             Conv(
                 self.features,
                 (3, 3),
@@ -52,7 +53,8 @@ class AtrousPyramid(nn.Module):
                 name=f"rate{rate}",
             )(x)
             for rate in RATES
-        )
+        ]
+        return functools.reduce(jnp.add, branches)
 
 
 class DeepLabV2(SegmentationNetwork):
@@ -125,14 +127,14 @@ class DeepLabV2(SegmentationNetwork):
             if train and self.multi_scale:
                 sow_auxiliary(self, scale_name(scale), labelled(scores, size), weight=1.0)
 
-        full = images.shape[1:3]
+        full = size_of(images)
         largest = score(images)
         sow(1, largest, full)
         for scale in SCALES if self.multi_scale else ():
-            size = [int((n - 1) * scale) + 1 for n in full]
+            size = int((full[0] - 1) * scale) + 1, int((full[1] - 1) * scale) + 1
             scores = score(sample_bilinear(images, size, 1 / scale))
             sow(scale, scores, size)
-            largest = jnp.maximum(largest, sample_bilinear(scores, largest.shape[1:3], scale))
+            largest = jnp.maximum(largest, sample_bilinear(scores, size_of(largest), scale))
         if train:
             return labelled(largest, full)
         return sample_bilinear(largest, full, 1 / self.label_stride)

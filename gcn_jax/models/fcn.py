@@ -61,7 +61,7 @@ class FCN(SegmentationNetwork):
     """FCN-32s, -16s or -8s on VGG-16.
 
     Attributes:
-        stride: Of the finest scores: 32 scores fc7 alone, 16 adds the scores of pool4, and 8 those
+        stride: The stride of the finest scores: 32 scores fc7 alone, 16 adds the scores of pool4, and 8 those
             of pool3; another one raises `UserError`.
         learn_upsampling: Whether the deconvolutions are dense kernels that start as bilinear
             interpolation and learn (in the paper, all but the last do); else they are bilinear

@@ -90,7 +90,9 @@ class SegmentationNetwork(nn.Module):
             )
 
     @nn.nowrap
-    def apply(self, variables: Any, images: Any, *args: Any, **kwargs: Any) -> Any:
+    def apply(  # type: ignore[override]  # images have a name here
+        self, variables: Any, images: Any, *args: Any, **kwargs: Any
+    ) -> Any:
         """Run the network as Linen's `apply` does, on images of any mesh.
 
         Args:
@@ -112,7 +114,9 @@ class SegmentationNetwork(nn.Module):
         )
 
     @nn.nowrap
-    def init(self, rngs: Any, images: Any, *args: Any, **kwargs: Any) -> Any:
+    def init(  # type: ignore[override]  # images have a name here
+        self, rngs: Any, images: Any, *args: Any, **kwargs: Any
+    ) -> Any:
         """Make variables as Linen's `init` does; of images of any mesh the shape alone counts.
 
         Args:

@@ -18,6 +18,7 @@ from gcn_jax.models.layers import (
     lecun_normal,
     resize_bilinear,
     sample_bilinear,
+    size_of,
 )
 from gcn_jax.models.layers.blocks import ConvNormReLU
 from gcn_jax.models.layers.pooling import adaptive_avg_pool
@@ -56,7 +57,7 @@ class PyramidPooling(nn.Module):
                 dtype=self.dtype,
                 name=f"bins{bins}",
             )(adaptive_avg_pool(x, bins), train=train)
-            levels.append(resize_bilinear(reduced, x.shape[1:3], align_corners=True))
+            levels.append(resize_bilinear(reduced, size_of(x), align_corners=True))
         return jnp.concatenate(levels, axis=-1)
 
 
@@ -142,7 +143,7 @@ class PSPNet(SegmentationNetwork):
 
         def classify(x: jax.Array, width: int, name: str) -> jax.Array:
             scores = ScoreHead(width, self.num_classes, **options, name=name)(x, train=train)
-            return sample_bilinear(scores, images.shape[1:3], 1 / 8)
+            return sample_bilinear(scores, size_of(images), 1 / 8)
 
         if self.auxiliary and (train or self.is_initializing()):
             logits = classify(features["res4"], features["res4"].shape[-1] // 4, "auxiliary_head")

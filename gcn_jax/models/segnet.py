@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from gcn_jax.models.backbones.vgg import STAGES, VGG16, ConvStack, batch_norm, scaled
-from gcn_jax.models.layers import Conv, lecun_normal
+from gcn_jax.models.layers import Conv, lecun_normal, size_of
 from gcn_jax.models.layers.pooling import max_pool_with_indices, max_unpool
 from gcn_jax.models.network import SegmentationNetwork
 
@@ -35,10 +35,11 @@ class SegNetEncoder(VGG16):
             the five poolings its indices (see `max_pool_with_indices`) and the (height, width) of
             what was pooled.
         """
-        x, poolings = images, []
+        x = images
+        poolings: list[tuple[jax.Array, tuple[int, int]]] = []
         for number in (1, 2, 3, 4, 5):
             x = self.stage(x, number, train=train)
-            size = x.shape[1:3]
+            size = size_of(x)
             x, indices = max_pool_with_indices(x)
             poolings.append((indices, size))
         return x, poolings

@@ -5,6 +5,8 @@ prepared.
 """
 
 import json
+from collections.abc import Sequence
+from pathlib import Path
 
 from flax import linen as nn
 
@@ -40,7 +42,7 @@ def load_backbone_weights(source: str, backbone: nn.Module) -> dict:
             network.
     """
     published, architecture = source_for(backbone, source), backbone.published
-    path = source
+    path: str | Path = source
     if is_on_hub(source):
         _check_architecture(source, architecture)
         path = hub_file(source, "model.safetensors")
@@ -69,15 +71,17 @@ def read_backbone_preprocessing(source: str) -> tuple[Color, Color]:
     config = _read_config(source)
     try:
         prepared = config["pretrained_cfg"]
-        mean, std = (
-            tuple(round(255 * float(value), 6) for value in prepared[key])
-            for key in ("mean", "std")
-        )
+        mean, std = (_color(prepared[key]) for key in ("mean", "std"))
     except (ValueError, KeyError, TypeError):
         raise UserError(
             f"{_not_timm(source)}: it has no pretrained_cfg with mean and std"
         ) from None
     return mean, std
+
+
+def _color(values: Sequence[float]) -> Color:
+    red, green, blue = (round(255 * float(value), 6) for value in values)
+    return red, green, blue
 
 
 def _check_architecture(source: str, expected: str) -> None:

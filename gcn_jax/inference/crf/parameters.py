@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from typing import Any
 
 from gcn_jax.errors import UserError, check_choice
 
@@ -95,4 +96,5 @@ def crf_parameters(text: str) -> CRFParameters:
     names = [field.name for field in dataclasses.fields(CRFParameters)]
     if len(numbers) not in (len(names) - 1, len(names)):
         raise UserError(f"CRF {text!r} has {len(numbers)} numbers; give {', '.join(names)}")
-    return CRFParameters(*numbers)
+    values: dict[str, Any] = dict(zip(names, numbers, strict=False))
+    return CRFParameters(**values)

@@ -42,7 +42,7 @@ def _resnet(**fields: Any) -> Backbone:
     return Backbone(make, partial(make, output_stride=8, ceil_mode=True), is_residual=True)
 
 
-def _plain(*widths: int) -> Backbone:
+def _plain(*widths: *tuple[int, int, int, int]) -> Backbone:
     make = partial(Plain, widths=widths)
     return Backbone(make, dilated=make)
 

@@ -22,7 +22,12 @@ from gcn_jax.models.layers.conv import (
     normal_init,
 )
 from gcn_jax.models.layers.norm import BatchNorm
-from gcn_jax.models.layers.resize import resize_bilinear, resize_bilinear_2x, sample_bilinear
+from gcn_jax.models.layers.resize import (
+    resize_bilinear,
+    resize_bilinear_2x,
+    sample_bilinear,
+    size_of,
+)
 
 __all__ = [
     "BatchNorm",
@@ -42,4 +47,5 @@ __all__ = [
     "resize_bilinear",
     "resize_bilinear_2x",
     "sample_bilinear",
+    "size_of",
 ]

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from gcn_jax.models.layers.backend import relu
+from gcn_jax.models.layers.activation import relu
 from gcn_jax.models.layers.conv import Conv, Dtype
 from gcn_jax.models.layers.norm import BatchNorm
 

@@ -6,6 +6,15 @@ import numpy as np
 from jax import lax
 
 
+def size_of(x: jax.Array) -> tuple[int, int]:
+    """Return the height and the width of maps.
+
+    Args:
+        x: `[N, H, W, ...]`.
+    """
+    return x.shape[1], x.shape[2]
+
+
 def resize_bilinear_2x(x: jax.Array) -> jax.Array:
     """Resize `[N, H, W, C]` to `[N, 2H, 2W, C]`, pixel centres at halves, the border repeated.
 

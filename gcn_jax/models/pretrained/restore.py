@@ -139,7 +139,7 @@ def _read_published(source: str, step: int | str, shapes: Any) -> tuple[int, dic
         raise UserError(f"{source}: its model.safetensors is not of the model in its model.json")
     variables = traverse_util.unflatten_dict(arrays, sep="/")
     try:
-        digests = hub_file(source, PUBLISHED_DIGESTS)
+        digests: Path | None = hub_file(source, PUBLISHED_DIGESTS)
     except UserError:  # published by an older version
         digests = None
     try:
