@@ -34,7 +34,7 @@ class AtrousPyramid(nn.Module):
 
     Attributes:
         features: Number of output channels (the classes).
-        dtype: Of the computation and of the output; parameters are float32.
+        dtype: The precision of the computation and of the output; parameters are float32.
     """
 
     features: int

@@ -61,8 +61,8 @@ class FCN(SegmentationNetwork):
     """FCN-32s, -16s or -8s on VGG-16.
 
     Attributes:
-        stride: The stride of the finest scores: 32 scores fc7 alone, 16 adds the scores of pool4, and 8 those
-            of pool3; another one raises `UserError`.
+        stride: The stride of the finest scores: 32 scores fc7 alone, 16 adds the scores of pool4,
+            and 8 those of pool3; another one raises `UserError`.
         learn_upsampling: Whether the deconvolutions are dense kernels that start as bilinear
             interpolation and learn (in the paper, all but the last do); else they are bilinear
             interpolation, as in the reference code, whose kernels have the learning rate 0.
@@ -139,7 +139,7 @@ class Upsample(nn.Module):
     Attributes:
         factor: F.
         learn: Whether the kernel learns; else each channel is interpolated by itself.
-        dtype: Of the computation and of the output; the kernel is float32.
+        dtype: The precision of the computation and of the output; the kernel is float32.
     """
 
     factor: int

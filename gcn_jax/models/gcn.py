@@ -27,7 +27,7 @@ class BoundaryRefine(nn.Module):
     """Boundary refinement (Fig. 2C): scores + conv3x3(ReLU(conv3x3(scores))).
 
     Attributes:
-        dtype: Of the computation and of the output; parameters are float32.
+        dtype: The precision of the computation and of the output; parameters are float32.
     """
 
     dtype: Dtype = jnp.float32

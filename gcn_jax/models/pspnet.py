@@ -39,7 +39,8 @@ class PyramidPooling(nn.Module):
 
     Attributes:
         frozen_batch_norm: Batch-norm uses the running statistics, even in training.
-        dtype: Of the computation and of the output; parameters and statistics are float32.
+        dtype: The precision of the computation and of the output; parameters and statistics are
+            float32.
     """
 
     frozen_batch_norm: bool = False
@@ -68,7 +69,7 @@ class ScoreHead(nn.Module):
         features: Number of channels between the convolutions.
         num_classes: Number of output channels.
         frozen_batch_norm: Batch-norm uses the running statistics, even in training.
-        dtype: Of the computation; parameters, statistics and scores are float32.
+        dtype: The precision of the computation; parameters, statistics and scores are float32.
     """
 
     features: int

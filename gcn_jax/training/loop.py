@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 
 from gcn_jax import evaluation, inference, mesh
 from gcn_jax.errors import UserError, setting
+from gcn_jax.models.pretrained.restore import Pretrained
 from gcn_jax.models.pretrained.steps import BEST_METRIC, why
 from gcn_jax.terminal import ProgressBar
 from gcn_jax.training.checkpoints import Checkpoints
@@ -211,9 +212,7 @@ class _Loop:
 
         run = self._run
         predictor = inference.Predictor(
-            run.parts.model,
-            self._state.variables,
-            run.info,
+            Pretrained(run.parts.model, self._state.variables, run.info, int(self._state.step)),
             batch_size=run.config.eval_batch_size,
             mesh=run.device_mesh,
         )

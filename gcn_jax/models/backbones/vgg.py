@@ -26,7 +26,7 @@ class ConvStack(nn.Module):
         first_padding: Zeros on either side before the first one; None keeps the size.
         dilation: Step between kernel taps.
         norm: Constructor of batch-norms, or None.
-        dtype: Of the computation and of the output; parameters are float32.
+        dtype: The precision of the computation and of the output; parameters are float32.
     """
 
     channels: tuple[int, ...]
@@ -57,7 +57,8 @@ class VGG16(nn.Module):
         width: Factor of all channels; 1 is VGG-16, less is for studies that train from scratch.
         batch_norm: Whether every 3 x 3 convolution is followed by one (torchvision's `vgg16_bn`).
         frozen_batch_norm: Batch-norm uses the running statistics, even in training.
-        dtype: Of the computation and of the features; parameters and statistics are float32.
+        dtype: The precision of the computation and of the features; parameters and statistics are
+            float32.
         remat: Whether what a stage computes inside is computed again for its gradient.
     """
 
