@@ -10,7 +10,7 @@ import numpy as np
 from gcn_jax import data, mesh, models
 from gcn_jax.evaluation import EvaluationResult, evaluate
 from gcn_jax.inference import Predictor
-from gcn_jax.models.pretrained.restore import BEST_METRIC
+from gcn_jax.models.pretrained.steps import BEST_METRIC
 from gcn_jax.report import cases, figures, html, pictures
 from gcn_jax.training.config import flatten
 from gcn_jax.training.run_data import open_run_data
@@ -29,7 +29,7 @@ def training_report(workdir: str | Path, path: str | Path | None = None) -> Path
 
     Args:
         workdir: A folder that `train.py` wrote.
-        path: Of the page; `report.html` in the workdir if None.
+        path: The page to write; `report.html` in the workdir if None.
 
     Returns:
         The path of the page.
@@ -40,11 +40,9 @@ def training_report(workdir: str | Path, path: str | Path | None = None) -> Path
     folder = Workdir(workdir)
     config = folder.read_config()
     source = open_run_data(workdir)
-    model, variables, info, step = models.load_pretrained(workdir)
+    pretrained = models.load_pretrained(workdir)
     predictor = Predictor(
-        model,
-        variables,
-        info,
+        pretrained,
         batch_size=config["eval_batch_size"],
         mesh=mesh.data_mesh(jax.local_devices()),
     )
@@ -54,7 +52,7 @@ def training_report(workdir: str | Path, path: str | Path | None = None) -> Path
     page |= {
         "title": folder.path.resolve().name,
         "subtitle": "Training run; the scores are those of its best checkpoint",
-        "facts": _run_facts(info, config, records, step),
+        "facts": _run_facts(pretrained, config, records),
         "curves": dict(_curves(records)),
         "settings": {name: _plain(value) for name, value in flatten(config).items()},
     }
@@ -72,7 +70,7 @@ def evaluation_report(
 
     Args:
         result: What `evaluate` found on the source.
-        path: Of the page.
+        path: The page to write.
         predictor: What was evaluated; it predicts the images of the page once more.
         source: What it was evaluated on.
         facts: What else the reader has to know, such as the checkpoint, by name.
@@ -93,13 +91,13 @@ def _page(result: EvaluationResult, predictor: Predictor, source) -> dict[str, A
     scores = result.to_json(class_names)
     groups = cases.choose(result.images)
     chosen = [score for group in groups.values() for score in group]
-    samples = [source[score.index] for score in chosen]
+    examples = [source[score.index] for score in chosen]
     before = {}
     if predictor.inference.crf is not None:
-        before = {i: prediction for i, _, prediction in predictor.without_crf().predict(samples)}
+        before = {i: prediction for i, _, prediction in predictor.without_crf().predict(examples)}
     shown = {}
-    for i, sample, prediction in predictor.predict(samples):
-        maps = sample["image"], sample["label"], prediction
+    for i, example, prediction in predictor.predict(examples):
+        maps = example["image"], example["label"], prediction
         shown[chosen[i]] = cases.show(chosen[i], *maps, class_names, palette, before.get(i))
     classes = cases.legend(range(len(class_names)), class_names, palette)
     errors = cases.legend(range(3), pictures.ERROR_NAMES, pictures.ERROR_PALETTE)
@@ -140,8 +138,9 @@ def _borders(scores: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return {**scores, "curve": figures.curves({"mIoU, %": defined}, "width of the band, px")}
 
 
-def _run_facts(info, config, records, step) -> dict[str, str]:
+def _run_facts(pretrained, config, records) -> dict[str, str]:
     """Return what a reader wants to know of a run before its scores."""
+    info = pretrained.info
     fields = ", ".join(f"{name}={value}" for name, value in info.fields.items())
     facts = {
         "model": f"{info.name} ({fields})",
@@ -150,7 +149,7 @@ def _run_facts(info, config, records, step) -> dict[str, str]:
     }
     if records:
         facts["steps"] = f"{records[-1]['step']:,}"
-    facts["checkpoint"] = f"of step {step:,}"
+    facts["checkpoint"] = f"of step {pretrained.step:,}"
     return facts
 
 

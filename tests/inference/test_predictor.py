@@ -14,12 +14,11 @@ from gcn_jax.inference.crf import CRFParameters, dense_crf
 from gcn_jax.mesh import data_mesh, shard_batch
 from gcn_jax.models.preprocessing import bucket, mean_color, stack_padded
 from tests.helpers.fakes import (
-    INFO,
     MEAN,
     STD,
     TinyModel,
     random_source,
-    tiny_variables,
+    tiny_pretrained,
     traced_shapes,
 )
 from tests.inference.test_resizing import interpolate
@@ -85,14 +84,12 @@ def test_pending_samples_are_bounded():
     assert max(num_waiting) <= batches.MAX_PENDING_BATCHES * 4
 
 
-VARIABLES = tiny_variables()
+VARIABLES = tiny_pretrained().variables
 
 
 def make_predictor(num_devices=1, batch_size=1, **settings):
     return Predictor(
-        TinyModel(),
-        VARIABLES,
-        INFO,
+        tiny_pretrained(),
         inference=Inference(**settings),
         batch_size=batch_size,
         mesh=data_mesh(jax.devices()[:num_devices]),
@@ -243,6 +240,10 @@ def test_settings_are_equal_and_hashable_however_they_are_written():
         ({"window": (0, 5)}, "window is .0, 5.; it is .height, width. in pixels"),
         ({"window": (1, 2, 3)}, "window is"),
         ({"overlap": 1.0}, r"overlap is 1.0; it is a share of a window in \[0, 1\)"),
+        ({"scales": (1e-9,)}, "each lies from 0.05 to 16"),
+        ({"scales": (1.0, 100.0)}, "each lies from 0.05 to 16"),
+        ({"window": 99_999_999}, "8192 pixels are the most"),
+        ({"overlap": 0.9999999}, "above 0.95 there are too many windows"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(settings, message):
@@ -250,13 +251,21 @@ def test_settings_that_make_no_sense_are_refused(settings, message):
         Inference(**settings)
 
 
+def test_an_image_is_not_enlarged_above_a_limit():
+    inference = Inference(scales=(1.0, 8.0))
+    assert inference.canvas((6016, 6016), 1.0) == (6016, 6016)  # as it is, any size
+    with pytest.raises(UserError, match=r"scale 8 makes 8192 x 8192 pixels .* of 1024 x 1024"):
+        inference.canvas((1024, 1024), 8.0)
+
+
 def test_crf_refines_the_averaged_probabilities_of_each_image():
     source = random_source([(20, 30), (24, 17), (40, 33)])
     crf = CRFParameters(3, 3, 30, 20, 5, iterations=3)
     inference = Inference(scales=(0.5, 1.0), flip=True)
-    args = TinyModel(), tiny_variables(), INFO
-    refined = Predictor(*args, inference=dataclasses.replace(inference, crf=crf), batch_size=2)
-    plain = Predictor(*args, inference=inference, batch_size=2)
+    refined = Predictor(
+        tiny_pretrained(), inference=dataclasses.replace(inference, crf=crf), batch_size=2
+    )
+    plain = Predictor(tiny_pretrained(), inference=inference, batch_size=2)
     predictions = {i: prediction for i, _, prediction in refined.predict(source)}
     before = {i: prediction for i, _, prediction in refined.without_crf().predict(source)}
     assert len(predictions) == 3
