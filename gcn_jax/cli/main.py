@@ -23,6 +23,7 @@ VERBS = (
     "data validate",
     "data show",
     "configs",
+    "verify",
     "compare",
     "crf-search",
     "analysis table",

@@ -7,13 +7,13 @@ Example:
     >>> logits = model.apply(variables, images)  # [N, H, W, 21], any H and W
 """
 
-from gcn_jax.models.backbones.resnet import ResNet
 from gcn_jax.models.classifier import Classifier
 from gcn_jax.models.deeplab_largefov import DeepLabLargeFOV
 from gcn_jax.models.deeplab_v2 import DeepLabV2
 from gcn_jax.models.fcn import FCN
 from gcn_jax.models.gcn import GCN, BoundaryRefine
 from gcn_jax.models.gcn_heads import GlobalConv
+from gcn_jax.models.network import SegmentationNetwork
 from gcn_jax.models.pretrained.info import ModelInfo, read_info
 from gcn_jax.models.pretrained.predict import predict
 from gcn_jax.models.pretrained.publishing import push_to_hub
@@ -33,8 +33,8 @@ __all__ = [
     "ModelInfo",
     "PSPNet",
     "Pretrained",
-    "ResNet",
     "SegNet",
+    "SegmentationNetwork",
     "create_model",
     "from_pretrained",
     "list_models",

@@ -1,17 +1,18 @@
 """Classification of images with the backbones of segmentation: to pre-train one, or to rate it."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from gcn_jax.errors import UserError, check_choice
-from gcn_jax.models.backbones.registry import BACKBONES, build_backbone
-from gcn_jax.models.backbones.resnet import ResNet
-from gcn_jax.models.layers import Dtype, lecun_normal
-from gcn_jax.models.network import check_images
+from gcn_jax.errors import UserError
+from gcn_jax.models.backbones.registry import BACKBONES, build_backbone, check_backbone
+from gcn_jax.models.layers import lecun_normal
+from gcn_jax.models.network import SegmentationNetwork
 
 
-class Classifier(nn.Module):
+class Classifier(SegmentationNetwork):
     """A backbone, the mean of its features over the image, and one linear layer.
 
     The scores of an image are those of each of its pixels: with labels that are constant over an
@@ -20,25 +21,17 @@ class Classifier(nn.Module):
     accuracy. Padding belongs to the image: where it is much, so is its part in the mean.
 
     Attributes:
-        num_classes: C, number of classes.
-        backbone: A name in `BACKBONES`.
-        frozen_batch_norm: Batch-norm uses the running statistics, even in training.
-        dtype: Of the computation of the features; parameters, statistics and logits are float32.
+        backbone: A name in `list_backbones()`.
         zero_init_residual: As of `resnet.ResNet`; other backbones have no such blocks, and raise
             `UserError`.
-        remat: As of `GCN`.
     """
 
-    num_classes: int
     backbone: str = "resnet50"
-    frozen_batch_norm: bool = False
-    dtype: Dtype = jnp.float32
     zero_init_residual: bool = False
-    remat: bool = False
 
     def __post_init__(self):
-        check_choice("backbone", self.backbone, BACKBONES)
-        if self.zero_init_residual and not issubclass(BACKBONES[self.backbone].func, ResNet):
+        check_backbone(self.backbone)
+        if self.zero_init_residual and not BACKBONES[self.backbone].is_residual:
             raise UserError(f"zero_init_residual is for ResNets, and {self.backbone} is none")
         super().__post_init__()
 
@@ -46,7 +39,7 @@ class Classifier(nn.Module):
     def make_backbone(self) -> nn.Module:
         """Return the backbone, whose parameters are `params["backbone"]`."""
         residual = {"zero_init_residual": True} if self.zero_init_residual else {}
-        return build_backbone(self, BACKBONES, **residual)
+        return build_backbone(self, **residual)
 
     @nn.compact
     def __call__(self, images: jax.Array, *, train: bool = False) -> jax.Array:
@@ -62,8 +55,15 @@ class Classifier(nn.Module):
         Raises:
             UserError: If the images are not a batch of floats.
         """
-        check_images(images)
+        self.check_call(images, train)
         features = self.make_backbone()(images, train=train)["res5"]
         pooled = features.mean(axis=(1, 2), dtype=jnp.float32)
         logits = nn.Dense(self.num_classes, kernel_init=lecun_normal, name="logits")(pooled)
         return jnp.broadcast_to(logits[:, None, None, :], (*images.shape[:3], self.num_classes))
+
+
+#: Name -> the fields that it fixes.
+VARIANTS: dict[str, dict[str, Any]] = {"classifier": {}}
+
+#: The name of one, and the fields that make it small for tests.
+TINY: tuple[str, dict[str, Any]] = ("classifier", {"backbone": "_tiny"})

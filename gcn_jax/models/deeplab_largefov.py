@@ -5,16 +5,16 @@ have stride 8. With the labels of every eighth pixel, from the first one on, the
 upsampling.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
 from gcn_jax.models.backbones.vgg import VGG16
-from gcn_jax.models.layers import Conv, Dtype, normal_init, sample_bilinear
+from gcn_jax.models.layers import Conv, normal_init, sample_bilinear, size_of
 from gcn_jax.models.layers.pooling import avg_pool, max_pool
-from gcn_jax.models.network import check_images
+from gcn_jax.models.network import SegmentationNetwork
 
 
 class LargeFOVBackbone(VGG16):
@@ -43,26 +43,17 @@ class LargeFOVBackbone(VGG16):
         return self.fully_connected(avg_pool(x), 1024, kernel_size=(3, 3), dilation=12, train=train)
 
 
-class DeepLabLargeFOV(nn.Module):
+class DeepLabLargeFOV(SegmentationNetwork):
     """DeepLab-LargeFOV on VGG-16.
 
     Attributes:
-        num_classes: C, number of classes, without void.
         width: Factor of the backbone's channels.
         batch_norm: Whether the backbone's 3 x 3 convolutions are followed by batch-norm, which the
             original has not; it trains from scratch.
-        frozen_batch_norm: Batch-norm uses the running statistics, even in training.
-        dtype: Of the computation; parameters, statistics and logits are float32.
-        remat: Whether what a stage of the backbone computes inside is computed again for its
-            gradient.
     """
 
-    num_classes: int
     width: float = 1.0
     batch_norm: bool = False
-    frozen_batch_norm: bool = False
-    dtype: Dtype = jnp.float32
-    remat: bool = False
 
     #: In training, logits are of every eighth pixel, for the labels `[:, ::8, ::8]`.
     label_stride: ClassVar[int] = 8
@@ -94,11 +85,18 @@ class DeepLabLargeFOV(nn.Module):
         Raises:
             UserError: If the images are not a batch of floats.
         """
-        check_images(images)
+        self.check_call(images, train)
         features = self.make_backbone()(images, train=train)
         logits = Conv(
             self.num_classes, (1, 1), kernel_init=normal_init(0.01), dtype=self.dtype, name="fc8"
         )(features).astype(jnp.float32)
         if train:
             return logits
-        return sample_bilinear(logits, images.shape[1:3], 1 / self.label_stride)
+        return sample_bilinear(logits, size_of(images), 1 / self.label_stride)
+
+
+#: Name -> the fields that it fixes.
+VARIANTS: dict[str, dict[str, Any]] = {"deeplab_largefov": {}}
+
+#: The name of one, and the fields that make it small for tests.
+TINY: tuple[str, dict[str, Any]] = ("deeplab_largefov", {"width": 1 / 16, "batch_norm": True})

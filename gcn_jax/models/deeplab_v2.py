@@ -5,17 +5,17 @@ of stride 8 with dilated res4 and res5, pooling with another row and column (`ce
 pixels of different scales aligned at the first one, as Caffe's `Interp` aligns them.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from gcn_jax.errors import check_choice
-from gcn_jax.models.backbones.registry import STRIDE_8_BACKBONES, build_backbone
-from gcn_jax.models.layers import Conv, Dtype, normal_init, sample_bilinear
-from gcn_jax.models.network import check_images, sow_auxiliary
+from gcn_jax.models.backbones.registry import build_backbone, check_backbone
+from gcn_jax.models.layers import Conv, Dtype, normal_init, sample_bilinear, size_of
+from gcn_jax.models.network import SegmentationNetwork, sow_auxiliary
 
 #: Dilations of the branches (the paper's ASPP-L).
 RATES = (6, 12, 18, 24)
@@ -43,7 +43,7 @@ class AtrousPyramid(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """Map `[N, H, W, C]` to `[N, H, W, features]`; beyond the border there are zeros."""
-        return sum(
+        branches = [
             Conv(
                 self.features,
                 (3, 3),
@@ -53,10 +53,11 @@ class AtrousPyramid(nn.Module):
                 name=f"rate{rate}",
             )(x)
             for rate in RATES
-        )
+        ]
+        return functools.reduce(jnp.add, branches)
 
 
-class DeepLabV2(nn.Module):
+class DeepLabV2(SegmentationNetwork):
     """DeepLab-v2: one network sees the images at three sizes, and the largest score counts.
 
     Example:
@@ -69,22 +70,13 @@ class DeepLabV2(nn.Module):
     original, with the labels that lie nearest to its elements.
 
     Attributes:
-        num_classes: C, number of classes, without void.
-        backbone: A name in `STRIDE_8_BACKBONES`. In the original's, "resnet101_caffe", strides sit
-            in the first 1 x 1 convolutions; weights of torchvision are for "resnet101".
+        backbone: A name in `list_backbones(dilated=True)`. In the original's, "resnet101_caffe",
+            strides sit in the first 1 x 1 convolutions; weights of torchvision are for "resnet101".
         multi_scale: Whether there are scales beside 1, in training and in prediction.
-        frozen_batch_norm: Batch-norm uses the running statistics, even in training.
-        dtype: Of the computation; parameters, statistics and logits are float32.
-        remat: Whether what the blocks of the backbone compute inside is computed again for the
-            gradient, instead of kept.
     """
 
-    num_classes: int
     backbone: str = "resnet101_caffe"
     multi_scale: bool = True
-    frozen_batch_norm: bool = False
-    dtype: Dtype = jnp.float32
-    remat: bool = False
 
     #: In training, logits are of every eighth pixel, for the labels `[:, ::8, ::8]`.
     label_stride: ClassVar[int] = 8
@@ -95,13 +87,13 @@ class DeepLabV2(nn.Module):
     }
 
     def __post_init__(self):
-        check_choice("backbone", self.backbone, STRIDE_8_BACKBONES)
+        check_backbone(self.backbone, dilated=True)
         super().__post_init__()
 
     @nn.nowrap
     def make_backbone(self) -> nn.Module:
         """Return the backbone, whose parameters are `params["backbone"]`."""
-        return build_backbone(self, STRIDE_8_BACKBONES)
+        return build_backbone(self, dilated=True)
 
     @nn.compact
     def __call__(self, images: jax.Array, *, train: bool = False) -> jax.Array:
@@ -119,7 +111,7 @@ class DeepLabV2(nn.Module):
         Raises:
             UserError: If the images are not a batch of floats.
         """
-        check_images(images)
+        self.check_call(images, train)
         backbone = self.make_backbone()
         pyramid = AtrousPyramid(self.num_classes, dtype=self.dtype, name="aspp")
 
@@ -135,14 +127,26 @@ class DeepLabV2(nn.Module):
             if train and self.multi_scale:
                 sow_auxiliary(self, scale_name(scale), labelled(scores, size), weight=1.0)
 
-        full = images.shape[1:3]
+        full = size_of(images)
         largest = score(images)
         sow(1, largest, full)
         for scale in SCALES if self.multi_scale else ():
-            size = [int((n - 1) * scale) + 1 for n in full]
+            size = int((full[0] - 1) * scale) + 1, int((full[1] - 1) * scale) + 1
             scores = score(sample_bilinear(images, size, 1 / scale))
             sow(scale, scores, size)
-            largest = jnp.maximum(largest, sample_bilinear(scores, largest.shape[1:3], scale))
+            largest = jnp.maximum(largest, sample_bilinear(scores, size_of(largest), scale))
         if train:
             return labelled(largest, full)
         return sample_bilinear(largest, full, 1 / self.label_stride)
+
+
+#: Name -> the fields that it fixes.
+VARIANTS = {
+    "deeplab_v2_resnet18": {"backbone": "resnet18"},
+    "deeplab_v2_resnet101": {"backbone": "resnet101"},
+    "deeplab_v2_resnet101_caffe": {"backbone": "resnet101_caffe"},
+    "deeplab_v2_plain4": {"backbone": "plain4"},
+}
+
+#: The name of one, and the fields that make it small for tests.
+TINY: tuple[str, dict[str, Any]] = ("deeplab_v2_plain4", {})

@@ -12,6 +12,7 @@ image, `upscore2` begins at element 5 of pool4, and so on.
 """
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +22,7 @@ from gcn_jax.errors import UserError
 from gcn_jax.models.backbones.vgg import VGG16
 from gcn_jax.models.layers import Conv, Dtype, bilinear_kernel_init, bilinear_taps, deconvolve
 from gcn_jax.models.layers.pooling import max_pool
-from gcn_jax.models.network import check_images
+from gcn_jax.models.network import SegmentationNetwork
 
 #: Where pool4 and pool3 are cropped for the sums.
 _POOL4_OFFSET, _POOL3_OFFSET = 5, 9
@@ -56,12 +57,11 @@ class FCNBackbone(VGG16):
         return {**features, "fc7": fc7}
 
 
-class FCN(nn.Module):
+class FCN(SegmentationNetwork):
     """FCN-32s, -16s or -8s on VGG-16.
 
     Attributes:
-        num_classes: C, number of classes, without void.
-        stride: Of the finest scores: 32 scores fc7 alone, 16 adds the scores of pool4, and 8 those
+        stride: The stride of the finest scores: 32 scores fc7 alone, 16 adds the scores of pool4, and 8 those
             of pool3; another one raises `UserError`.
         learn_upsampling: Whether the deconvolutions are dense kernels that start as bilinear
             interpolation and learn (in the paper, all but the last do); else they are bilinear
@@ -69,20 +69,12 @@ class FCN(nn.Module):
         width: Factor of the backbone's channels.
         batch_norm: Whether the backbone's 3 x 3 convolutions are followed by batch-norm, which the
             original has not; it trains from scratch.
-        frozen_batch_norm: Batch-norm uses the running statistics, even in training.
-        dtype: Of the computation; parameters, statistics and logits are float32.
-        remat: Whether what a stage of the backbone computes inside is computed again for its
-            gradient.
     """
 
-    num_classes: int
     stride: int = 8
     learn_upsampling: bool = False
     width: float = 1.0
     batch_norm: bool = False
-    frozen_batch_norm: bool = False
-    dtype: Dtype = jnp.float32
-    remat: bool = False
 
     def __post_init__(self):
         if self.stride not in _IMAGE_OFFSET:
@@ -115,7 +107,7 @@ class FCN(nn.Module):
         Raises:
             UserError: If the images are not a batch of floats.
         """
-        check_images(images)
+        self.check_call(images, train)
         features = self.make_backbone()(images, train=train)
         score = partial(
             Conv,
@@ -181,3 +173,17 @@ def _interpolate(x: jax.Array, factor: int, axis: int) -> jax.Array:
 def _crop(x: jax.Array, offset: int, shape: tuple[int, ...]) -> jax.Array:
     """Cut the height and width of `shape` out of x."""
     return x[:, offset : offset + shape[1], offset : offset + shape[2]]
+
+
+#: Name -> the fields that it fixes.
+VARIANTS = {
+    "fcn32s_vgg16": {"stride": 32},
+    "fcn16s_vgg16": {"stride": 16},
+    "fcn8s_vgg16": {"stride": 8},
+}
+
+#: The name of one, and the fields that make it small for tests.
+TINY: tuple[str, dict[str, Any]] = (
+    "fcn8s_vgg16",
+    {"width": 1 / 32, "batch_norm": True, "learn_upsampling": True},
+)

@@ -7,16 +7,17 @@ as bilinear interpolation.
 """
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
 from gcn_jax.errors import check_choice
-from gcn_jax.models.backbones.registry import BACKBONES, build_backbone
+from gcn_jax.models.backbones.registry import build_backbone, check_backbone
 from gcn_jax.models.gcn_heads import HEADS, check_odd
 from gcn_jax.models.layers import Conv, Deconv2x, Dtype, normal_init, relu, resize_bilinear_2x
-from gcn_jax.models.network import check_images
+from gcn_jax.models.network import SegmentationNetwork
 
 # Nine residual branches lie in a row: each starts small, so that scores do not grow with depth.
 _small_init = normal_init(0.01)
@@ -43,7 +44,7 @@ class BoundaryRefine(nn.Module):
 UPSAMPLINGS = ("deconv", "bilinear")
 
 
-class GCN(nn.Module):
+class GCN(SegmentationNetwork):
     """The segmentation network of Figure 2: scores at four levels, fused from coarse to fine.
 
     Example:
@@ -54,8 +55,7 @@ class GCN(nn.Module):
     An unknown name or an even kernel size raises `UserError` when the model is built.
 
     Attributes:
-        num_classes: C, number of classes, without void.
-        backbone: A name in `BACKBONES`.
+        backbone: A name in `list_backbones()`.
         kernel_size: K of the global convolutions at every level, odd (15 is the paper's for VOC).
         head: What scores res-5, a name in `HEADS`; by default the finer levels have the same.
         finer_head: What scores res-4 to res-2, where it is to be another head (the studies vary
@@ -65,14 +65,11 @@ class GCN(nn.Module):
         boundary_refinement: Whether scores are refined after every head, fusion and last
             upsampling.
         upsampling: A name in `UPSAMPLINGS`.
-        frozen_batch_norm: Batch-norm uses the running statistics, even in training.
-        dtype: Of the computation; parameters, statistics and logits are float32.
         remat: Whether what the blocks of the backbone compute inside is computed again for the
             gradient, instead of kept: less memory for one more forward pass of the backbone. (Not
             on a CPU, where XLA undoes it.)
     """
 
-    num_classes: int
     backbone: str = "resnet50"
     kernel_size: int = 15
     head: str = "gcn"
@@ -80,12 +77,9 @@ class GCN(nn.Module):
     stack_channels: int | None = None
     boundary_refinement: bool = True
     upsampling: str = "deconv"
-    frozen_batch_norm: bool = False
-    dtype: Dtype = jnp.float32
-    remat: bool = False
 
     def __post_init__(self):
-        check_choice("backbone", self.backbone, BACKBONES)
+        check_backbone(self.backbone)
         for head in (self.head, self.finer_head or self.head):
             check_choice("head", head, HEADS)
         check_choice("upsampling", self.upsampling, UPSAMPLINGS)
@@ -95,7 +89,7 @@ class GCN(nn.Module):
     @nn.nowrap
     def make_backbone(self) -> nn.Module:
         """Return the backbone, whose parameters are `params["backbone"]`."""
-        return build_backbone(self, BACKBONES)
+        return build_backbone(self)
 
     @nn.compact
     def __call__(self, images: jax.Array, *, train: bool = False) -> jax.Array:
@@ -111,7 +105,7 @@ class GCN(nn.Module):
         Raises:
             UserError: If the images are not a batch of floats.
         """
-        check_images(images)
+        self.check_call(images, train)
         backbone = self.make_backbone()
         features = backbone(images, train=train)
         strides = dict(zip((2, 3, 4, 5), backbone.strides, strict=True))
@@ -153,3 +147,22 @@ class GCN(nn.Module):
         else:
             scores = resize_bilinear_2x(scores)
         return scores[:, : shape[1], : shape[2], :]
+
+
+#: Name -> the fields that it fixes. Names with "_" in front are for tests.
+VARIANTS = {
+    "gcn_resnet18": {"backbone": "resnet18"},
+    "gcn_resnet34": {"backbone": "resnet34"},
+    "gcn_resnet50": {"backbone": "resnet50"},
+    "gcn_resnet101": {"backbone": "resnet101"},
+    "gcn_resnet152": {"backbone": "resnet152"},
+    "gcn_resnet50_caffe": {"backbone": "resnet50_caffe"},
+    "gcn_resnet101_caffe": {"backbone": "resnet101_caffe"},
+    "gcn_resnet152_caffe": {"backbone": "resnet152_caffe"},
+    "gcn_resnet50_gcn": {"backbone": "resnet50_gcn"},
+    "gcn_plain4": {"backbone": "plain4"},
+    "_tiny": {"backbone": "_tiny", "kernel_size": 5},
+}
+
+#: The name of one, and the fields that make it small for tests.
+TINY: tuple[str, dict[str, Any]] = ("_tiny", {})

@@ -1,4 +1,5 @@
-"""What scores the classes at a level: the global convolution, and what the paper holds against it.
+"""The heads that score the classes at a level: the global convolution, and what the paper holds
+against it.
 
 All are linear maps from features to scores, `(features, kernel_size, ...)`, and differ in how much
 of the map a score sees and in what that costs (the paper's Tables 1 to 4).

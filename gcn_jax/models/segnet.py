@@ -5,14 +5,16 @@ maximum was; the decoder mirrors it, puts features back at these positions, and 
 maps dense by convolutions.
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
 from gcn_jax.models.backbones.vgg import STAGES, VGG16, ConvStack, batch_norm, scaled
-from gcn_jax.models.layers import Conv, Dtype, lecun_normal
+from gcn_jax.models.layers import Conv, lecun_normal, size_of
 from gcn_jax.models.layers.pooling import max_pool_with_indices, max_unpool
-from gcn_jax.models.network import check_images
+from gcn_jax.models.network import SegmentationNetwork
 
 
 class SegNetEncoder(VGG16):
@@ -33,32 +35,24 @@ class SegNetEncoder(VGG16):
             the five poolings its indices (see `max_pool_with_indices`) and the (height, width) of
             what was pooled.
         """
-        x, poolings = images, []
+        x = images
+        poolings: list[tuple[jax.Array, tuple[int, int]]] = []
         for number in (1, 2, 3, 4, 5):
             x = self.stage(x, number, train=train)
-            size = x.shape[1:3]
+            size = size_of(x)
             x, indices = max_pool_with_indices(x)
             poolings.append((indices, size))
         return x, poolings
 
 
-class SegNet(nn.Module):
+class SegNet(SegmentationNetwork):
     """SegNet with the 26 convolutions of the paper.
 
     Attributes:
-        num_classes: C, number of classes, without void.
         width: Factor of the channels of encoder and decoder.
-        frozen_batch_norm: Batch-norm uses the running statistics, even in training.
-        dtype: Of the computation; parameters, statistics and logits are float32.
-        remat: Whether what a stage of the encoder computes inside is computed again for its
-            gradient.
     """
 
-    num_classes: int
     width: float = 1.0
-    frozen_batch_norm: bool = False
-    dtype: Dtype = jnp.float32
-    remat: bool = False
 
     @nn.nowrap
     def make_backbone(self) -> SegNetEncoder:
@@ -86,7 +80,7 @@ class SegNet(nn.Module):
         Raises:
             UserError: If the images are not a batch of floats.
         """
-        check_images(images)
+        self.check_call(images, train)
         x, poolings = self.make_backbone()(images, train=train)
         for number in (5, 4, 3, 2, 1):
             x = max_unpool(x, *poolings[number - 1])
@@ -109,3 +103,10 @@ class SegNet(nn.Module):
         count, channels = STAGES[number - 1]
         before = () if number == 1 else (STAGES[number - 2][1],)
         return tuple(scaled(c, self.width) for c in ((count - 1) * (channels,) + before))
+
+
+#: Name -> the fields that it fixes.
+VARIANTS: dict[str, dict[str, Any]] = {"segnet": {}}
+
+#: The name of one, and the fields that make it small for tests.
+TINY: tuple[str, dict[str, Any]] = ("segnet", {"width": 1 / 16})

@@ -5,17 +5,16 @@ prepared.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Sequence
+from pathlib import Path
 
 from flax import linen as nn
 
 from gcn_jax.errors import UserError
 from gcn_jax.hub import hub_file, is_on_hub
-from gcn_jax.models.backbones.resnet import ResNet
-from gcn_jax.models.backbones.vgg import VGG16
 from gcn_jax.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from gcn_jax.tensor_files import read_weights
-from gcn_jax.weights.matching import import_resnet, import_vgg
+from gcn_jax.weights.registry import source_for
 
 #: (red, green, blue), in 0..255.
 Color = tuple[float, float, float]
@@ -37,19 +36,19 @@ def load_backbone_weights(source: str, backbone: nn.Module) -> dict:
         Variables of the backbone: float32 params and batch_stats.
 
     Raises:
-        UserError: The backbone is neither a ResNet nor on VGG-16; the weights cannot be had, or are
-            not its; the message names the source and the differences. A model on the hub is asked
+        UserError: Nobody has published weights for such a backbone; the weights cannot be had, or
+            are not its; the message names the source and what differs. A model on the hub is asked
             for its name, too: timm's resnetblur50 has the tensors of ResNet-50, and is another
             network.
     """
-    architecture, import_weights = _importer(source, backbone)
-    path = source
+    published, architecture = source_for(backbone, source), backbone.published
+    path: str | Path = source
     if is_on_hub(source):
         _check_architecture(source, architecture)
         path = hub_file(source, "model.safetensors")
     state_dict = read_weights(path)
     try:
-        return import_weights(state_dict, backbone)
+        return published.read(state_dict, backbone)
     except UserError as error:
         raise UserError(f"{source}, for {architecture}: {error}") from None
 
@@ -72,10 +71,7 @@ def read_backbone_preprocessing(source: str) -> tuple[Color, Color]:
     config = _read_config(source)
     try:
         prepared = config["pretrained_cfg"]
-        mean, std = (
-            tuple(round(255 * float(value), 6) for value in prepared[key])
-            for key in ("mean", "std")
-        )
+        mean, std = (_color(prepared[key]) for key in ("mean", "std"))
     except (ValueError, KeyError, TypeError):
         raise UserError(
             f"{_not_timm(source)}: it has no pretrained_cfg with mean and std"
@@ -83,16 +79,9 @@ def read_backbone_preprocessing(source: str) -> tuple[Color, Color]:
     return mean, std
 
 
-def _importer(source: str, backbone: nn.Module) -> tuple[str, Callable]:
-    """Return timm's name of a backbone, and what imports its weights."""
-    if isinstance(backbone, ResNet):
-        return f"resnet{backbone.depth}{'s' if backbone.deep_stem else ''}", import_resnet
-    if isinstance(backbone, VGG16):
-        return "vgg16_bn" if backbone.batch_norm else "vgg16", import_vgg
-    raise UserError(
-        f"{source}: weights from elsewhere are for ResNets and VGG-16, not for "
-        f"{type(backbone).__name__}"
-    )
+def _color(values: Sequence[float]) -> Color:
+    red, green, blue = (round(255 * float(value), 6) for value in values)
+    return red, green, blue
 
 
 def _check_architecture(source: str, expected: str) -> None:

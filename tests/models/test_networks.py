@@ -11,17 +11,11 @@ from flax import traverse_util
 from gcn_jax.errors import UserError
 from gcn_jax.models import create_model
 from gcn_jax.models.network import AUXILIARY, variable_shapes
+from gcn_jax.models.registry import TINY_MODELS
 from tests.helpers.random_values import normal, random_variables
 
-#: Name -> fields that make it small.
-NETWORKS = {
-    "fcn8s_vgg16": {"width": 1 / 32, "batch_norm": True, "learn_upsampling": True},
-    "segnet": {"width": 1 / 16},
-    "deeplab_largefov": {"width": 1 / 16, "batch_norm": True},
-    "deeplab_v2_plain4": {},
-    "pspnet_plain4": {},
-    "classifier": {"backbone": "_tiny"},
-}
+#: GCN has tests of its own.
+NETWORKS = {name: fields for name, fields in TINY_MODELS.items() if name != "_tiny"}
 
 #: Half of the time to compile, and slow programs, which run once.
 compiled_fast = partial(
@@ -41,7 +35,7 @@ def small(name, **fields):
 def test_logits_have_the_size_of_the_images(name):
     model = small(name)
     variables = variable_shapes(model)
-    stride = getattr(model, "label_stride", 1)
+    stride = model.label_stride
     for height, width in [(1, 1), (65, 98)]:
         images = jax.ShapeDtypeStruct((2, height, width, 3), jnp.float32)
         made, shown = jax.eval_shape(model.init_with_output, jax.random.key(0), images)[::-1]
@@ -122,3 +116,16 @@ def test_computing_again_keeps_less_of_the_stages_of_vgg():
         return sum(leaf.size for leaf in jax.tree.leaves(kept))
 
     assert kept(True) < 0.6 * kept(False)
+
+
+@pytest.mark.parametrize("name", TINY_MODELS)
+def test_calls_that_cannot_be_meant_are_answered(name):
+    model = create_model(name, num_classes=3, **TINY_MODELS[name])
+    variables = variable_shapes(model)
+    images = jax.ShapeDtypeStruct((2, 3, 32, 48), jnp.float32)
+    with pytest.raises(UserError, match=r"channels first.*transpose\(0, 2, 3, 1\)"):
+        jax.eval_shape(model.apply, variables, images)
+    images = jax.ShapeDtypeStruct((2, 32, 48, 3), jnp.float32)
+    rngs = {"dropout": jax.random.key(0)}
+    with pytest.raises(UserError, match=r'mutable=\["batch_stats"\]'):
+        jax.eval_shape(lambda v, x: model.apply(v, x, train=True, rngs=rngs), variables, images)

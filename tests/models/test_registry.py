@@ -9,7 +9,6 @@ import pytest
 
 from gcn_jax import models
 from gcn_jax.errors import UserError
-from gcn_jax.models.registry import MODELS
 
 # Name -> parameters with 21 classes, of the network and of its backbone. The head of a GCN on
 # ResNet-152 has 2,472,456 in global convolutions (k = 15), 9 x 7,980 in refinements, and 35,280 in
@@ -54,7 +53,7 @@ def abstract_params(model):
     return jax.eval_shape(model.init, jax.random.key(0), images)["params"]
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", PARAMETERS)
 def test_parameters_are_counted(name):
     params = abstract_params(models.create_model(name, num_classes=21))
     assert (count(params), count(params["backbone"])) == PARAMETERS[name]

@@ -13,7 +13,8 @@ from gcn_jax.models.backbones.plain import Plain
 from gcn_jax.models.backbones.resnet import ResNet
 from gcn_jax.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from gcn_jax.weights.backbone import load_backbone_weights, read_backbone_preprocessing
-from gcn_jax.weights.matching import import_resnet, import_vgg
+from gcn_jax.weights.resnet import import_resnet
+from gcn_jax.weights.vgg import import_vgg
 from tests.helpers import torchvision_weights
 from tests.helpers.fake_hub import FakeHub
 

@@ -22,7 +22,7 @@ class ConvStack(nn.Module):
     """3 x 3 convolutions in a row, each followed by batch-norm, if there is one, and ReLU.
 
     Attributes:
-        channels: Of every convolution.
+        channels: The channels of every convolution.
         first_padding: Zeros on either side before the first one; None keeps the size.
         dilation: Step between kernel taps.
         norm: Constructor of batch-norms, or None.
@@ -51,7 +51,7 @@ class ConvStack(nn.Module):
 
 
 class VGG16(nn.Module):
-    """What the backbones on VGG-16 have in common: layers, which each of them lays out.
+    """The base of the backbones on VGG-16: layers, which each of them lays out.
 
     Attributes:
         width: Factor of all channels; 1 is VGG-16, less is for studies that train from scratch.
@@ -67,12 +67,17 @@ class VGG16(nn.Module):
     dtype: Dtype = jnp.float32
     remat: bool = False
 
+    @property
+    def published(self) -> str:
+        """The name that torchvision and timm have for it."""
+        return "vgg16_bn" if self.batch_norm else "vgg16"
+
     def stage(self, x: jax.Array, number: int, *, train: bool, **settings) -> jax.Array:
         """Apply the convolutions of stage 1 to 5, named "stage1" to "stage5", without its pooling.
 
         Args:
             x: `[N, H, W, C]`.
-            number: Of the stage.
+            number: The number of the stage, from 1.
             train: Whether this is training (batch-norm).
             **settings: `first_padding` and `dilation` of a `ConvStack`.
         """
@@ -93,7 +98,7 @@ class VGG16(nn.Module):
 
         Args:
             x: `[N, H, W, C]`.
-            channels: Of both, before they are scaled by `width`.
+            channels: The channels of both, before they are scaled by `width`.
             train: Whether this is training.
             **settings: `kernel_size`, `padding` and `dilation` of fc6; fc7 is a 1 x 1 convolution.
         """
@@ -104,12 +109,22 @@ class VGG16(nn.Module):
 
 
 def scaled(channels: int, width: float) -> int:
-    """Return `width` times as many channels, at least one."""
+    """Return `width` times as many channels, at least one.
+
+    Args:
+        channels: Their number in VGG-16.
+        width: The factor.
+    """
     return max(1, round(width * channels))
 
 
 def batch_norm(network: nn.Module, train: bool) -> Callable[..., nn.Module]:
-    """Return the constructor of the batch-norms of a network."""
+    """Return the constructor of the batch-norms of a network.
+
+    Args:
+        network: A module with the fields `frozen_batch_norm` and `dtype`.
+        train: Whether it is trained.
+    """
     return partial(
         BatchNorm,
         use_running_average=not train or network.frozen_batch_norm,

@@ -7,7 +7,8 @@ import pytest
 from gcn_jax.errors import UserError
 from gcn_jax.models import FCN, DeepLabLargeFOV, SegNet
 from gcn_jax.models.backbones.resnet import ResNet
-from gcn_jax.weights.matching import import_resnet, import_vgg
+from gcn_jax.weights.resnet import import_resnet
+from gcn_jax.weights.vgg import import_vgg
 from tests.helpers import torchvision_weights
 
 
