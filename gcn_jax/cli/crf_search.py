@@ -17,7 +17,8 @@ from rich.table import Table
 
 from gcn_jax import mesh, models
 from gcn_jax.cli import process
-from gcn_jax.cli.flags import define_inference_flags, define_run_flags, expect_arguments
+from gcn_jax.cli.flags import define_run_flags, expect_arguments
+from gcn_jax.cli.inference_flags import define_inference_flags
 from gcn_jax.errors import UserError
 from gcn_jax.evaluation.crf_search import DEEPLAB_V2_GRID, SearchResult, make_grid, search
 from gcn_jax.evaluation.metrics import check_labels
