@@ -36,6 +36,11 @@ class Config:
     path: Path | None
     value: ConfigDict
 
+    @property
+    def name(self) -> str:
+        """The name of the settings, that of their file without its ending; "default" without."""
+        return "default" if self.path is None else self.path.stem
+
     def __init__(self, required: bool):
         self._required = required
 

@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 from PIL import Image
 
 from gcn_jax import IGNORE_LABEL, data
-from gcn_jax.errors import UserError
+from gcn_jax.errors import UserError, setting
 from gcn_jax.models.preprocessing import IMAGENET_MEAN
 from gcn_jax.report import cases, html, pictures
 from gcn_jax.training.initial_weights import with_preprocessing
@@ -59,7 +59,7 @@ def split_view(spec: str, settings: Mapping[str, Any], augment: Mapping[str, Any
     if not source.is_labelled:
         raise UserError(f"{source.name} has no labels to train with; drop --augmented")
     if augment.get("crop_size") is None:
-        raise UserError('--augmented needs --augment.crop_size="(height, width)", or --config=FILE')
+        raise UserError(f'name a size to crop to, {setting("augment.crop_size")}="(height, width)"')
     return View(source, data.Augment(**augment, fill=IMAGENET_MEAN))
 
 

@@ -1,7 +1,7 @@
 """Download, check and prepare data sets.
 
-gcn-jax data prepare camvid voc_segmentation
-gcn-jax data prepare sbd --manual_dir archives
+    gcn-jax data prepare camvid voc_segmentation
+    gcn-jax data prepare sbd --manual_dir archives
 
 Nothing is downloaded where --manual_dir names the folder that holds the data already.
 """

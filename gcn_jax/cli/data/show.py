@@ -39,7 +39,7 @@ def run(arguments: list[str]) -> None:
     with config.unlocked():
         config.data.update(_SETTINGS())
     if CONFIG.path is not None:
-        view = report.config_view(config, Path("runs") / CONFIG.path.stem, FLAGS.augmented)
+        view = report.config_view(config, Path("runs") / CONFIG.name, FLAGS.augmented)
     else:
         name, _, split = arguments[0].partition(":")
         name, settings = resolve_data_set(name, config.data)
