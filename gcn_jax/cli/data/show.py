@@ -18,7 +18,7 @@ from gcn_jax import report
 from gcn_jax.analysis.studies.recipes import read_value
 from gcn_jax.cli.config_flag import config_path, define_config
 from gcn_jax.cli.flags import define_data_flags, resolve_data_set
-from gcn_jax.data import sources
+from gcn_jax.data import list_data_sets
 from gcn_jax.data.transforms import Augment
 from gcn_jax.errors import UserError
 from gcn_jax.terminal import say
@@ -45,7 +45,7 @@ flags.DEFINE_string("output", "contact_sheet.html", "The page to write.", flag_v
 def run(arguments: list[str]) -> None:
     """Write the page."""
     if len(arguments) + (_CONFIG.value is not None) != 1:
-        names = ", ".join(sorted(sources.BUILDERS))
+        names = ", ".join(list_data_sets())
         raise UserError(f"show needs either one NAME[:SPLIT] or --config=FILE; names: {names}")
     if arguments:
         name, _, split = arguments[0].partition(":")
