@@ -40,7 +40,8 @@ class Network(nn.Module):
 
     `network(images)` maps normalised images `[N, 3, H, W]` to logits, float32
     `[N, num_classes, H, W]`; in training to a dict of all that has a loss, name -> (weight,
-    logits), where "logits" are what ours returns and the others what it sows (`sow_auxiliary`).
+    logits), where "logits" are what ours returns and the others what it sows
+    (`SegmentationNetwork.sow_auxiliary`).
 
     Attributes:
         label_stride: in training, logits are for the labels of every so many pixels.

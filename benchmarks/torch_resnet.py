@@ -61,7 +61,7 @@ def _labelled(scores, size):
 
 
 class ConvNormReLU(nn.Sequential):
-    """Ours: `gcn_jax.models.pspnet.ConvNormReLU`."""
+    """Ours: `gcn_jax.models.layers.blocks.ConvNormReLU`."""
 
     def __init__(self, c_in: int, c_out: int, size: int):
         super().__init__()
@@ -88,7 +88,7 @@ class PyramidPooling(nn.Module):
 
 
 class Classifier(nn.Sequential):
-    """Ours: `gcn_jax.models.pspnet.Classifier`."""
+    """Ours: `gcn_jax.models.pspnet.ScoreHead`."""
 
     def __init__(self, c_in: int, width: int, num_classes: int):
         super().__init__()

@@ -14,6 +14,7 @@ from gcn_jax.models.deeplab_v2 import DeepLabV2
 from gcn_jax.models.fcn import FCN
 from gcn_jax.models.gcn import GCN, BoundaryRefine
 from gcn_jax.models.gcn_heads import GlobalConv
+from gcn_jax.models.network import SegmentationNetwork
 from gcn_jax.models.pretrained.info import ModelInfo, read_info
 from gcn_jax.models.pretrained.predict import predict
 from gcn_jax.models.pretrained.publishing import push_to_hub
@@ -35,6 +36,7 @@ __all__ = [
     "Pretrained",
     "ResNet",
     "SegNet",
+    "SegmentationNetwork",
     "create_model",
     "from_pretrained",
     "list_models",

@@ -1,17 +1,17 @@
 """Classification of images with the backbones of segmentation: to pre-train one, or to rate it."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from gcn_jax.errors import UserError, check_choice
-from gcn_jax.models.backbones.registry import BACKBONES, build_backbone
-from gcn_jax.models.backbones.resnet import ResNet
-from gcn_jax.models.layers import Dtype, lecun_normal
-from gcn_jax.models.network import check_images
+from gcn_jax.errors import UserError
+from gcn_jax.models.backbones.registry import BACKBONES, BackboneNetwork
+from gcn_jax.models.layers import lecun_normal
 
 
-class Classifier(nn.Module):
+class Classifier(BackboneNetwork):
     """A backbone, the mean of its features over the image, and one linear layer.
 
     The scores of an image are those of each of its pixels: with labels that are constant over an
@@ -20,49 +20,27 @@ class Classifier(nn.Module):
     accuracy. Padding belongs to the image: where it is much, so is its part in the mean.
 
     Attributes:
-        num_classes: C, number of classes.
-        backbone: A name in `BACKBONES`.
-        frozen_batch_norm: Batch-norm uses the running statistics, even in training.
-        dtype: Of the computation of the features; parameters, statistics and logits are float32.
+        backbone: One of `list_backbones()`.
         zero_init_residual: As of `resnet.ResNet`; other backbones have no such blocks, and raise
             `UserError`.
-        remat: As of `GCN`.
     """
 
-    num_classes: int
     backbone: str = "resnet50"
-    frozen_batch_norm: bool = False
-    dtype: Dtype = jnp.float32
     zero_init_residual: bool = False
-    remat: bool = False
 
     def __post_init__(self):
-        check_choice("backbone", self.backbone, BACKBONES)
-        if self.zero_init_residual and not issubclass(BACKBONES[self.backbone].func, ResNet):
-            raise UserError(f"zero_init_residual is for ResNets, and {self.backbone} is none")
         super().__post_init__()
+        if self.zero_init_residual and not BACKBONES[self.backbone].zero_init_residual:
+            raise UserError(f"zero_init_residual is for ResNets, and {self.backbone} is none")
 
     @nn.nowrap
-    def make_backbone(self) -> nn.Module:
-        """Return the backbone, whose parameters are `params["backbone"]`."""
+    def backbone_fields(self) -> dict[str, Any]:
+        """Return the fields of the backbone that are the network's own, and its name."""
         residual = {"zero_init_residual": True} if self.zero_init_residual else {}
-        return build_backbone(self, BACKBONES, **residual)
+        return super().backbone_fields() | residual
 
-    @nn.compact
-    def __call__(self, images: jax.Array, *, train: bool = False) -> jax.Array:
-        """Score the classes of each image.
-
-        Args:
-            images: float32 `[N, H, W, 3]`, normalised; any H and W.
-            train: Batch-norm uses the statistics of the batch, and updates the running ones.
-
-        Returns:
-            Logits, float32 `[N, H, W, num_classes]`, the same at every pixel of an image.
-
-        Raises:
-            UserError: If the images are not a batch of floats.
-        """
-        check_images(images)
+    def compute_logits(self, images: jax.Array, *, train: bool) -> jax.Array:
+        """Score the classes of each image: the same logits at every pixel of it."""
         features = self.make_backbone()(images, train=train)["res5"]
         pooled = features.mean(axis=(1, 2), dtype=jnp.float32)
         logits = nn.Dense(self.num_classes, kernel_init=lecun_normal, name="logits")(pooled)

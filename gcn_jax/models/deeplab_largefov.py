@@ -12,9 +12,9 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from gcn_jax.models.backbones.vgg import VGG16
-from gcn_jax.models.layers import Conv, Dtype, normal_init, sample_bilinear
+from gcn_jax.models.layers import Conv, normal_init, sample_bilinear
 from gcn_jax.models.layers.pooling import avg_pool, max_pool
-from gcn_jax.models.network import check_images
+from gcn_jax.models.network import SegmentationNetwork
 
 
 class LargeFOVBackbone(VGG16):
@@ -43,58 +43,32 @@ class LargeFOVBackbone(VGG16):
         return self.fully_connected(avg_pool(x), 1024, kernel_size=(3, 3), dilation=12, train=train)
 
 
-class DeepLabLargeFOV(nn.Module):
+class DeepLabLargeFOV(SegmentationNetwork):
     """DeepLab-LargeFOV on VGG-16.
 
     Attributes:
-        num_classes: C, number of classes, without void.
         width: Factor of the backbone's channels.
         batch_norm: Whether the backbone's 3 x 3 convolutions are followed by batch-norm, which the
             original has not; it trains from scratch.
-        frozen_batch_norm: Batch-norm uses the running statistics, even in training.
-        dtype: Of the computation; parameters, statistics and logits are float32.
-        remat: Whether what a stage of the backbone computes inside is computed again for its
-            gradient.
     """
 
-    num_classes: int
     width: float = 1.0
     batch_norm: bool = False
-    frozen_batch_norm: bool = False
-    dtype: Dtype = jnp.float32
-    remat: bool = False
 
     #: In training, logits are of every eighth pixel, for the labels `[:, ::8, ::8]`.
     label_stride: ClassVar[int] = 8
 
     @nn.nowrap
     def make_backbone(self) -> LargeFOVBackbone:
-        """Return the backbone, whose parameters are `params["backbone"]`."""
+        """Return the backbone, whose variables are under the name "backbone"."""
         return LargeFOVBackbone(
             width=self.width,
             batch_norm=self.batch_norm,
-            frozen_batch_norm=self.frozen_batch_norm,
-            dtype=self.dtype,
-            remat=self.remat,
-            name="backbone",
+            **self.backbone_fields(),
         )
 
-    @nn.compact
-    def __call__(self, images: jax.Array, *, train: bool = False) -> jax.Array:
-        """Score the classes.
-
-        Args:
-            images: float32 `[N, H, W, 3]`, normalised; any H and W.
-            train: As for `LargeFOVBackbone`.
-
-        Returns:
-            Logits, float32 `[N, H, W, num_classes]`, interpolated between those of every eighth
-            pixel; in training these, `[N, ceil(H / 8), ceil(W / 8), num_classes]`.
-
-        Raises:
-            UserError: If the images are not a batch of floats.
-        """
-        check_images(images)
+    def compute_logits(self, images: jax.Array, *, train: bool) -> jax.Array:
+        """Score fc7; in prediction, interpolate between those of every eighth pixel."""
         features = self.make_backbone()(images, train=train)
         logits = Conv(
             self.num_classes, (1, 1), kernel_init=normal_init(0.01), dtype=self.dtype, name="fc8"

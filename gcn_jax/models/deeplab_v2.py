@@ -12,10 +12,8 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from gcn_jax.errors import check_choice
-from gcn_jax.models.backbones.registry import STRIDE_8_BACKBONES, build_backbone
+from gcn_jax.models.backbones.registry import BackboneNetwork
 from gcn_jax.models.layers import Conv, Dtype, normal_init, sample_bilinear
-from gcn_jax.models.network import check_images, sow_auxiliary
 
 #: Dilations of the branches (the paper's ASPP-L).
 RATES = (6, 12, 18, 24)
@@ -56,7 +54,7 @@ class AtrousPyramid(nn.Module):
         )
 
 
-class DeepLabV2(nn.Module):
+class DeepLabV2(BackboneNetwork):
     """DeepLab-v2: one network sees the images at three sizes, and the largest score counts.
 
     Example:
@@ -69,22 +67,15 @@ class DeepLabV2(nn.Module):
     original, with the labels that lie nearest to its elements.
 
     Attributes:
-        num_classes: C, number of classes, without void.
-        backbone: A name in `STRIDE_8_BACKBONES`. In the original's, "resnet101_caffe", strides sit
-            in the first 1 x 1 convolutions; weights of torchvision are for "resnet101".
+        backbone: One of `list_backbones(dilated=True)`. In the original's, "resnet101_caffe",
+            strides sit in the first 1 x 1 convolutions; weights of torchvision are for "resnet101".
         multi_scale: Whether there are scales beside 1, in training and in prediction.
-        frozen_batch_norm: Batch-norm uses the running statistics, even in training.
-        dtype: Of the computation; parameters, statistics and logits are float32.
-        remat: Whether what the blocks of the backbone compute inside is computed again for the
-            gradient, instead of kept.
     """
 
-    num_classes: int
     backbone: str = "resnet101_caffe"
     multi_scale: bool = True
-    frozen_batch_norm: bool = False
-    dtype: Dtype = jnp.float32
-    remat: bool = False
+
+    on_dilated: ClassVar[bool] = True
 
     #: In training, logits are of every eighth pixel, for the labels `[:, ::8, ::8]`.
     label_stride: ClassVar[int] = 8
@@ -94,32 +85,8 @@ class DeepLabV2(nn.Module):
         scale_name(scale): 8 / scale for scale in (1, *SCALES)
     }
 
-    def __post_init__(self):
-        check_choice("backbone", self.backbone, STRIDE_8_BACKBONES)
-        super().__post_init__()
-
-    @nn.nowrap
-    def make_backbone(self) -> nn.Module:
-        """Return the backbone, whose parameters are `params["backbone"]`."""
-        return build_backbone(self, STRIDE_8_BACKBONES)
-
-    @nn.compact
-    def __call__(self, images: jax.Array, *, train: bool = False) -> jax.Array:
-        """Score the classes.
-
-        Args:
-            images: float32 `[N, H, W, 3]`, normalised; any H and W.
-            train: Batch-norm uses the statistics of the batch, and updates the running ones, once
-                for every scale.
-
-        Returns:
-            Logits, float32 `[N, H, W, num_classes]`, interpolated between those of every eighth
-            pixel; in training these, `[N, ceil(H / 8), ceil(W / 8), num_classes]`.
-
-        Raises:
-            UserError: If the images are not a batch of floats.
-        """
-        check_images(images)
+    def compute_logits(self, images: jax.Array, *, train: bool) -> jax.Array:
+        """Score the images at every scale, and take the largest score of each class."""
         backbone = self.make_backbone()
         pyramid = AtrousPyramid(self.num_classes, dtype=self.dtype, name="aspp")
 
@@ -133,7 +100,7 @@ class DeepLabV2(nn.Module):
 
         def sow(scale: float, scores: jax.Array, size: Sequence[int]) -> None:
             if train and self.multi_scale:
-                sow_auxiliary(self, scale_name(scale), labelled(scores, size), weight=1.0)
+                self.sow_auxiliary(scale_name(scale), labelled(scores, size), weight=1.0)
 
         full = images.shape[1:3]
         largest = score(images)

@@ -21,7 +21,7 @@ from gcn_jax.errors import UserError
 from gcn_jax.models.backbones.vgg import VGG16
 from gcn_jax.models.layers import Conv, Dtype, bilinear_kernel_init, bilinear_taps, deconvolve
 from gcn_jax.models.layers.pooling import max_pool
-from gcn_jax.models.network import check_images
+from gcn_jax.models.network import SegmentationNetwork
 
 #: Where pool4 and pool3 are cropped for the sums.
 _POOL4_OFFSET, _POOL3_OFFSET = 5, 9
@@ -56,11 +56,10 @@ class FCNBackbone(VGG16):
         return {**features, "fc7": fc7}
 
 
-class FCN(nn.Module):
+class FCN(SegmentationNetwork):
     """FCN-32s, -16s or -8s on VGG-16.
 
     Attributes:
-        num_classes: C, number of classes, without void.
         stride: Of the finest scores: 32 scores fc7 alone, 16 adds the scores of pool4, and 8 those
             of pool3; another one raises `UserError`.
         learn_upsampling: Whether the deconvolutions are dense kernels that start as bilinear
@@ -69,20 +68,12 @@ class FCN(nn.Module):
         width: Factor of the backbone's channels.
         batch_norm: Whether the backbone's 3 x 3 convolutions are followed by batch-norm, which the
             original has not; it trains from scratch.
-        frozen_batch_norm: Batch-norm uses the running statistics, even in training.
-        dtype: Of the computation; parameters, statistics and logits are float32.
-        remat: Whether what a stage of the backbone computes inside is computed again for its
-            gradient.
     """
 
-    num_classes: int
     stride: int = 8
     learn_upsampling: bool = False
     width: float = 1.0
     batch_norm: bool = False
-    frozen_batch_norm: bool = False
-    dtype: Dtype = jnp.float32
-    remat: bool = False
 
     def __post_init__(self):
         if self.stride not in _IMAGE_OFFSET:
@@ -91,31 +82,15 @@ class FCN(nn.Module):
 
     @nn.nowrap
     def make_backbone(self) -> FCNBackbone:
-        """Return the backbone, whose parameters are `params["backbone"]`."""
+        """Return the backbone, whose variables are under the name "backbone"."""
         return FCNBackbone(
             width=self.width,
             batch_norm=self.batch_norm,
-            frozen_batch_norm=self.frozen_batch_norm,
-            dtype=self.dtype,
-            remat=self.remat,
-            name="backbone",
+            **self.backbone_fields(),
         )
 
-    @nn.compact
-    def __call__(self, images: jax.Array, *, train: bool = False) -> jax.Array:
-        """Score the classes at every pixel.
-
-        Args:
-            images: float32 `[N, H, W, 3]`, normalised; any H and W.
-            train: As for `FCNBackbone`.
-
-        Returns:
-            Logits, float32 `[N, H, W, num_classes]`.
-
-        Raises:
-            UserError: If the images are not a batch of floats.
-        """
-        check_images(images)
+    def compute_logits(self, images: jax.Array, *, train: bool) -> jax.Array:
+        """Add the scores of finer features to upsampled coarser ones, and crop the image."""
         features = self.make_backbone()(images, train=train)
         score = partial(
             Conv,

@@ -13,10 +13,9 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from gcn_jax.errors import check_choice
-from gcn_jax.models.backbones.registry import BACKBONES, build_backbone
+from gcn_jax.models.backbones.registry import BackboneNetwork
 from gcn_jax.models.gcn_heads import HEADS, check_odd
 from gcn_jax.models.layers import Conv, Deconv2x, Dtype, normal_init, relu, resize_bilinear_2x
-from gcn_jax.models.network import check_images
 
 # Nine residual branches lie in a row: each starts small, so that scores do not grow with depth.
 _small_init = normal_init(0.01)
@@ -43,7 +42,7 @@ class BoundaryRefine(nn.Module):
 UPSAMPLINGS = ("deconv", "bilinear")
 
 
-class GCN(nn.Module):
+class GCN(BackboneNetwork):
     """The segmentation network of Figure 2: scores at four levels, fused from coarse to fine.
 
     Example:
@@ -51,11 +50,10 @@ class GCN(nn.Module):
         >>> variables = jax.jit(model.init)(jax.random.key(0), images)
         >>> logits = model.apply(variables, images)  # [N, H, W, 21], any H and W
 
-    An unknown name or an even kernel size raises `UserError` when the model is built.
+    An unknown head or upsampling or an even kernel size raises `UserError` when the model is built.
 
     Attributes:
-        num_classes: C, number of classes, without void.
-        backbone: A name in `BACKBONES`.
+        backbone: One of `list_backbones()`.
         kernel_size: K of the global convolutions at every level, odd (15 is the paper's for VOC).
         head: What scores res-5, a name in `HEADS`; by default the finer levels have the same.
         finer_head: What scores res-4 to res-2, where it is to be another head (the studies vary
@@ -65,14 +63,8 @@ class GCN(nn.Module):
         boundary_refinement: Whether scores are refined after every head, fusion and last
             upsampling.
         upsampling: A name in `UPSAMPLINGS`.
-        frozen_batch_norm: Batch-norm uses the running statistics, even in training.
-        dtype: Of the computation; parameters, statistics and logits are float32.
-        remat: Whether what the blocks of the backbone compute inside is computed again for the
-            gradient, instead of kept: less memory for one more forward pass of the backbone. (Not
-            on a CPU, where XLA undoes it.)
     """
 
-    num_classes: int
     backbone: str = "resnet50"
     kernel_size: int = 15
     head: str = "gcn"
@@ -80,38 +72,16 @@ class GCN(nn.Module):
     stack_channels: int | None = None
     boundary_refinement: bool = True
     upsampling: str = "deconv"
-    frozen_batch_norm: bool = False
-    dtype: Dtype = jnp.float32
-    remat: bool = False
 
     def __post_init__(self):
-        check_choice("backbone", self.backbone, BACKBONES)
         for head in (self.head, self.finer_head or self.head):
             check_choice("head", head, HEADS)
         check_choice("upsampling", self.upsampling, UPSAMPLINGS)
         check_odd(self.kernel_size)
         super().__post_init__()
 
-    @nn.nowrap
-    def make_backbone(self) -> nn.Module:
-        """Return the backbone, whose parameters are `params["backbone"]`."""
-        return build_backbone(self, BACKBONES)
-
-    @nn.compact
-    def __call__(self, images: jax.Array, *, train: bool = False) -> jax.Array:
-        """Score the classes at every pixel.
-
-        Args:
-            images: float32 `[N, H, W, 3]`, normalised; any H and W.
-            train: Batch-norm uses the statistics of the batch, and updates the running ones.
-
-        Returns:
-            Logits, float32 `[N, H, W, num_classes]`.
-
-        Raises:
-            UserError: If the images are not a batch of floats.
-        """
-        check_images(images)
+    def compute_logits(self, images: jax.Array, *, train: bool) -> jax.Array:
+        """Add the scores of every level to those of the next finer one, and upsample the sum."""
         backbone = self.make_backbone()
         features = backbone(images, train=train)
         strides = dict(zip((2, 3, 4, 5), backbone.strides, strict=True))

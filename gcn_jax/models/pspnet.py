@@ -5,23 +5,22 @@ and res5, and interpolation that keeps the corners where they are. The auxiliary
 of their PyTorch code (the paper gives its place and its weight).
 """
 
+from typing import ClassVar
+
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from gcn_jax.errors import check_choice
-from gcn_jax.models.backbones.registry import STRIDE_8_BACKBONES, build_backbone
+from gcn_jax.models.backbones.registry import BackboneNetwork
 from gcn_jax.models.layers import (
-    BatchNorm,
     Conv,
     Dtype,
     lecun_normal,
-    relu,
     resize_bilinear,
     sample_bilinear,
 )
+from gcn_jax.models.layers.blocks import ConvNormReLU
 from gcn_jax.models.layers.pooling import adaptive_avg_pool
-from gcn_jax.models.network import check_images, sow_auxiliary
 
 #: The features are averaged over grids of 1 x 1 to 6 x 6 bins.
 BINS = (1, 2, 3, 6)
@@ -31,29 +30,6 @@ AUXILIARY_WEIGHT = 0.4
 
 #: Share of features that are zeroed before a classifier, in training.
 DROPOUT = 0.1
-
-
-class ConvNormReLU(nn.Module):
-    """A convolution without bias, batch-norm and a ReLU.
-
-    Attributes:
-        features: Number of output channels.
-        kernel_size: Height and width of the kernel.
-        frozen_batch_norm: Batch-norm uses the running statistics, even in training.
-        dtype: Of the computation and of the output; parameters and statistics are float32.
-    """
-
-    features: int
-    kernel_size: tuple[int, int]
-    frozen_batch_norm: bool = False
-    dtype: Dtype = jnp.float32
-
-    @nn.compact
-    def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
-        """Map `[N, H, W, C]` to `[N, H, W, features]`."""
-        x = Conv(self.features, self.kernel_size, use_bias=False, dtype=self.dtype, name="conv")(x)
-        running = not train or self.frozen_batch_norm
-        return relu(BatchNorm(use_running_average=running, dtype=self.dtype, name="bn")(x))
 
 
 class PyramidPooling(nn.Module):
@@ -83,7 +59,7 @@ class PyramidPooling(nn.Module):
         return jnp.concatenate(levels, axis=-1)
 
 
-class Classifier(nn.Module):
+class ScoreHead(nn.Module):
     """A 3 x 3 convolution with batch-norm and ReLU, dropout, and a 1 x 1 convolution to scores.
 
     Attributes:
@@ -115,7 +91,7 @@ class Classifier(nn.Module):
         return scores.astype(jnp.float32)
 
 
-class PSPNet(nn.Module):
+class PSPNet(BackboneNetwork):
     """PSPNet: pyramid pooling, a classifier, and interpolation of its scores.
 
     Example:
@@ -126,59 +102,29 @@ class PSPNet(nn.Module):
     Training needs the random key "dropout".
 
     Attributes:
-        num_classes: C, number of classes, without void.
-        backbone: A name in `STRIDE_8_BACKBONES`. Those of the original, "resnet50s" and
+        backbone: One of `list_backbones(dilated=True)`. Those of the original, "resnet50s" and
             "resnet101s", have its stem of three convolutions; "resnet101" has one of 7 x 7.
         auxiliary: Whether there is another classifier, on res4, whose loss training adds with
             weight `AUXILIARY_WEIGHT`. Prediction does not compute it.
-        frozen_batch_norm: Batch-norm uses the running statistics, even in training.
-        dtype: Of the computation; parameters, statistics and logits are float32.
-        remat: Whether what the blocks of the backbone compute inside is computed again for the
-            gradient, instead of kept.
     """
 
-    num_classes: int
     backbone: str = "resnet101s"
     auxiliary: bool = True
-    frozen_batch_norm: bool = False
-    dtype: Dtype = jnp.float32
-    remat: bool = False
 
-    def __post_init__(self):
-        check_choice("backbone", self.backbone, STRIDE_8_BACKBONES)
-        super().__post_init__()
+    on_dilated: ClassVar[bool] = True
 
-    @nn.nowrap
-    def make_backbone(self) -> nn.Module:
-        """Return the backbone, whose parameters are `params["backbone"]`."""
-        return build_backbone(self, STRIDE_8_BACKBONES)
-
-    @nn.compact
-    def __call__(self, images: jax.Array, *, train: bool = False) -> jax.Array:
-        """Score the classes at every pixel.
-
-        Args:
-            images: float32 `[N, H, W, 3]`, normalised; any H and W.
-            train: Batch-norm uses the statistics of the batch, and updates the running ones.
-
-        Returns:
-            Logits, float32 `[N, H, W, num_classes]`, interpolated between those of every eighth
-            pixel.
-
-        Raises:
-            UserError: If the images are not a batch of floats.
-        """
-        check_images(images)
+    def compute_logits(self, images: jax.Array, *, train: bool) -> jax.Array:
+        """Score features and pyramid at every eighth pixel, and interpolate."""
         features = self.make_backbone()(images, train=train)
         options = {"frozen_batch_norm": self.frozen_batch_norm, "dtype": self.dtype}
 
         def classify(x: jax.Array, width: int, name: str) -> jax.Array:
-            scores = Classifier(width, self.num_classes, **options, name=name)(x, train=train)
+            scores = ScoreHead(width, self.num_classes, **options, name=name)(x, train=train)
             return sample_bilinear(scores, images.shape[1:3], 1 / 8)
 
         if self.auxiliary and (train or self.is_initializing()):
             logits = classify(features["res4"], features["res4"].shape[-1] // 4, "auxiliary_head")
             if train:
-                sow_auxiliary(self, "res4", logits, weight=AUXILIARY_WEIGHT)
+                self.sow_auxiliary("res4", logits, weight=AUXILIARY_WEIGHT)
         pyramid = PyramidPooling(**options, name="ppm")(features["res5"], train=train)
         return classify(pyramid, pyramid.shape[-1] // 8, "head")

@@ -10,9 +10,9 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from gcn_jax.models.backbones.vgg import STAGES, VGG16, ConvStack, batch_norm, scaled
-from gcn_jax.models.layers import Conv, Dtype, lecun_normal
+from gcn_jax.models.layers import Conv, lecun_normal
 from gcn_jax.models.layers.pooling import max_pool_with_indices, max_unpool
-from gcn_jax.models.network import check_images
+from gcn_jax.models.network import SegmentationNetwork
 
 
 class SegNetEncoder(VGG16):
@@ -42,51 +42,26 @@ class SegNetEncoder(VGG16):
         return x, poolings
 
 
-class SegNet(nn.Module):
+class SegNet(SegmentationNetwork):
     """SegNet with the 26 convolutions of the paper.
 
     Attributes:
-        num_classes: C, number of classes, without void.
         width: Factor of the channels of encoder and decoder.
-        frozen_batch_norm: Batch-norm uses the running statistics, even in training.
-        dtype: Of the computation; parameters, statistics and logits are float32.
-        remat: Whether what a stage of the encoder computes inside is computed again for its
-            gradient.
     """
 
-    num_classes: int
     width: float = 1.0
-    frozen_batch_norm: bool = False
-    dtype: Dtype = jnp.float32
-    remat: bool = False
 
     @nn.nowrap
     def make_backbone(self) -> SegNetEncoder:
-        """Return the encoder, whose parameters are `params["backbone"]`."""
+        """Return the encoder, whose variables are under the name "backbone"."""
         return SegNetEncoder(
             width=self.width,
             batch_norm=True,
-            frozen_batch_norm=self.frozen_batch_norm,
-            dtype=self.dtype,
-            remat=self.remat,
-            name="backbone",
+            **self.backbone_fields(),
         )
 
-    @nn.compact
-    def __call__(self, images: jax.Array, *, train: bool = False) -> jax.Array:
-        """Score the classes at every pixel.
-
-        Args:
-            images: float32 `[N, H, W, 3]`, normalised; any H and W.
-            train: As for `SegNetEncoder`.
-
-        Returns:
-            Logits, float32 `[N, H, W, num_classes]`.
-
-        Raises:
-            UserError: If the images are not a batch of floats.
-        """
-        check_images(images)
+    def compute_logits(self, images: jax.Array, *, train: bool) -> jax.Array:
+        """Encode, and decode with the indices of the poolings."""
         x, poolings = self.make_backbone()(images, train=train)
         for number in (5, 4, 3, 2, 1):
             x = max_unpool(x, *poolings[number - 1])

@@ -7,9 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from flax import linen as nn
 
-from gcn_jax.models.network import AUXILIARY
+from gcn_jax.models.network import AUXILIARY, SegmentationNetwork
 from gcn_jax.models.preprocessing import normalize
 from gcn_jax.training.objective import MEAN_CROSS_ENTROPY, Objective
 from gcn_jax.training.state import TrainState
@@ -18,7 +17,7 @@ Batch = dict[str, jax.Array]
 
 
 def make_train_step(
-    model: nn.Module,
+    model: SegmentationNetwork,
     tx: optax.GradientTransformation,
     *,
     mean: tuple[float, float, float],
@@ -53,8 +52,7 @@ def make_train_step(
         `[N, H, W, 3]`, "label": uint8 `[N, H, W]`}`, for `accumulate > 1` each with another axis of
         that length in front; metrics are `{"loss": float32 []}`, auxiliary losses included.
     """
-    stride = getattr(model, "label_stride", 1)
-    strides = getattr(model, "auxiliary_strides", {})
+    stride, strides = model.label_stride, model.auxiliary_strides
 
     def part_loss(params, batch_stats, part: Batch, rng: jax.Array, counts: dict[float, Any]):
         logits, updates = model.apply(

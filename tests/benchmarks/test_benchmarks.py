@@ -105,8 +105,8 @@ def test_the_twin_of_pytorch_has_our_losses_and_dropouts(pair, batch):
 
 def _step_loss(model, scored, labels):
     """Return what `make_train_step` makes of these logits."""
-    stride = getattr(model, "label_stride", 1)
-    strides = getattr(model, "auxiliary_strides", {})
+    stride = model.label_stride
+    strides = model.auxiliary_strides
     total = 0
     for name, (weight, logits) in scored.items():
         size = logits.shape[1:3]

@@ -41,7 +41,7 @@ def small(name, **fields):
 def test_logits_have_the_size_of_the_images(name):
     model = small(name)
     variables = variable_shapes(model)
-    stride = getattr(model, "label_stride", 1)
+    stride = model.label_stride
     for height, width in [(1, 1), (65, 98)]:
         images = jax.ShapeDtypeStruct((2, height, width, 3), jnp.float32)
         made, shown = jax.eval_shape(model.init_with_output, jax.random.key(0), images)[::-1]

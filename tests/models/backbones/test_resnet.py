@@ -115,7 +115,7 @@ def test_a_block_that_starts_at_zero_is_its_shortcut(block, width, channels):
 
 
 def test_caffe_s_strides_change_features_but_neither_shapes_nor_parameters():
-    model, caffe = ResNet(depth=50), BACKBONES["resnet50_caffe"]()
+    model, caffe = ResNet(depth=50), BACKBONES["resnet50_caffe"].make()
     variables = import_resnet(torchvision_weights.state_dict(50), model)
     assert jax.tree.map(jnp.shape, import_resnet(torchvision_weights.state_dict(50), caffe)) == (
         jax.tree.map(jnp.shape, variables)

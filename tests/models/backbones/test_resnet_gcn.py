@@ -28,7 +28,7 @@ def test_a_block_is_as_large_as_the_bottleneck_it_stands_for():
     image = jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32)
     counts = {}
     for name in ("resnet50", "resnet50_gcn"):
-        backbone = BACKBONES[name]()
+        backbone = BACKBONES[name].make()
         params = jax.eval_shape(backbone.init, jax.random.key(0), image)["params"]
         counts[name] = [kernels(params[block]) for block in ("res4_block2", "res5_block2")]
         assert kernels(params["res3_block2"]) == 278_528  # untouched
@@ -42,7 +42,7 @@ def test_feature_sizes_are_those_of_a_resnet():
     images = jax.ShapeDtypeStruct((1, 65, 97, 3), jnp.float32)
     sizes = [
         jax.tree.map(jnp.shape, jax.eval_shape(net.init_with_output, jax.random.key(0), images)[0])
-        for net in (BACKBONES["resnet50"](), BACKBONES["resnet50_gcn"]())
+        for net in (BACKBONES["resnet50"].make(), BACKBONES["resnet50_gcn"].make())
     ]
     assert sizes[0] == sizes[1]
 
