@@ -7,7 +7,6 @@ Example:
     >>> logits = model.apply(variables, images)  # [N, H, W, 21], any H and W
 """
 
-from gcn_jax.models.backbones.resnet import ResNet
 from gcn_jax.models.classifier import Classifier
 from gcn_jax.models.deeplab_largefov import DeepLabLargeFOV
 from gcn_jax.models.deeplab_v2 import DeepLabV2
@@ -34,7 +33,6 @@ __all__ = [
     "ModelInfo",
     "PSPNet",
     "Pretrained",
-    "ResNet",
     "SegNet",
     "SegmentationNetwork",
     "create_model",

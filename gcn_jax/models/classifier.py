@@ -1,5 +1,6 @@
 """Classification of images with the backbones of segmentation: to pre-train one, or to rate it."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -45,3 +46,12 @@ class Classifier(BackboneNetwork):
         pooled = features.mean(axis=(1, 2), dtype=jnp.float32)
         logits = nn.Dense(self.num_classes, kernel_init=lecun_normal, name="logits")(pooled)
         return jnp.broadcast_to(logits[:, None, None, :], (*images.shape[:3], self.num_classes))
+
+
+NETWORK = Classifier
+
+#: Name -> the fields that it fixes.
+VARIANTS: Mapping[str, Mapping[str, Any]] = {"classifier": {}}
+
+#: Fields that make it small, for tests.
+TINY: Mapping[str, Any] = {"backbone": "_tiny"}

@@ -5,13 +5,14 @@ have stride 8. With the labels of every eighth pixel, from the first one on, the
 upsampling.
 """
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from gcn_jax.models.backbones.vgg import VGG16
+from gcn_jax.models.backbones.vgg import VGG16, published_weights
 from gcn_jax.models.layers import Conv, normal_init, sample_bilinear
 from gcn_jax.models.layers.pooling import avg_pool, max_pool
 from gcn_jax.models.network import SegmentationNetwork
@@ -67,6 +68,11 @@ class DeepLabLargeFOV(SegmentationNetwork):
             **self.backbone_fields(),
         )
 
+    @property
+    def backbone_weights(self) -> str:
+        """The architecture whose published weights fit the backbone, by timm's name."""
+        return published_weights(batch_norm=self.batch_norm)
+
     def compute_logits(self, images: jax.Array, *, train: bool) -> jax.Array:
         """Score fc7; in prediction, interpolate between those of every eighth pixel."""
         features = self.make_backbone()(images, train=train)
@@ -76,3 +82,12 @@ class DeepLabLargeFOV(SegmentationNetwork):
         if train:
             return logits
         return sample_bilinear(logits, images.shape[1:3], 1 / self.label_stride)
+
+
+NETWORK = DeepLabLargeFOV
+
+#: Name -> the fields that it fixes.
+VARIANTS: Mapping[str, Mapping[str, Any]] = {"deeplab_largefov": {}}
+
+#: Fields that make it small, for tests.
+TINY: Mapping[str, Any] = {"width": 1 / 8, "batch_norm": True}

@@ -6,7 +6,7 @@ pixels of different scales aligned at the first one, as Caffe's `Interp` aligns 
 """
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -113,3 +113,17 @@ class DeepLabV2(BackboneNetwork):
         if train:
             return labelled(largest, full)
         return sample_bilinear(largest, full, 1 / self.label_stride)
+
+
+NETWORK = DeepLabV2
+
+#: Name -> the fields that it fixes.
+VARIANTS: Mapping[str, Mapping[str, Any]] = {
+    "deeplab_v2_resnet18": {"backbone": "resnet18"},
+    "deeplab_v2_resnet101": {"backbone": "resnet101"},
+    "deeplab_v2_resnet101_caffe": {"backbone": "resnet101_caffe"},
+    "deeplab_v2_plain4": {"backbone": "plain4"},
+}
+
+#: Fields that make it small, for tests.
+TINY: Mapping[str, Any] = {"backbone": "plain4"}

@@ -11,14 +11,16 @@ at stride f spreads element i around f * i + f - 1/2. So `upscore32` begins 19 p
 image, `upscore2` begins at element 5 of pool4, and so on.
 """
 
+from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
 from gcn_jax.errors import UserError
-from gcn_jax.models.backbones.vgg import VGG16
+from gcn_jax.models.backbones.vgg import VGG16, published_weights
 from gcn_jax.models.layers import Conv, Dtype, bilinear_kernel_init, bilinear_taps, deconvolve
 from gcn_jax.models.layers.pooling import max_pool
 from gcn_jax.models.network import SegmentationNetwork
@@ -89,6 +91,11 @@ class FCN(SegmentationNetwork):
             **self.backbone_fields(),
         )
 
+    @property
+    def backbone_weights(self) -> str:
+        """The architecture whose published weights fit the backbone, by timm's name."""
+        return published_weights(batch_norm=self.batch_norm)
+
     def compute_logits(self, images: jax.Array, *, train: bool) -> jax.Array:
         """Add the scores of finer features to upsampled coarser ones, and crop the image."""
         features = self.make_backbone()(images, train=train)
@@ -156,3 +163,16 @@ def _interpolate(x: jax.Array, factor: int, axis: int) -> jax.Array:
 def _crop(x: jax.Array, offset: int, shape: tuple[int, ...]) -> jax.Array:
     """Cut the height and width of `shape` out of x."""
     return x[:, offset : offset + shape[1], offset : offset + shape[2]]
+
+
+NETWORK = FCN
+
+#: Name -> the fields that it fixes.
+VARIANTS: Mapping[str, Mapping[str, Any]] = {
+    "fcn32s_vgg16": {"stride": 32},
+    "fcn16s_vgg16": {"stride": 16},
+    "fcn8s_vgg16": {"stride": 8},
+}
+
+#: Fields that make it small, for tests.
+TINY: Mapping[str, Any] = {"width": 1 / 8, "batch_norm": True, "learn_upsampling": True}

@@ -6,7 +6,9 @@ at all levels, biases in every convolution of the head, and deconvolutions with 
 as bilinear interpolation.
 """
 
+from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -123,3 +125,24 @@ class GCN(BackboneNetwork):
         else:
             scores = resize_bilinear_2x(scores)
         return scores[:, : shape[1], : shape[2], :]
+
+
+NETWORK = GCN
+
+#: Name -> the fields that it fixes. A name with "_" in front is for tests.
+VARIANTS: Mapping[str, Mapping[str, Any]] = {
+    "gcn_resnet18": {"backbone": "resnet18"},
+    "gcn_resnet34": {"backbone": "resnet34"},
+    "gcn_resnet50": {"backbone": "resnet50"},
+    "gcn_resnet101": {"backbone": "resnet101"},
+    "gcn_resnet152": {"backbone": "resnet152"},
+    "gcn_resnet50_caffe": {"backbone": "resnet50_caffe"},
+    "gcn_resnet101_caffe": {"backbone": "resnet101_caffe"},
+    "gcn_resnet152_caffe": {"backbone": "resnet152_caffe"},
+    "gcn_resnet50_gcn": {"backbone": "resnet50_gcn"},
+    "gcn_plain4": {"backbone": "plain4"},
+    "_tiny": {"backbone": "_tiny", "kernel_size": 5},
+}
+
+#: Fields that make it small, for tests.
+TINY: Mapping[str, Any] = {"backbone": "plain4", "kernel_size": 7}

@@ -68,6 +68,11 @@ class SegmentationNetwork(nn.Module, abc.ABC):
     def make_backbone(self) -> nn.Module:
         """Return the backbone, whose variables are under the name "backbone"."""
 
+    @property
+    def backbone_weights(self) -> str | None:
+        """The architecture whose published weights fit the backbone, by timm's name, or None."""
+        return None
+
     @abc.abstractmethod
     def compute_logits(self, images: jax.Array, *, train: bool) -> jax.Array:
         """Score the classes, with images that have been checked; layers can be made here.

@@ -5,7 +5,8 @@ and res5, and interpolation that keeps the corners where they are. The auxiliary
 of their PyTorch code (the paper gives its place and its weight).
 """
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -128,3 +129,17 @@ class PSPNet(BackboneNetwork):
                 self.sow_auxiliary("res4", logits, weight=AUXILIARY_WEIGHT)
         pyramid = PyramidPooling(**options, name="ppm")(features["res5"], train=train)
         return classify(pyramid, pyramid.shape[-1] // 8, "head")
+
+
+NETWORK = PSPNet
+
+#: Name -> the fields that it fixes.
+VARIANTS: Mapping[str, Mapping[str, Any]] = {
+    "pspnet_resnet18": {"backbone": "resnet18"},
+    "pspnet_resnet50": {"backbone": "resnet50s"},
+    "pspnet_resnet101": {"backbone": "resnet101s"},
+    "pspnet_plain4": {"backbone": "plain4"},
+}
+
+#: Fields that make it small, for tests.
+TINY: Mapping[str, Any] = {"backbone": "plain4"}

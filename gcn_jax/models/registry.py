@@ -7,44 +7,26 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax.numpy as jnp
-from flax import linen as nn
 
 from gcn_jax.errors import UserError, check_choice
-from gcn_jax.models.classifier import Classifier
-from gcn_jax.models.deeplab_largefov import DeepLabLargeFOV
-from gcn_jax.models.deeplab_v2 import DeepLabV2
-from gcn_jax.models.fcn import FCN
-from gcn_jax.models.gcn import GCN
-from gcn_jax.models.pspnet import PSPNet
-from gcn_jax.models.segnet import SegNet
+from gcn_jax.models import (
+    classifier,
+    deeplab_largefov,
+    deeplab_v2,
+    fcn,
+    gcn,
+    pspnet,
+    segnet,
+)
+from gcn_jax.models.network import SegmentationNetwork
 
-#: Name -> (module, its fields that the name fixes). Names with "_" in front are for tests.
-MODELS: Mapping[str, tuple[type[nn.Module], Mapping[str, Any]]] = {
-    "gcn_resnet18": (GCN, {"backbone": "resnet18"}),
-    "gcn_resnet34": (GCN, {"backbone": "resnet34"}),
-    "gcn_resnet50": (GCN, {"backbone": "resnet50"}),
-    "gcn_resnet101": (GCN, {"backbone": "resnet101"}),
-    "gcn_resnet152": (GCN, {"backbone": "resnet152"}),
-    "gcn_resnet50_caffe": (GCN, {"backbone": "resnet50_caffe"}),
-    "gcn_resnet101_caffe": (GCN, {"backbone": "resnet101_caffe"}),
-    "gcn_resnet152_caffe": (GCN, {"backbone": "resnet152_caffe"}),
-    "gcn_resnet50_gcn": (GCN, {"backbone": "resnet50_gcn"}),
-    "gcn_plain4": (GCN, {"backbone": "plain4"}),
-    "fcn32s_vgg16": (FCN, {"stride": 32}),
-    "fcn16s_vgg16": (FCN, {"stride": 16}),
-    "fcn8s_vgg16": (FCN, {"stride": 8}),
-    "segnet": (SegNet, {}),
-    "deeplab_largefov": (DeepLabLargeFOV, {}),
-    "deeplab_v2_resnet18": (DeepLabV2, {"backbone": "resnet18"}),
-    "deeplab_v2_resnet101": (DeepLabV2, {"backbone": "resnet101"}),
-    "deeplab_v2_resnet101_caffe": (DeepLabV2, {"backbone": "resnet101_caffe"}),
-    "deeplab_v2_plain4": (DeepLabV2, {"backbone": "plain4"}),
-    "pspnet_resnet18": (PSPNet, {"backbone": "resnet18"}),
-    "pspnet_resnet50": (PSPNet, {"backbone": "resnet50s"}),
-    "pspnet_resnet101": (PSPNet, {"backbone": "resnet101s"}),
-    "pspnet_plain4": (PSPNet, {"backbone": "plain4"}),
-    "classifier": (Classifier, {}),
-    "_tiny": (GCN, {"backbone": "_tiny", "kernel_size": 5}),
+#: The files of the networks, in the order of `list_models`. Each has its `NETWORK`, the names of
+#: its `VARIANTS` with the fields that they fix, and the fields of a `TINY` one.
+FILES = (gcn, fcn, segnet, deeplab_largefov, deeplab_v2, pspnet, classifier)
+
+#: Name -> (network, its fields that the name fixes). Names with "_" in front are for tests.
+MODELS: Mapping[str, tuple[type[SegmentationNetwork], Mapping[str, Any]]] = {
+    name: (file.NETWORK, fixed) for file in FILES for name, fixed in file.VARIANTS.items()
 }
 
 #: What a config file may call a dtype.
@@ -56,7 +38,7 @@ def list_models() -> list[str]:
     return [name for name in MODELS if not name.startswith("_")]
 
 
-def create_model(name: str, **overrides: Any) -> nn.Module:
+def create_model(name: str, **overrides: Any) -> SegmentationNetwork:
     """Build a model by name. Neither network nor disk is touched.
 
     Example:
@@ -110,7 +92,7 @@ def model_fields(name: str) -> dict[str, tuple[type, Any]]:
     return fields
 
 
-def _fields(module: type[nn.Module]) -> dict[str, tuple[type, Any]]:
+def _fields(module: type[SegmentationNetwork]) -> dict[str, tuple[type, Any]]:
     hints = typing.get_type_hints(module)
     return {
         field.name: (_without_none(hints[field.name]), field.default)

@@ -5,11 +5,21 @@ maximum was; the decoder mirrors it, puts features back at these positions, and 
 maps dense by convolutions.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from gcn_jax.models.backbones.vgg import STAGES, VGG16, ConvStack, batch_norm, scaled
+from gcn_jax.models.backbones.vgg import (
+    STAGES,
+    VGG16,
+    ConvStack,
+    batch_norm,
+    published_weights,
+    scaled,
+)
 from gcn_jax.models.layers import Conv, lecun_normal
 from gcn_jax.models.layers.pooling import max_pool_with_indices, max_unpool
 from gcn_jax.models.network import SegmentationNetwork
@@ -60,6 +70,11 @@ class SegNet(SegmentationNetwork):
             **self.backbone_fields(),
         )
 
+    @property
+    def backbone_weights(self) -> str:
+        """The architecture whose published weights fit the backbone, by timm's name."""
+        return published_weights(batch_norm=True)
+
     def compute_logits(self, images: jax.Array, *, train: bool) -> jax.Array:
         """Encode, and decode with the indices of the poolings."""
         x, poolings = self.make_backbone()(images, train=train)
@@ -84,3 +99,12 @@ class SegNet(SegmentationNetwork):
         count, channels = STAGES[number - 1]
         before = () if number == 1 else (STAGES[number - 2][1],)
         return tuple(scaled(c, self.width) for c in ((count - 1) * (channels,) + before))
+
+
+NETWORK = SegNet
+
+#: Name -> the fields that it fixes.
+VARIANTS: Mapping[str, Mapping[str, Any]] = {"segnet": {}}
+
+#: Fields that make it small, for tests.
+TINY: Mapping[str, Any] = {"width": 1 / 8}

@@ -5,51 +5,55 @@ prepared.
 """
 
 import json
-from collections.abc import Callable
-
-from flax import linen as nn
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 from gcn_jax.errors import UserError
 from gcn_jax.hub import hub_file, is_on_hub
-from gcn_jax.models.backbones.resnet import ResNet
-from gcn_jax.models.backbones.vgg import VGG16
+from gcn_jax.models.network import SegmentationNetwork
 from gcn_jax.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from gcn_jax.tensor_files import read_weights
-from gcn_jax.weights.matching import import_resnet, import_vgg
+from gcn_jax.weights.registry import SOURCES
 
 #: (red, green, blue), in 0..255.
 Color = tuple[float, float, float]
 
 
-def load_backbone_weights(source: str, backbone: nn.Module) -> dict:
-    """Load the weights of a backbone.
+def load_backbone_weights(source: str, model: SegmentationNetwork) -> dict[str, Any]:
+    """Load the weights of a network's backbone.
 
     Example:
-        >>> backbone = ResNet(depth=50)
-        >>> variables = load_backbone_weights("hf://timm/resnet50.a1_in1k", backbone)
+        >>> model = create_model("gcn_resnet50", num_classes=21)
+        >>> backbone = load_backbone_weights("hf://timm/resnet50.a1_in1k", model)
 
     Args:
         source: A `.pth`, `.pt` or `.safetensors` file of torchvision or timm, or "hf://owner/name"
             of a timm model on the hub (see `hub_file`).
-        backbone: What they are for, without a classifier: that of the weights is left out.
+        model: The network. A classifier among the weights is left out.
 
     Returns:
         Variables of the backbone: float32 params and batch_stats.
 
     Raises:
-        UserError: The backbone is neither a ResNet nor on VGG-16; the weights cannot be had, or are
-            not its; the message names the source and the differences. A model on the hub is asked
+        UserError: Nobody publishes weights of the backbone; the weights cannot be had, or are not
+            its; the message names the source and the differences. A model on the hub is asked
             for its name, too: timm's resnetblur50 has the tensors of ResNet-50, and is another
             network.
     """
-    architecture, import_weights = _importer(source, backbone)
-    path = source
+    architecture = model.backbone_weights
+    if architecture is None:
+        raise UserError(
+            f"{source}: there are no published weights for the backbone of this "
+            f"{type(model).__name__}; there are for: {', '.join(SOURCES)}"
+        )
+    path: str | Path = source
     if is_on_hub(source):
         _check_architecture(source, architecture)
         path = hub_file(source, "model.safetensors")
     state_dict = read_weights(path)
     try:
-        return import_weights(state_dict, backbone)
+        return SOURCES[architecture](state_dict, model.make_backbone())
     except UserError as error:
         raise UserError(f"{source}, for {architecture}: {error}") from None
 
@@ -61,8 +65,9 @@ def read_backbone_preprocessing(source: str) -> tuple[Color, Color]:
         source: As for `load_backbone_weights`.
 
     Returns:
-        Mean and standard deviation, RGB in 0..255: for the hub what the model's `config.json` says;
-        a local file says nothing, and gets ImageNet's, as torchvision's weights need them.
+        Mean and standard deviation, RGB in 0..255. For the hub they are what the model's
+        `config.json` says. A local file says nothing, and gets ImageNet's, as torchvision's weights
+        need them.
 
     Raises:
         UserError: The repository cannot be had, or does not say.
@@ -72,10 +77,7 @@ def read_backbone_preprocessing(source: str) -> tuple[Color, Color]:
     config = _read_config(source)
     try:
         prepared = config["pretrained_cfg"]
-        mean, std = (
-            tuple(round(255 * float(value), 6) for value in prepared[key])
-            for key in ("mean", "std")
-        )
+        mean, std = (_color(prepared[key]) for key in ("mean", "std"))
     except (ValueError, KeyError, TypeError):
         raise UserError(
             f"{_not_timm(source)}: it has no pretrained_cfg with mean and std"
@@ -83,16 +85,9 @@ def read_backbone_preprocessing(source: str) -> tuple[Color, Color]:
     return mean, std
 
 
-def _importer(source: str, backbone: nn.Module) -> tuple[str, Callable]:
-    """Return timm's name of a backbone, and what imports its weights."""
-    if isinstance(backbone, ResNet):
-        return f"resnet{backbone.depth}{'s' if backbone.deep_stem else ''}", import_resnet
-    if isinstance(backbone, VGG16):
-        return "vgg16_bn" if backbone.batch_norm else "vgg16", import_vgg
-    raise UserError(
-        f"{source}: weights from elsewhere are for ResNets and VGG-16, not for "
-        f"{type(backbone).__name__}"
-    )
+def _color(values: Sequence[float]) -> Color:
+    red, green, blue = (round(255 * float(value), 6) for value in values)
+    return red, green, blue
 
 
 def _check_architecture(source: str, expected: str) -> None:
@@ -101,7 +96,7 @@ def _check_architecture(source: str, expected: str) -> None:
         raise UserError(f"{source} is timm's {found}; this backbone needs weights of {expected}")
 
 
-def _read_config(source: str) -> dict:
+def _read_config(source: str) -> dict[str, Any]:
     """Read the `config.json` of a repository."""
     config = hub_file(source, "config.json").read_text()
     try:

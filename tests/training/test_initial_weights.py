@@ -7,6 +7,7 @@ import safetensors.numpy
 
 from gcn_jax import models
 from gcn_jax.errors import UserError
+from gcn_jax.models.backbones import ResNet
 from gcn_jax.models.network import variable_shapes
 from gcn_jax.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from gcn_jax.models.pretrained.info import ModelInfo, write_info
@@ -15,7 +16,7 @@ from gcn_jax.training import default_config
 from gcn_jax.training import initial_weights as start
 from gcn_jax.training.config import check_config
 from gcn_jax.training.initial_weights import start_variables, with_preprocessing
-from gcn_jax.weights.matching import import_resnet
+from gcn_jax.weights.resnet import import_resnet
 from tests.helpers import torchvision_weights
 from tests.helpers.random_values import normal, random_variables
 
@@ -30,7 +31,7 @@ def test_backbone_weights_leave_the_head_as_it_is(tmp_path):
     model = models.create_model("gcn_resnet18", num_classes=3)
     before = variable_shapes(model)
     variables = start_variables(config, model, before)
-    expected = import_resnet(weights, models.ResNet(depth=18))
+    expected = import_resnet(weights, ResNet(depth=18))
     for name in ("params", "batch_stats"):
         backbone = variables[name].pop("backbone")
         jax.tree.map(np.testing.assert_array_equal, backbone, expected[name])

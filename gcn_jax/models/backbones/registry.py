@@ -28,8 +28,7 @@ class Backbone:
             None. Feature i lies at pixel 8 * i; a map may have a row and a column more, of pixels
             beyond the image.
         zero_init_residual: Whether it has the field `zero_init_residual` of `ResNet`.
-        weights: The architecture whose published weights fit it, a name in `gcn_jax.weights`'s
-            `SOURCES`, or None.
+        weights: The architecture whose published weights fit it, by timm's name, or None.
     """
 
     make: Callable[..., nn.Module]
@@ -103,7 +102,7 @@ class BackboneNetwork(SegmentationNetwork):
 
     @property
     def backbone_weights(self) -> str | None:
-        """The architecture whose published weights fit the backbone."""
+        """The architecture whose published weights fit the backbone, by timm's name, or None."""
         return BACKBONES[self.backbone].weights
 
     @nn.nowrap

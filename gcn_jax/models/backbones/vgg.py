@@ -2,7 +2,7 @@
 
 FCN, SegNet and DeepLab-LargeFOV pool them each in its own way: their backbones derive from `VGG16`
 and so share the names of layers, and with them the importer of ImageNet's weights
-(`importers.import_vgg`).
+(`gcn_jax.weights.vgg`).
 """
 
 from collections.abc import Callable
@@ -106,6 +106,11 @@ class VGG16(nn.Module):
 def scaled(channels: int, width: float) -> int:
     """Return `width` times as many channels, at least one."""
     return max(1, round(width * channels))
+
+
+def published_weights(batch_norm: bool) -> str:
+    """Return the architecture whose published weights fit, by timm's name."""
+    return "vgg16_bn" if batch_norm else "vgg16"
 
 
 def batch_norm(network: nn.Module, train: bool) -> Callable[..., nn.Module]:

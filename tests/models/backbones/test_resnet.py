@@ -14,7 +14,7 @@ from gcn_jax.models.backbones.registry import BACKBONES
 from gcn_jax.models.backbones.resnet import BasicBlock, Bottleneck, ResNet
 from gcn_jax.models.backbones.resnet_gcn import GlobalConvBottleneck
 from gcn_jax.models.layers import BatchNorm, Conv
-from gcn_jax.weights.matching import import_resnet
+from gcn_jax.weights.resnet import import_resnet
 from tests.helpers import torchvision_weights
 from tests.helpers.random_values import normal
 

@@ -7,7 +7,8 @@ import pytest
 from gcn_jax.errors import UserError
 from gcn_jax.models import FCN, DeepLabLargeFOV, SegNet
 from gcn_jax.models.backbones.resnet import ResNet
-from gcn_jax.weights.matching import import_resnet, import_vgg
+from gcn_jax.weights.resnet import import_resnet
+from gcn_jax.weights.vgg import import_vgg
 from tests.helpers import torchvision_weights
 
 
@@ -52,6 +53,15 @@ def test_differences_are_listed_on_both_sides(weights):
     assert "1 missing tensors: layer3.1.bn2.running_mean;" in message
     assert "1 tensors without a use: layer9.weight;" in message
     assert "conv1.weight (3, 3, 3, 64) for (7, 7, 3, 64)" in message
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_weights_that_are_no_numbers_are_refused_by_name(weights, value):
+    broken = weights["layer2.0.bn1.running_var"].copy()
+    broken[3] = value
+    wrong = {**weights, "layer2.0.bn1.running_var": broken}
+    with pytest.raises(UserError, match=r"1 with NaN or infinity: layer2.0.bn1.running_var$"):
+        import_resnet(wrong, ResNet(depth=18))
 
 
 def test_weights_of_another_depth_are_refused_briefly(weights):
