@@ -1,4 +1,4 @@
-"""Where the time of a training step goes, and how near each part is to what the device can do.
+"""The parts of a training step: the time of each, and how near it is to what the device can do.
 
     python -m benchmarks.ceilings [--model gcn_resnet50] [--size 256] [--batch 2]
         [--dtype float32] [--output benchmarks/results/NAME]
@@ -10,7 +10,7 @@ backward. For each part:
 
 * seconds, of one step;
 * FLOPs of the plain formulation (XLA's count for the traced program), over seconds and the first
-  ceiling. Minimal filtering (`models/cpu_winograd.py`) makes 16 in place of 36, so that a share
+  ceiling. Minimal filtering (`layers/cpu/winograd.py`) makes 16 in place of 36, so that a share
   flatters parts with such convolutions, and may be more than 1;
 * bytes that the compiled operations read and write, each array once an operation, over seconds and
   the second ceiling. More than 1 means that caches answered.
@@ -75,7 +75,7 @@ class Operation(NamedTuple):
 
 
 class Share(NamedTuple):
-    """What one part of a step takes: seconds, FLOPs and bytes moved."""
+    """One part of a step: its seconds, its FLOPs and the bytes that it moves."""
 
     seconds: float = 0.0
     flops: int = 0
@@ -133,7 +133,15 @@ def _seconds(function: Callable, *arguments: jax.Array) -> float:
 
 # --------------------------------------------------------------------------------------- the parts
 def measure(program: Program, repeats: int) -> tuple[float, dict[str, Share]]:
-    """Return the seconds of a step (median) and what each part takes of it, longest first."""
+    """Profile steps.
+
+    Args:
+        program: The compiled step, and what it is called with.
+        repeats: How many steps are profiled.
+
+    Returns:
+        The seconds of a step (median), and what each part takes of it, longest first.
+    """
     step, _, state, batch = program
     with plain_formulation():
         # A function of its own: JAX would remember the step's other formulation.

@@ -33,7 +33,7 @@ TITLES = {
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """What is timed: a network of `TITLES`, a batch of square images, "float32" or "bfloat16"."""
+    """A case to time: a network of `TITLES`, a batch of square images, "float32" or "bfloat16"."""
 
     model: str
     size: int
@@ -54,7 +54,7 @@ class Case:
 
 
 class Program(NamedTuple):
-    """What `train.py` and `predict.py` compile, and what they call it with.
+    """The programs that `train.py` and `predict.py` compile, and what they call them with.
 
     Attributes:
         step: State and batch to the next state and metrics; the state is donated.
@@ -118,7 +118,12 @@ def ours(case: Case) -> Runs:
 
 
 def theirs(case: Case, *, compiled: bool = False) -> Runs:
-    """Build it in PyTorch: channels last, autocast, fused SGD, TF32 where JAX uses it."""
+    """Build a case in PyTorch: channels last, autocast, fused SGD, TF32 where JAX uses it.
+
+    Args:
+        case: The case.
+        compiled: Whether `torch.compile` is used.
+    """
     import torch
 
     from benchmarks.torch_networks import TWINS

@@ -8,7 +8,15 @@ _CONTRAST = 45.0
 
 
 def draw_mask(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
-    """Draw a few objects on background, with a void border: uint8 `[H, W]`, labels 0..20, 255."""
+    """Draw a few objects on background, with a void border.
+
+    Args:
+        rng: The source of all draws.
+        size: Width and height in px.
+
+    Returns:
+        uint8 `[H, W]`, labels 0..20 and 255.
+    """
     mask = Image.new("L", size)
     draw = ImageDraw.Draw(mask)
     for _ in range(rng.integers(2, 6)):
@@ -23,7 +31,15 @@ def draw_mask(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
 
 
 def draw_photo(rng: np.random.Generator, mask: np.ndarray) -> np.ndarray:
-    """Draw an image to a mask: uint8 `[H, W, 3]`, 1/f noise on a colour for each label."""
+    """Draw an image to a mask: 1/f noise on a colour for each label.
+
+    Args:
+        rng: The source of all draws.
+        mask: uint8 `[H, W]`, its labels.
+
+    Returns:
+        uint8 `[H, W, 3]` RGB.
+    """
     height, width = mask.shape
     frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None])
     frequency[0, 0] = np.inf

@@ -1,4 +1,4 @@
-"""How a training step of GCN-ResNet-18 grows with image size, batch, k and number of devices.
+"""The growth of a step of GCN-ResNet-18 with image size, batch, k and number of devices.
 
     python -m benchmarks.growth [--output benchmarks/results/NAME.json] [--plot docs/growth.svg]
 

@@ -1,4 +1,4 @@
-"""What a figure was measured on: device, versions, date, load."""
+"""The circumstances of a measurement: device, versions, date, load."""
 
 import datetime
 import importlib.metadata

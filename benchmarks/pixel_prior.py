@@ -1,4 +1,4 @@
-"""What a scene's layout alone is worth: the most frequent class at each position.
+"""The score of a scene's layout alone: the most frequent class at each position.
 
     python -m benchmarks.pixel_prior --train camvid:train --val camvid:val [--manual_dir FOLDER]
 

@@ -1,7 +1,7 @@
-"""What the networks in PyTorch are built of, as a PyTorch user would write it: ResNet, VGG-16.
+"""Layers of the networks in PyTorch, as a PyTorch user would write them.
 
 Layers bear the names of ours, and `load` copies our variables into a network, so that the logits of
-both can be compared (`tests/test_benchmarks.py`): what is timed is one network, not two alike.
+both can be compared (`tests/benchmarks/`): what is timed is one network, not two alike.
 """
 
 from collections.abc import Mapping
@@ -28,7 +28,17 @@ def conv(
     padding: int | None = None,
     bias: bool = True,
 ) -> nn.Conv2d:
-    """Return a convolution whose padding keeps the size at stride 1, unless one is given."""
+    """Return a convolution.
+
+    Args:
+        c_in: Channels that come in.
+        c_out: Channels that go out.
+        size: Height and width of the kernel; one number for a square.
+        stride: Its step along both axes.
+        dilation: The distance between its taps along both axes.
+        padding: Zeros around the image; None for as many as keep the size at stride 1.
+        bias: Whether it has biases.
+    """
     size = (size, size) if isinstance(size, int) else size
     if padding is None:
         padding = tuple(dilation * (k - 1) // 2 for k in size)
@@ -44,9 +54,10 @@ class Network(nn.Module):
     (`SegmentationNetwork.sow_auxiliary`).
 
     Attributes:
-        label_stride: in training, logits are for the labels of every so many pixels.
-        auxiliary_strides: name -> that of each of the others, which may be a fraction, where it is
-            not the same.
+        label_stride: The stride of the labels that logits are for in training: 2 for every second
+            pixel.
+        auxiliary_strides: Name -> the stride of each of the other logits, which may be a fraction,
+            where it is not the same.
     """
 
     label_stride = 1
@@ -224,8 +235,8 @@ def load(network: Network, variables: dict) -> None:
     """Copy the variables of ours into its twin, by name; a name or shape that differs raises.
 
     Args:
-        network: What is filled.
-        variables: params and batch_stats of the network of `gcn_jax.models` of the same settings.
+        network: The network to fill.
+        variables: The params and batch_stats of the network of ours of the same settings.
     """
     names = {"kernel": "weight", "scale": "weight", "mean": "running_mean", "var": "running_var"}
     state = {k: v for k, v in network.state_dict().items() if k.endswith("num_batches_tracked")}

@@ -35,7 +35,16 @@ def setting(key: str) -> str:
 
 
 def check_choice(what: str, name: str, valid: Collection[str]) -> None:
-    """Raise `UserError` unless `name` is among the valid names, which the message lists."""
+    """Check that a name is one of those that there are.
+
+    Args:
+        what: The kind of thing that is named.
+        name: The name.
+        valid: The names that there are; those that begin with "_" are not listed.
+
+    Raises:
+        UserError: It is none of them; the message lists them, the nearest first.
+    """
     names = [n for n in valid if not n.startswith("_")]
     if name not in valid:
         close = difflib.get_close_matches(str(name), names)

@@ -1,11 +1,13 @@
 """Devices and shardings: one mesh with one axis, "data", over which batches are split."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 
 def data_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
@@ -18,7 +20,12 @@ def data_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
 
 
 def batch_sharding(mesh: Mesh, axis: int = 0) -> NamedSharding:
-    """Return the sharding of an array one of whose axes, by default the first, is split."""
+    """Return the sharding of an array one of whose axes is split over "data".
+
+    Args:
+        mesh: The mesh of `data_mesh`.
+        axis: The axis that is split.
+    """
     return NamedSharding(mesh, PartitionSpec(*[None] * axis, "data"))
 
 
@@ -61,3 +68,70 @@ def to_host(array: jax.Array) -> np.ndarray:
     if array.is_fully_addressable:
         return np.asarray(array)
     return multihost_utils.process_allgather(array, tiled=True)
+
+
+def with_auto_axes(
+    function: Callable[[Any, Any], Any],
+    spec_of: Callable[[tuple[Any, ...], Any, PartitionSpec], PartitionSpec],
+    images: Any,
+    operand: Any,
+) -> Any:
+    """Call a function whose shardings XLA chooses, also where the images' mesh leaves that to us.
+
+    Nothing happens where the images lie on one device or on a mesh of Auto axes. On Explicit axes,
+    which `jax.make_mesh` makes, the function runs as on Auto ones, and its outputs get a sharding.
+
+    Args:
+        function: Maps (operand, images) to a tree of arrays.
+        spec_of: Maps path and shape of an output and the `PartitionSpec` of the images to its own;
+            an axis that does not divide the output is left out.
+        images: The array whose sharding counts.
+        operand: The other operand, a tree of arrays.
+
+    Returns:
+        The outputs of the function.
+    """
+    sharding = _explicit_sharding(images)
+    if sharding is None:
+        return function(operand, images)
+    there = sharding.mesh
+    shapes = jax.eval_shape(function, *jax.tree.map(_shape, (operand, images)))
+
+    def out_sharding(path: tuple[Any, ...], leaf: Any) -> NamedSharding:
+        spec = spec_of(path, leaf, sharding.spec)
+        axes = [
+            axis if axis is None or size % _size(there, axis) == 0 else None
+            for axis, size in zip(spec, leaf.shape, strict=False)
+        ]
+        return NamedSharding(there, PartitionSpec(*axes))
+
+    shardings = jax.tree_util.tree_map_with_path(out_sharding, shapes)
+    with jax.sharding.use_abstract_mesh(there.abstract_mesh if isinstance(there, Mesh) else there):
+        run = jax.sharding.auto_axes(function, axes=there.axis_names, out_sharding=shardings)
+        return run(operand, images)
+
+
+def without_mesh(images: Any) -> Any:
+    """Return zeros in place of images that lie on a mesh of Explicit axes; others as they are.
+
+    Args:
+        images: An array.
+    """
+    if _explicit_sharding(images) is None:
+        return images
+    return np.zeros(images.shape, images.dtype)
+
+
+def _explicit_sharding(images: Any) -> NamedSharding | None:
+    sharding = getattr(jax.typeof(images), "sharding", None)
+    there = getattr(sharding, "mesh", None)
+    return sharding if there is not None and AxisType.Explicit in there.axis_types else None
+
+
+def _shape(leaf: Any) -> jax.ShapeDtypeStruct:
+    leaf = jax.typeof(leaf)
+    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype)
+
+
+def _size(there: Any, axis: str | tuple[str, ...]) -> int:
+    return math.prod(there.shape[name] for name in ((axis,) if isinstance(axis, str) else axis))

@@ -12,7 +12,7 @@ import pickle
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, cast
 
 import jax.numpy as jnp
 import numpy as np
@@ -200,7 +200,7 @@ def _read_zip(file: BinaryIO) -> dict[str, np.ndarray]:
         if f"{folder}byteorder" in names and archive.read(f"{folder}byteorder") != b"little":
             raise ValueError("it was written by a big-endian machine")
         with archive.open(pickles[0]) as pickled:
-            tensors = _state_dict(_Unpickler(pickled).load())
+            tensors = _state_dict(_Unpickler(cast(BinaryIO, pickled)).load())
 
         @functools.cache
         def values(storage: _Storage) -> np.ndarray:

@@ -120,7 +120,7 @@ class ProgressBar:
 
         Args:
             completed: How much is done.
-            total: Of how much, where that was not known before.
+            total: The number at which it ends, where that was not known before.
         """
         self._progress.update(self._task, completed=completed, total=total)
 

@@ -23,6 +23,14 @@ from typing import Any
 from gcn_jax import atomic
 from gcn_jax.errors import UserError
 
+#: The kinds of the settings in `config.json` that name a run's data.
+_DATA_SETTINGS = {
+    "train": list,
+    "val": str,
+    "data_dir": str | None,
+    "manual_dir": str | None,
+}
+
 
 class Workdir:
     """The folder of a run.
@@ -57,21 +65,25 @@ class Workdir:
         """Read the settings of the run.
 
         Returns:
-            The sections and settings, as JSON has them; there is a section "data" with "train" and
-            "val".
+            The sections and settings, as JSON has them. What a reader of the run needs, the section
+            "data" and "eval_batch_size", is there and of its kind.
 
         Raises:
-            UserError: There is no file, or it does not hold settings; the message says why.
+            UserError: There is no file, or it does not hold settings; the message names file, key
+                and value.
         """
         try:
             config = read_object(self.config_file)
         except FileNotFoundError:
             raise UserError(f"{self.path} has no config.json, which names the run's data") from None
-        data = config.get("data")
-        if not isinstance(data, dict) or not {"train", "val"} <= data.keys():
-            raise UserError(
-                f"{self.config_file} is damaged: it has no section data with train, val"
-            )
+        settings = config.get("data")
+        for key, kind in _DATA_SETTINGS.items():
+            value = settings.get(key) if isinstance(settings, dict) else None
+            if not isinstance(value, kind):
+                raise UserError(f"{self.config_file} is damaged: data.{key} is {value!r:.80}")
+        batch = config.get("eval_batch_size", 1)
+        if type(batch) is not int or batch < 1:
+            raise UserError(f"{self.config_file} is damaged: eval_batch_size is {batch!r:.80}")
         return config
 
     def read_model(self) -> dict[str, Any]:
@@ -99,19 +111,23 @@ class Workdir:
         """
         if not self.metrics_file.exists():
             return []
-        records = []
-        for number, line in enumerate(self.metrics_file.read_text().splitlines(keepends=True), 1):
-            if not line.endswith("\n"):
-                continue
-            try:
-                record = json.loads(line)
-                record["step"] = int(record["step"])
-            except (ValueError, TypeError, KeyError):
-                raise UserError(
-                    f"{self.metrics_file}, line {number}: no JSON object with a step; remove it"
-                ) from None
-            records.append(record)
-        return records
+        *lines, _cut = self.metrics_file.read_bytes().split(b"\n")
+        return [self._record(line, number) for number, line in enumerate(lines, 1)]
+
+    def _record(self, line: bytes, number: int) -> dict[str, float]:
+        try:
+            record = json.loads(line)
+            known = type(record["step"]) is int and all(
+                isinstance(value, int | float) for value in record.values()
+            )
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            known = False
+        if not known:
+            raise UserError(
+                f"{self.metrics_file}, line {number}: no JSON object with a step and numbers; "
+                "remove it"
+            )
+        return record
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:

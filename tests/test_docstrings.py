@@ -66,7 +66,8 @@ def problems_of(name: str, node: ast.Module | Definition) -> Iterator[str]:
         yield f"{name}: {shape} stands outside backticks"
     found = sections(docstring)
     for section, lines in found.items():
-        for line in lines:
+        # What is returned is one text of one or more lines.
+        for line in lines[:1] if section in ("Returns", "Yields") else lines:
             entry = ENTRY.fullmatch(line)
             text = entry["text"] if entry else line
             if text[:1].islower() and not re.match(r"(u?int|float|bool)\d*\b|jax\.|str\b", text):

@@ -29,9 +29,28 @@ def test_what_is_written_is_read(tmp_path):
     assert Workdir(tmp_path / "none").read_metrics() == []
 
 
+def test_metrics_that_are_no_text_are_named(tmp_path):
+    folder = Workdir(tmp_path)
+    folder.metrics_file.write_bytes(b"\xff\xfe\n")
+    with pytest.raises(UserError, match=r"metrics\.jsonl, line 1"):
+        folder.read_metrics()
+
+
 @pytest.mark.parametrize(
     "content",
-    ["", "{", "0", "[]", "null", '{"data": 3}', '{"data": {"val": "a:b"}}', "[" * 100_000],
+    [
+        "",
+        "{",
+        "0",
+        "[]",
+        "null",
+        '{"data": 3}',
+        '{"data": {"val": "a:b"}}',
+        '{"data": {"val": 3, "train": []}}',
+        '{"data": {"val": "a:b", "train": ["a:b"]}, "eval_batch_size": 0}',
+        '{"data": {"val": "a:b", "train": ["a:b"], "data_dir": 5}}',
+        "[" * 100_000,
+    ],
 )
 def test_damaged_settings_are_named(tmp_path, content):
     folder = Workdir(tmp_path)
@@ -40,7 +59,10 @@ def test_damaged_settings_are_named(tmp_path, content):
         folder.read_config()
 
 
-@pytest.mark.parametrize("line", ["x", "[]", "{}", '{"step": "one"}', '{"step": null}'])
+@pytest.mark.parametrize(
+    "line",
+    ["x", "\0", "[]", "3", "{}", '{"step": "one"}', '{"step": null}', '{"step": 1, "a": []}'],
+)
 def test_damaged_metrics_are_named_by_their_line(tmp_path, line):
     folder = Workdir(tmp_path)
     folder.metrics_file.write_text(f'{{"step": 1}}\n{line}\n')

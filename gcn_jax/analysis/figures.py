@@ -3,12 +3,13 @@
 import contextlib
 import io
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "font.size": 9,
     "axes.titlesize": 10,
     "axes.spines.top": False,
@@ -20,7 +21,12 @@ _STYLE = {
 
 @contextlib.contextmanager
 def new_figure(width: float, height: float) -> Iterator[Figure]:
-    """Make a figure of so many inches."""
+    """Make a figure.
+
+    Args:
+        width: In inches.
+        height: In inches.
+    """
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(figure)
@@ -29,7 +35,12 @@ def new_figure(width: float, height: float) -> Iterator[Figure]:
 
 @contextlib.contextmanager
 def svg_figure(width: float, height: float) -> Iterator[tuple[Figure, Callable[[], str]]]:
-    """Make a figure of so many inches, and a function that gives its SVG file once it is drawn."""
+    """Make a figure, and a function that returns its SVG file once it is drawn.
+
+    Args:
+        width: In inches.
+        height: In inches.
+    """
     with new_figure(width, height) as figure:
 
         def svg() -> str:

@@ -10,9 +10,9 @@ class Sheet(NamedTuple):
     """A table whose first column is of names and whose others are of numbers.
 
     Attributes:
-        caption: What it shows.
-        heads: Of the columns.
-        rows: As many texts each as there are heads.
+        caption: The title, which says what the table shows.
+        heads: The names of the columns.
+        rows: The texts of each row, one for each column.
     """
 
     caption: str
@@ -20,7 +20,7 @@ class Sheet(NamedTuple):
     rows: Sequence[Sequence[str]]
 
     def table(self) -> Table:
-        """Return it for `rich` to print."""
+        """Return the table for `rich` to print."""
         table = Table(title=self.caption)
         for i, head in enumerate(self.heads):
             table.add_column(head, justify="right" if i else "left")
@@ -29,6 +29,6 @@ class Sheet(NamedTuple):
         return table
 
     def markdown(self) -> str:
-        """Return its lines, without the caption."""
+        """Return the lines of the table in Markdown, without the caption."""
         rule = ("---", *["---:"] * (len(self.heads) - 1))
         return "".join(f"| {' | '.join(row)} |\n" for row in (self.heads, rule, *self.rows))

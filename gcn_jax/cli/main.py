@@ -20,6 +20,7 @@ VERBS = {
     "data validate": "count the classes of a data set, list all that is wrong with it",
     "data show": "write a page of images with their labels",
     "configs": "list the recipes that come with the package; copy one to edit",
+    "verify": "check that the checkpoints of a run are what was written",
     "compare": "say which of two evaluations is better, and whether it is noise",
     "crf-search": "find the parameters of a dense CRF for a trained model",
     "analysis table": "train what a table of the paper compares",

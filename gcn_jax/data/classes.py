@@ -1,7 +1,6 @@
 """Labels, their names and their colours: one table for each data set derives everything else."""
 
 import dataclasses
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -41,7 +40,7 @@ def voc_palette() -> np.ndarray:
     The bits of a label are dealt to red, green and blue in turn, most significant first, so that
     neighbouring labels get distant colours (the `VOClabelcolormap` of VOC's development kit).
     """
-    labels = np.arange(256, dtype=np.uint8)
+    labels: np.ndarray = np.arange(256, dtype=np.uint8)
     palette = np.zeros((256, 3), np.uint8)
     for bit in range(8):
         for channel in range(3):
@@ -50,6 +49,11 @@ def voc_palette() -> np.ndarray:
     return palette
 
 
-def class_colors(palette: np.ndarray, num_classes: int) -> Sequence[tuple[int, int, int]]:
-    """The first `num_classes` rows of a palette as plain tuples, for JSON files."""
-    return tuple(tuple(int(value) for value in color) for color in palette[:num_classes])
+def class_colors(palette: np.ndarray, num_classes: int) -> tuple[tuple[int, int, int], ...]:
+    """Return the colours of the classes as plain tuples, for JSON files.
+
+    Args:
+        palette: uint8 `[256, 3]`.
+        num_classes: C, the number of its rows that are taken.
+    """
+    return tuple((int(r), int(g), int(b)) for r, g, b in palette[:num_classes])

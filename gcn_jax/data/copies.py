@@ -23,7 +23,13 @@ class Copies:
         self._found: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
 
     def add(self, split: str, key: str, digest: bytes | None) -> None:
-        """Take note of an image; `digest` is None where it cannot be read."""
+        """Take note of an image.
+
+        Args:
+            split: The split that it is in.
+            key: Its id.
+            digest: A hash of its pixels; None where it cannot be read.
+        """
         for mark in (digest, key if self._by_id else None):
             if mark is None:
                 continue
@@ -44,7 +50,8 @@ class Copies:
         Returns:
             The leaks, and remarks on other copies.
         """
-        leaks, remarks = [], []
+        leaks: list[Fault] = []
+        remarks: list[str] = []
         for (split, later), pairs in self._found.items():
             others = {split, later} - {training}
             if len(others) == 1 and split != later and not others.pop().startswith("train"):

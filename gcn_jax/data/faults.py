@@ -1,4 +1,4 @@
-"""What can be wrong with the files of a data set: one exception, so that faults can be listed."""
+"""The problems of the files of a data set: one exception, so that all can be listed."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -58,7 +58,8 @@ def check_listing(
         The pairs that can be read, and the faults of the others: a file does not exist, an id is
         listed twice, or it is a file name that is not UTF-8.
     """
-    good, faults = {}, []
+    good: dict[str, list[Pair]] = {}
+    faults: list[Fault] = []
     for split, pairs in splits.items():
         for key, count in Counter(key for key, *_ in pairs).items():
             if count > 1:
@@ -92,7 +93,7 @@ def split_faults(
         name: The data set.
         split: The split; those for training have names that begin with "train".
         num_images: How many images it has.
-        statistics: Of its labels.
+        statistics: The counts of its labels.
 
     Returns:
         What is wrong: it is empty, or it is for training and its masks teach nothing.

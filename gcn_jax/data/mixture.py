@@ -74,7 +74,15 @@ class Mixture:
         return self.in_pass(0, index)
 
     def in_pass(self, passes: int, index: int) -> dict[str, Any]:
-        """Read example `index` of the pass that comes after `passes` others."""
+        """Read an example of a pass.
+
+        Args:
+            passes: How many passes come before.
+            index: The number of the example in its pass, from 0.
+
+        Returns:
+            The example, as the sources have it.
+        """
         index = operator.index(index)
         if not 0 <= index < len(self):
             raise IndexError(f"{self.name} has {len(self)} examples; there is no number {index}")
@@ -88,7 +96,7 @@ def _weighted_name(source: Any, weight: float) -> str:
     return source.name if weight == 1 else f"{source.name}*{weight:g}"
 
 
-def _order(source: Any, count: int) -> Sequence[int]:
+def _order(source: Any, count: int) -> Sequence[int] | np.ndarray:
     """The order in which the passes go through a source: its own, if they end where it does."""
     size = len(source)
     return np.random.default_rng(0).permutation(size) if count % size else range(size)

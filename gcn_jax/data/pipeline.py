@@ -1,8 +1,7 @@
 """The stream of training batches: shuffled, augmented, sharded by process, resumable."""
 
 import dataclasses
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import cv2
 import grain
@@ -13,11 +12,21 @@ from gcn_jax.data.transforms import Augment
 from gcn_jax.errors import UserError
 
 
+class Examples(Protocol):
+    """Anything with a length and examples by index."""
+
+    def __len__(self) -> int:
+        """Return the number of examples."""
+
+    def __getitem__(self, index: int, /) -> dict[str, Any]:
+        """Return one example."""
+
+
 @dataclasses.dataclass(frozen=True)
 class _Read(grain.transforms.MapWithIndex):
     """Read the example of a number."""
 
-    source: Sequence[dict[str, Any]] | Mixture
+    source: Examples
 
     def map_with_index(self, position: int, number: int) -> dict[str, Any]:
         if isinstance(self.source, Mixture):  # what it holds may differ from pass to pass
@@ -32,21 +41,30 @@ class _DropId(grain.transforms.Map):
         return {"image": element["image"], "label": element["label"]}
 
 
-def shuffled(source: Sequence[dict[str, Any]] | Mixture, seed: int) -> grain.MapDataset:
-    """Return the examples of a source in the order of training, pass after pass, as they are."""
+def shuffled(source: Examples, seed: int) -> grain.MapDataset:
+    """Return the examples of a source in the order of training, pass after pass, as they are.
+
+    Args:
+        source: What is trained on, read by index.
+        seed: The seed of the order.
+    """
     numbers = grain.MapDataset.range(len(source)).seed(seed).shuffle().repeat()
     return numbers.map_with_index(_Read(source))
 
 
-def training_examples(
-    source: Sequence[dict[str, Any]] | Mixture, augment: Augment, seed: int
-) -> grain.MapDataset:
-    """Return what training sees one by one: example `i` is made of `shuffled(source, seed)[i]`."""
+def training_examples(source: Examples, augment: Augment, seed: int) -> grain.MapDataset:
+    """Return what training sees one by one: example `i` is made of `shuffled(source, seed)[i]`.
+
+    Args:
+        source: What is trained on, read by index.
+        augment: The transform of training.
+        seed: The seed of order and augmentation.
+    """
     return shuffled(source, seed).map(_DropId()).random_map(augment)
 
 
 def training_batches(
-    source: Sequence[dict[str, Any]] | Mixture,
+    source: Examples,
     augment: Augment,
     *,
     batch_size: int,

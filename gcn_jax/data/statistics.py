@@ -1,4 +1,4 @@
-"""How often each class occurs, and the class weights that follow from it."""
+"""The frequencies of classes, and the class weights that follow from them."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -28,13 +28,22 @@ class LabelStatistics:
 
     @classmethod
     def empty(cls, num_classes: int) -> "LabelStatistics":
-        """Of no image."""
+        """Return the counts of no image.
+
+        Args:
+            num_classes: C.
+        """
         pixels, image_pixels, images = np.zeros((3, num_classes), np.int64)
         return cls(pixels, image_pixels, images, 0)
 
     @classmethod
     def of(cls, label: np.ndarray, num_classes: int) -> "LabelStatistics":
-        """Count one image's labels, uint8 `[H, W]`: classes 0..C-1, or 255 for void."""
+        """Count the labels of one image.
+
+        Args:
+            label: uint8 `[H, W]`, classes 0..C-1, or 255 for void.
+            num_classes: C.
+        """
         counts = np.bincount(label.ravel(), minlength=256)
         pixels = counts[:num_classes]
         present = (pixels > 0).astype(np.int64)
@@ -43,8 +52,10 @@ class LabelStatistics:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "LabelStatistics":
         """Undo `to_json`."""
-        arrays = (np.asarray(values[key]) for key in ("pixels", "image_pixels", "images"))
-        return cls(*arrays, void=values["void"])
+        pixels, image_pixels, images = (
+            np.asarray(values[key]) for key in ("pixels", "image_pixels", "images")
+        )
+        return cls(pixels, image_pixels, images, values["void"])
 
     def to_json(self) -> dict[str, Any]:
         """Return the attributes as lists and numbers."""
@@ -77,7 +88,7 @@ def class_weights(method: str, statistics: LabelStatistics) -> np.ndarray:
 
     Args:
         method: A key of `CLASS_WEIGHTS`.
-        statistics: Of the training labels.
+        statistics: The counts of the training labels.
 
     Returns:
         float32 `[C]`; a class that does not occur has weight 0.

@@ -1,4 +1,4 @@
-"""What happens to an image and its labels between the disk and the batch.
+"""The transforms of an image and its labels between the disk and the batch.
 
 Every function maps `{"image": uint8 [H, W, 3], "label": uint8 [H, W]}` to the same, and takes its
 random numbers from the generator it is given. Labels are resized by nearest neighbour only, and
@@ -66,7 +66,12 @@ class Augment(grain.transforms.RandomMap):
             )
 
     def random_map(self, element: Example, rng: np.random.Generator) -> Example:
-        """Transform one example."""
+        """Transform one example.
+
+        Args:
+            element: The example, from the source; Grain names the argument.
+            rng: The source of randomness of this example.
+        """
         image, label = element["image"], element["label"]
         if self.rotation and rng.random() < 0.5:
             angle = rng.uniform(-self.rotation, self.rotation)
@@ -97,6 +102,12 @@ def rotate(
 
     The image is interpolated bilinearly, the label takes its nearest neighbour. Where the picture
     has moved away, the image has the colour `fill` and the label is void.
+
+    Args:
+        image: uint8 `[H, W, 3]`.
+        label: uint8 `[H, W]`.
+        angle: In degrees.
+        fill: RGB in 0..255.
     """
     height, width = label.shape
     # The centre of the pixels' middles: OpenCV puts the middle of the first one at 0.
@@ -125,6 +136,13 @@ def scale_and_crop(
     to a whole number of pixels). The image is resized bilinearly, below a factor of 1/2, where
     that would skip pixels, by averaging areas; the label takes its nearest neighbour. All of them
     take the middle of a pixel for its place, so image and label stay aligned.
+
+    Args:
+        image: uint8 `[H, W, 3]`.
+        label: uint8 `[H, W]`.
+        scale: The factor, above 0.
+        crop_size: Height and width of the crop.
+        rng: The source of randomness of the place.
     """
     window, new_size = [], []
     for size, crop in zip(label.shape, crop_size, strict=True):
@@ -158,6 +176,11 @@ def jitter_colors(image: np.ndarray, amount: float, rng: np.random.Generator) ->
     Contrast is the distance from the image's mean grey, saturation the distance of a pixel from its
     own grey (luma of ITU-R BT.601). Each is a linear map of colours, so one map does all three,
     and what leaves 0..255 is clipped once, at the end.
+
+    Args:
+        image: uint8 `[H, W, 3]`.
+        amount: The largest change of a factor, in 0..1.
+        rng: The source of randomness.
     """
     brightness, contrast, saturation = rng.uniform(1 - amount, 1 + amount, 3)
     grey = np.array([0.299, 0.587, 0.114])
@@ -170,7 +193,14 @@ def jitter_colors(image: np.ndarray, amount: float, rng: np.random.Generator) ->
 def pad(
     image: np.ndarray, label: np.ndarray, size: tuple[int, int], fill: tuple[float, float, float]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Pad to `size` at the bottom and the right: the image with a colour, the label with void."""
+    """Pad at the bottom and the right: the image with a colour, the label with void.
+
+    Args:
+        image: uint8 `[H, W, 3]`.
+        label: uint8 `[H, W]`.
+        size: The least height and width.
+        fill: RGB in 0..255.
+    """
     height, width = label.shape
     if (height, width) == tuple(size):
         return image, label

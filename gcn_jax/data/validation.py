@@ -24,10 +24,10 @@ from gcn_jax.terminal import ProgressBar
 
 @dataclasses.dataclass
 class SplitSummary:
-    """What the images of a split are like.
+    """The likeness of the images of a split.
 
     Attributes:
-        statistics: Of the labels of the images without a fault.
+        statistics: The counts of the labels of the images without a problem.
         sizes: How many images have a size (height, width).
         constant: The ids of images whose masks hold a single value.
     """
@@ -55,7 +55,7 @@ class SplitSummary:
 
 @dataclasses.dataclass(frozen=True)
 class Validation:
-    """What `validate` finds.
+    """The findings of `validate`.
 
     Attributes:
         name: The data set.
@@ -199,9 +199,9 @@ def _keep(key: str, examined: Examined, num_classes: int) -> _Seen:
     size = digest = statistics = None
     if image is not None:
         size = image.shape[:2]
-        digest = hashlib.blake2b(repr(size).encode(), digest_size=16)
-        digest.update(np.ascontiguousarray(image))
-        digest = digest.digest()
+        content = hashlib.blake2b(repr(size).encode(), digest_size=16)
+        content.update(np.ascontiguousarray(image).data)
+        digest = content.digest()
     if label is not None and not faults:
         statistics = LabelStatistics.of(label, num_classes)
     return _Seen(key, size, digest, statistics, faults)
@@ -233,7 +233,7 @@ def _training_split(splits: Mapping[str, Any]) -> str | None:
 def _remarks(splits: Mapping[str, SplitSummary], class_names: Sequence[str]) -> Iterator[str]:
     """Say what is odd about the labels."""
     present = {
-        split: {class_names[i] for i in np.flatnonzero(summary.statistics.pixels)}
+        split: {class_names[int(i)] for i in np.flatnonzero(summary.statistics.pixels)}
         for split, summary in splits.items()
     }
     training = _training_split(splits)

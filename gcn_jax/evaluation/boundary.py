@@ -1,4 +1,4 @@
-"""How well class maps follow the borders of objects: counts per image, scores of their sum.
+"""The accuracy of class maps along the borders of objects: counts per image, scores of their sum.
 
 Four measures of the field, with one notion of a border. The neighbours of a pixel are the eight
 around it, and its distance to the border is the number of steps (chessboard distance) to the

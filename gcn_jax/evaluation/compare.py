@@ -52,9 +52,9 @@ class Comparison:
     """Run B against run A on the same images.
 
     Attributes:
-        level: Of the intervals. Each stands for itself: at 0.95, of twenty classes in which the
-            runs do not differ, one is called better or worse.
-        miou: Of the mean.
+        level: The level of the intervals. Each stands for itself: at 0.95, of twenty classes in
+            which the runs do not differ, one is called better or worse.
+        miou: The difference of the mean.
         per_class_iou: By class name.
     """
 
@@ -94,6 +94,11 @@ _CAPTION = (
 def compare(a: ImageSums, b: ImageSums, *, level: float = 0.95) -> Comparison:
     """Compare two runs class by class.
 
+    Args:
+        a: The counts of the images of run A, from its result file.
+        b: Those of run B.
+        level: The level of the intervals, in 0..1.
+
     Raises:
         UserError: They are not of the same images, labels and classes.
     """
@@ -102,10 +107,15 @@ def compare(a: ImageSums, b: ImageSums, *, level: float = 0.95) -> Comparison:
     a_iou, b_iou = iou(a.sums.sum(axis=0)), iou(b_sums.sum(axis=0))
     num_images = (a.sums[:, 1] > 0).sum(axis=0)
     classes = zip(a_iou, b_iou, intervals.per_class_iou, num_images, strict=True)
-    miou = mean_of_defined(a_iou), mean_of_defined(b_iou), intervals.miou, len(a.ids)
     return Comparison(
         level=level,
-        miou=_difference(*miou, level),
+        miou=_difference(
+            float(mean_of_defined(a_iou)),
+            float(mean_of_defined(b_iou)),
+            intervals.miou,
+            len(a.ids),
+            level,
+        ),
         per_class_iou={
             name: _difference(*values, level)
             for name, values in zip(a.class_names, classes, strict=True)

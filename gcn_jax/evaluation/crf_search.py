@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,8 +24,8 @@ class SearchResult(NamedTuple):
     """Scores of one setting.
 
     Attributes:
-        parameters: Of the CRF; None for the probabilities as they are.
-        scores: Of all images together.
+        parameters: Those of the CRF; None for the probabilities as they are.
+        scores: Those of all images together.
     """
 
     parameters: CRFParameters | None
@@ -42,7 +42,11 @@ def make_grid(
         base: Has the other fields.
     """
     combinations = itertools.product(*values.values())
-    return [dataclasses.replace(base, **dict(zip(values, c, strict=True))) for c in combinations]
+    return [dataclasses.replace(base, **_named(values, c)) for c in combinations]
+
+
+def _named(values: Mapping[str, Any], combination: Sequence[float]) -> dict[str, Any]:
+    return dict(zip(values, combination, strict=True))
 
 
 def search(
@@ -59,13 +63,13 @@ def search(
         The settings and, as `None`, going without a CRF, from the best mean IoU to the worst; of
         equals, the earlier in the grid comes first.
     """
-    settings = [None, *grid]
-    counts = [0] * len(settings)
+    settings: list[CRFParameters | None] = [None, *grid]
+    counts: dict[int, np.ndarray] = {}
     for probabilities, image, label in samples:
         for i, parameters in enumerate(settings):
             marginals = dense_crf(probabilities, image, parameters) if parameters else probabilities
-            counts[i] += _confusion_matrix(label, marginals)
-    results = [SearchResult(*pair) for pair in zip(settings, map(Scores, counts), strict=True)]
+            counts[i] = counts.get(i, 0) + _confusion_matrix(label, marginals)
+    results = [SearchResult(one, Scores(counts[i])) for i, one in enumerate(settings)]
     return sorted(results, key=lambda result: -np.nan_to_num(result.scores.miou, nan=-1))
 
 

@@ -27,7 +27,8 @@ from gcn_jax.inference.batches import Batch, Sample, Source
 from gcn_jax.inference.predictor import Predictor
 from gcn_jax.models.preprocessing import stack_padded
 
-_In, _Out = TypeVar("_In"), TypeVar("_Out")
+_In = TypeVar("_In")
+_Out = TypeVar("_Out")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -58,11 +59,11 @@ class ImageScore:
 
 @dataclasses.dataclass(frozen=True)
 class EvaluationResult:
-    """What `evaluate` found.
+    """The findings of `evaluate`.
 
     Attributes:
-        scores: Of all pixels of the source together.
-        images: Of each image on its own, in the order of the source.
+        scores: Those of all pixels of the source together.
+        images: The scores of each image on its own, in the order of the source.
         boundary: How well borders are met, where that was asked for.
         num_compiled_shapes: Distinct shapes of the inputs that the predictor's network has been run
             on; each was compiled for at most once.
@@ -127,24 +128,24 @@ def evaluate(
     num_classes = len(predictor.info.class_names)
 
     def count(batch: Batch) -> tuple[jax.Array, jax.Array]:
-        labels = _stack_labels(batch, num_classes)
-        labels = mesh_lib.shard_batch({"labels": labels}, predictor.mesh, same_on_every_host=True)
+        labels = {"labels": _stack_labels(batch, num_classes)}
+        on_devices = mesh_lib.shard_batch(labels, predictor.mesh, same_on_every_host=True)
         predictions = predictor.class_maps(batch)
         return predictions, _image_matrices(
-            **labels, predictions=predictions, num_classes=num_classes
+            on_devices["labels"], predictions=predictions, num_classes=num_classes
         )
 
     total = np.zeros((num_classes, num_classes), np.int64)
     borders = BoundaryCounts.zeros(num_classes) if boundary else None
     images: list[ImageScore] = []
-    for batch, (predictions, matrices) in _one_ahead(count, predictor.batches(source)):
-        matrices = mesh_lib.to_host(matrices)
+    for batch, (predictions, counted) in _one_ahead(count, predictor.batches(source)):
+        matrices = mesh_lib.to_host(counted)
         total += matrices.sum(axis=0, dtype=np.int64)
         rows = zip(batch.indices, batch.samples, class_sums(matrices), strict=False)
         images += (ImageScore(index, sample["id"], sums) for index, sample, sums in rows)
         if boundary or visit is not None:
             for _, sample, prediction in batch.cut(mesh_lib.to_host(predictions)):
-                if boundary:
+                if borders is not None:
                     borders += boundary_counts(sample["label"], prediction, num_classes)
                 if visit is not None:
                     visit(sample, prediction)

@@ -82,7 +82,15 @@ def iou(sums: np.ndarray) -> np.ndarray:
 
 
 def ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
-    """Divide counts; nothing of nothing is nan."""
+    """Divide counts; nothing of nothing is nan.
+
+    Args:
+        numerator: Counts.
+        denominator: Counts of the same shape.
+
+    Returns:
+        float64 of that shape.
+    """
     return np.where(denominator > 0, numerator / np.maximum(denominator, 1), np.nan)
 
 
@@ -93,12 +101,21 @@ def mean_of_defined(values: np.ndarray) -> np.ndarray:
 
 
 def json_value(value: float) -> float | None:
-    """Return a score as JSON has it: nan becomes None."""
+    """Return a score as JSON has it: nan becomes None.
+
+    Args:
+        value: The score.
+    """
     return None if np.isnan(value) else float(value)
 
 
 def json_by_class(class_names: Sequence[str], values: np.ndarray) -> dict[str, float | None]:
-    """Return the scores of the classes as JSON has them, by name."""
+    """Return the scores of the classes as JSON has them, by name.
+
+    Args:
+        class_names: The names of the C classes.
+        values: Float `[C]`; nan becomes None.
+    """
     return {name: json_value(value) for name, value in zip(class_names, values, strict=True)}
 
 

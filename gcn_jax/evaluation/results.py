@@ -28,10 +28,10 @@ def result_json(
 
     Args:
         class_names: C names, all different.
-        scores: Of all pixels of the split together.
+        scores: Those of all pixels of the split together.
         ids: N names of images.
         sums: Integers `[N, 3, C]`, the `class_sums` of each image.
-        boundary: Of all images together; left out if None.
+        boundary: Those of all images together; left out if None.
 
     Returns:
         `Scores.to_json`, and besides: "intervals" (`Intervals.to_json`), "boundary"
@@ -51,15 +51,15 @@ def result_json(
 def _image_json(image_id: str, sums: np.ndarray) -> dict[str, Any]:
     return {
         "id": image_id,
-        "miou": json_value(mean_of_defined(iou(sums))),
-        "pixel_accuracy": json_value(ratio(sums[0].sum(), sums[1].sum())),
+        "miou": json_value(float(mean_of_defined(iou(sums)))),
+        "pixel_accuracy": json_value(float(ratio(sums[0].sum(), sums[1].sum()))),
         **{name: counts.tolist() for name, counts in zip(SUMS, sums, strict=True)},
     }
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ImageSums:
-    """What a result file says of each image.
+    """The counts of each image in a result file.
 
     Attributes:
         path: The file.

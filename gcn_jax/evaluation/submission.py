@@ -1,4 +1,4 @@
-"""What PASCAL VOC's evaluation server takes: an archive of indexed PNGs.
+"""The archive of indexed PNGs that PASCAL VOC's evaluation server takes.
 
 The labels of the test images are secret; host.robots.ox.ac.uk:8080 scores an archive that holds
 `results/VOC2012/Segmentation/comp6_test_cls/<id>.png` for each of the 1,456 (comp6: trained on any
@@ -36,7 +36,7 @@ def open_submission(
     leaves no file.
 
     Args:
-        path: Of the archive, such as `results.tar.gz`.
+        path: The archive, such as `results.tar.gz`.
         palette: uint8 `[256, 3]`, that of VOC.
         num_images: How many images it must have in the end.
 
@@ -87,7 +87,10 @@ def check_submission(file: BinaryIO, sizes: Mapping[str, tuple[int, int]], num_i
             if key in found or key not in sizes or member.name != f"{FOLDER}/{key}.png":
                 raise UserError(f"submission: {member.name} is there twice, or has no image")
             found.add(key)
-            picture = Image.open(archive.extractfile(member))
+            content = archive.extractfile(member)
+            if content is None:
+                raise UserError(f"submission: {member.name} is no file")
+            picture = Image.open(content)
             label = np.asarray(picture)
             if (picture.format, picture.mode) != ("PNG", "P") or label.shape != sizes[key]:
                 raise UserError(

@@ -1,4 +1,4 @@
-"""How far scores would move had other images been drawn: the bootstrap over images.
+"""The bootstrap over images: how far scores would move had other images been drawn.
 
 Each resample draws as many images as there are, with replacement, and scores their summed pixels
 (Efron and Tibshirani, 1993; percentile intervals). This is the noise of which images are in the
@@ -54,7 +54,7 @@ def bootstrap(
     Args:
         sums: Integers `[N, 3, C]`, the `class_sums` of each image.
         num_resamples: R.
-        seed: Of the draws.
+        seed: The seed of the draws.
         level: Share of the resamples inside an interval, in (0, 1).
     """
     return _intervals(*_scores(_resample(sums, num_resamples, seed)), level)
@@ -76,7 +76,7 @@ def paired_bootstrap(
         a: Integers `[N, 3, C]`, the `class_sums` of each image of one run.
         b: Those of the same images, in the same order, of another.
         num_resamples: R.
-        seed: Of the draws.
+        seed: The seed of the draws.
         level: Share of the resamples inside an interval, in (0, 1).
     """
     per_class, mean = _scores(_resample(np.stack([a, b], axis=1), num_resamples, seed))

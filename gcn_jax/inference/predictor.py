@@ -28,6 +28,12 @@ from gcn_jax.models.pretrained.predict import class_maps, logits
 
 Shape = tuple[int, int]
 
+#: Scales, sides of a window in pixels and overlaps beyond these were not meant.
+SMALLEST_SCALE, LARGEST_SCALE = 0.05, 16.0
+LONGEST_WINDOW, LARGEST_OVERLAP = 8_192, 0.95
+#: Pixels of an enlarged image, padding included, above which it is refused: 5,792 x 5,792.
+MOST_PIXELS = 2**25
+
 
 @dataclasses.dataclass(frozen=True)
 class Inference:
@@ -61,10 +67,23 @@ class Inference:
         object.__setattr__(self, "scales", tuple(self.scales))  # lists have no hash
         if not self.scales or not all(0 < scale < math.inf for scale in self.scales):
             raise UserError(f"scales are {self.scales}; give one or more, above 0")
+        if not all(SMALLEST_SCALE <= scale <= LARGEST_SCALE for scale in self.scales):
+            raise UserError(
+                f"scales are {self.scales}; each lies from {SMALLEST_SCALE} to {LARGEST_SCALE}"
+            )
         if self.window is not None and (len(self.window) != 2 or min(self.window) < 1):
             raise UserError(f"window is {self.window}; it is (height, width) in pixels")
+        if self.window is not None and max(self.window) > LONGEST_WINDOW:
+            raise UserError(
+                f"window is {self.window}; images are padded to it, so that {LONGEST_WINDOW} pixels "
+                "are the most; without a window the network sees whole images"
+            )
         if not 0 <= self.overlap < 1:
             raise UserError(f"overlap is {self.overlap}; it is a share of a window in [0, 1)")
+        if self.overlap > LARGEST_OVERLAP:
+            raise UserError(
+                f"overlap is {self.overlap}; above {LARGEST_OVERLAP} there are too many windows"
+            )
 
     @property
     def is_plain(self) -> bool:
@@ -72,12 +91,25 @@ class Inference:
         return self.scales == (1.0,) and not (self.flip or self.window or self.crf)
 
     def canvas(self, shape: Shape, scale: float) -> Shape:
-        """Return the (height, width) that the images of a bucket are padded to at a scale."""
+        """Return the (height, width) that the images of a bucket are padded to at a scale.
+
+        Args:
+            shape: The (height, width) of the bucket, in pixels.
+            scale: The factor of the images' size.
+
+        Raises:
+            UserError: An enlarged image would have more than `MOST_PIXELS`.
+        """
         least = self.window or (1, 1)
         # To thousandths of a pixel, so that 320 * 0.7 is 224.
         scaled = (math.ceil(round(length * scale, 3)) for length in shape)
-        padded = (-(-length // BUCKET_MULTIPLE) * BUCKET_MULTIPLE for length in scaled)
-        return tuple(map(max, padded, least))
+        height, width = (-(-length // BUCKET_MULTIPLE) * BUCKET_MULTIPLE for length in scaled)
+        if scale > 1 and height * width > MOST_PIXELS:
+            raise UserError(
+                f"scale {scale:g} makes {height} x {width} pixels of an image of {shape[0]} x "
+                f"{shape[1]}, and {MOST_PIXELS} pixels are the most; name smaller scales"
+            )
+        return max(height, least[0]), max(width, least[1])
 
     def input_shapes(self, shape: Shape) -> set[Shape]:
         """Return the (height, width) of all that the network sees of the images of a bucket."""

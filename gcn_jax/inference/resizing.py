@@ -52,7 +52,16 @@ def _interpolate(arrays, targets, from_lengths, to_lengths, axis):
 
 
 def fill_outside(arrays: jax.Array, sizes: jax.Array, value: jax.Array) -> jax.Array:
-    """Set every pixel beyond an image's size to a value [K]; arrays [N, H, W, K], sizes [N, 2]."""
+    """Set every pixel beyond an image's size to a value.
+
+    Args:
+        arrays: `[N, H, W, K]`.
+        sizes: int32 `[N, 2]`, the (height, width) of each image.
+        value: `[K]`.
+
+    Returns:
+        `[N, H, W, K]`, of the dtype of the arrays.
+    """
     rows = jnp.arange(arrays.shape[1])[None] < sizes[:, :1]
     columns = jnp.arange(arrays.shape[2])[None] < sizes[:, 1:]
     inside = rows[:, :, None, None] & columns[:, None, :, None]

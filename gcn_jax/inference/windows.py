@@ -23,10 +23,11 @@ def make_grid(shape: tuple[int, int], window: tuple[int, int], overlap: float) -
     >>> make_grid((1024, 2048), window=(1024, 1024), overlap=0.66)
     (1, 4)
     """
-    return tuple(
+    rows, columns = (
         1 + math.ceil((length - size) / max(1, size - math.floor(size * overlap)))
         for length, size in zip(shape, window, strict=True)
     )
+    return rows, columns
 
 
 def origins(
@@ -35,6 +36,12 @@ def origins(
     """Return where the window of an index, in reading order, starts in each image: int32 `[N, 2]`.
 
     In an image that is smaller than the window it starts at 0, and reaches into the padding.
+
+    Args:
+        index: int32 scalar, the number of the window.
+        sizes: int32 `[N, 2]`, the (height, width) of each image.
+        window: (height, width).
+        grid: (rows, columns) of windows.
     """
     places = jnp.stack([index // grid[1], index % grid[1]])
     room = jnp.maximum(sizes - jnp.asarray(window)[None], 0)
@@ -43,7 +50,16 @@ def origins(
 
 
 def crop(arrays: jax.Array, starts: jax.Array, window: tuple[int, int]) -> jax.Array:
-    """Cut one window from each image: [N, H, W, K] and origins [N, 2] to [N, h, w, K]."""
+    """Cut one window from each image.
+
+    Args:
+        arrays: `[N, H, W, K]`.
+        starts: int32 `[N, 2]`, from `origins`.
+        window: (h, w).
+
+    Returns:
+        `[N, h, w, K]`, of the dtype of the arrays.
+    """
 
     def crop_one(array, start):
         return lax.dynamic_slice(array, (start[0], start[1], 0), (*window, array.shape[2]))
@@ -52,7 +68,16 @@ def crop(arrays: jax.Array, starts: jax.Array, window: tuple[int, int]) -> jax.A
 
 
 def add(arrays: jax.Array, parts: jax.Array, starts: jax.Array) -> jax.Array:
-    """Add one window [N, h, w, K] to each image of [N, H, W, K] at its origins [N, 2]."""
+    """Add one window to each image at its origin.
+
+    Args:
+        arrays: `[N, H, W, K]`.
+        parts: `[N, h, w, K]`.
+        starts: int32 `[N, 2]`, from `origins`.
+
+    Returns:
+        `[N, H, W, K]`, of the dtype of the arrays.
+    """
 
     def add_one(array, part, start):
         before = lax.dynamic_slice(array, (start[0], start[1], 0), part.shape)
@@ -64,7 +89,17 @@ def add(arrays: jax.Array, parts: jax.Array, starts: jax.Array) -> jax.Array:
 def coverage(
     sizes: jax.Array, shape: tuple[int, int], window: tuple[int, int], grid: tuple[int, int]
 ) -> jax.Array:
-    """Return how many windows cover each pixel, float32 [N, H, W]; 1 where none does."""
+    """Return how many windows cover each pixel; 1 where none does.
+
+    Args:
+        sizes: int32 `[N, 2]`, the (height, width) of each image.
+        shape: (H, W) of the arrays.
+        window: (height, width).
+        grid: (rows, columns) of windows.
+
+    Returns:
+        float32 `[N, H, W]`.
+    """
     indices = jnp.arange(grid[0] * grid[1])
     starts = jax.vmap(lambda index: origins(index, sizes, window, grid))(indices)  # [G, N, 2]
     rows, columns = (

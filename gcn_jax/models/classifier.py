@@ -40,7 +40,7 @@ class Classifier(BackboneNetwork):
         residual = {"zero_init_residual": True} if self.zero_init_residual else {}
         return super().backbone_fields() | residual
 
-    def compute_logits(self, images: jax.Array, *, train: bool) -> jax.Array:
+    def _compute_logits(self, images: jax.Array, *, train: bool) -> jax.Array:
         """Score the classes of each image: the same logits at every pixel of it."""
         features = self.make_backbone()(images, train=train)["res5"]
         pooled = features.mean(axis=(1, 2), dtype=jnp.float32)
@@ -48,10 +48,8 @@ class Classifier(BackboneNetwork):
         return jnp.broadcast_to(logits[:, None, None, :], (*images.shape[:3], self.num_classes))
 
 
-NETWORK = Classifier
-
 #: Name -> the fields that it fixes.
 VARIANTS: Mapping[str, Mapping[str, Any]] = {"classifier": {}}
 
-#: Fields that make it small, for tests.
-TINY: Mapping[str, Any] = {"backbone": "_tiny"}
+#: The name of one, and the fields that make it small, for tests.
+TINY: tuple[str, Mapping[str, Any]] = ("classifier", {"backbone": "_tiny"})

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from gcn_jax.models.backbones.vgg import VGG16, published_weights
-from gcn_jax.models.layers import Conv, normal_init, sample_bilinear
+from gcn_jax.models.layers import Conv, normal_init, sample_bilinear, size_of
 from gcn_jax.models.layers.pooling import avg_pool, max_pool
 from gcn_jax.models.network import SegmentationNetwork
 
@@ -73,7 +73,7 @@ class DeepLabLargeFOV(SegmentationNetwork):
         """The architecture whose published weights fit the backbone, by timm's name."""
         return published_weights(batch_norm=self.batch_norm)
 
-    def compute_logits(self, images: jax.Array, *, train: bool) -> jax.Array:
+    def _compute_logits(self, images: jax.Array, *, train: bool) -> jax.Array:
         """Score fc7; in prediction, interpolate between those of every eighth pixel."""
         features = self.make_backbone()(images, train=train)
         logits = Conv(
@@ -81,13 +81,11 @@ class DeepLabLargeFOV(SegmentationNetwork):
         )(features).astype(jnp.float32)
         if train:
             return logits
-        return sample_bilinear(logits, images.shape[1:3], 1 / self.label_stride)
+        return sample_bilinear(logits, size_of(images), 1 / self.label_stride)
 
-
-NETWORK = DeepLabLargeFOV
 
 #: Name -> the fields that it fixes.
 VARIANTS: Mapping[str, Mapping[str, Any]] = {"deeplab_largefov": {}}
 
-#: Fields that make it small, for tests.
-TINY: Mapping[str, Any] = {"width": 1 / 8, "batch_norm": True}
+#: The name of one, and the fields that make it small, for tests.
+TINY: tuple[str, Mapping[str, Any]] = ("deeplab_largefov", {"width": 1 / 16, "batch_norm": True})

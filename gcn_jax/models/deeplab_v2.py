@@ -5,6 +5,7 @@ of stride 8 with dilated res4 and res5, pooling with another row and column (`ce
 pixels of different scales aligned at the first one, as Caffe's `Interp` aligns them.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -13,7 +14,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from gcn_jax.models.backbones.registry import BackboneNetwork
-from gcn_jax.models.layers import Conv, Dtype, normal_init, sample_bilinear
+from gcn_jax.models.layers import Conv, Dtype, normal_init, sample_bilinear, size_of
 
 #: Dilations of the branches (the paper's ASPP-L).
 RATES = (6, 12, 18, 24)
@@ -32,7 +33,7 @@ class AtrousPyramid(nn.Module):
 
     Attributes:
         features: Number of output channels (the classes).
-        dtype: Of the computation and of the output; parameters are float32.
+        dtype: The precision of the computation and of the output; parameters are float32.
     """
 
     features: int
@@ -41,7 +42,7 @@ class AtrousPyramid(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """Map `[N, H, W, C]` to `[N, H, W, features]`; beyond the border there are zeros."""
-        return sum(
+        branches = [
             Conv(
                 self.features,
                 (3, 3),
@@ -51,7 +52,8 @@ class AtrousPyramid(nn.Module):
                 name=f"rate{rate}",
             )(x)
             for rate in RATES
-        )
+        ]
+        return functools.reduce(jnp.add, branches)
 
 
 class DeepLabV2(BackboneNetwork):
@@ -85,7 +87,7 @@ class DeepLabV2(BackboneNetwork):
         scale_name(scale): 8 / scale for scale in (1, *SCALES)
     }
 
-    def compute_logits(self, images: jax.Array, *, train: bool) -> jax.Array:
+    def _compute_logits(self, images: jax.Array, *, train: bool) -> jax.Array:
         """Score the images at every scale, and take the largest score of each class."""
         backbone = self.make_backbone()
         pyramid = AtrousPyramid(self.num_classes, dtype=self.dtype, name="aspp")
@@ -102,20 +104,18 @@ class DeepLabV2(BackboneNetwork):
             if train and self.multi_scale:
                 self.sow_auxiliary(scale_name(scale), labelled(scores, size), weight=1.0)
 
-        full = images.shape[1:3]
+        full = size_of(images)
         largest = score(images)
         sow(1, largest, full)
         for scale in SCALES if self.multi_scale else ():
-            size = [int((n - 1) * scale) + 1 for n in full]
+            size = int((full[0] - 1) * scale) + 1, int((full[1] - 1) * scale) + 1
             scores = score(sample_bilinear(images, size, 1 / scale))
             sow(scale, scores, size)
-            largest = jnp.maximum(largest, sample_bilinear(scores, largest.shape[1:3], scale))
+            largest = jnp.maximum(largest, sample_bilinear(scores, size_of(largest), scale))
         if train:
             return labelled(largest, full)
         return sample_bilinear(largest, full, 1 / self.label_stride)
 
-
-NETWORK = DeepLabV2
 
 #: Name -> the fields that it fixes.
 VARIANTS: Mapping[str, Mapping[str, Any]] = {
@@ -125,5 +125,5 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "deeplab_v2_plain4": {"backbone": "plain4"},
 }
 
-#: Fields that make it small, for tests.
-TINY: Mapping[str, Any] = {"backbone": "plain4"}
+#: The name of one, and the fields that make it small, for tests.
+TINY: tuple[str, Mapping[str, Any]] = ("deeplab_v2_plain4", {})

@@ -62,8 +62,8 @@ class FCN(SegmentationNetwork):
     """FCN-32s, -16s or -8s on VGG-16.
 
     Attributes:
-        stride: Of the finest scores: 32 scores fc7 alone, 16 adds the scores of pool4, and 8 those
-            of pool3; another one raises `UserError`.
+        stride: The stride of the finest scores: 32 scores fc7 alone, 16 adds the scores of pool4,
+            and 8 those of pool3; another one raises `UserError`.
         learn_upsampling: Whether the deconvolutions are dense kernels that start as bilinear
             interpolation and learn (in the paper, all but the last do); else they are bilinear
             interpolation, as in the reference code, whose kernels have the learning rate 0.
@@ -96,7 +96,7 @@ class FCN(SegmentationNetwork):
         """The architecture whose published weights fit the backbone, by timm's name."""
         return published_weights(batch_norm=self.batch_norm)
 
-    def compute_logits(self, images: jax.Array, *, train: bool) -> jax.Array:
+    def _compute_logits(self, images: jax.Array, *, train: bool) -> jax.Array:
         """Add the scores of finer features to upsampled coarser ones, and crop the image."""
         features = self.make_backbone()(images, train=train)
         score = partial(
@@ -129,7 +129,7 @@ class Upsample(nn.Module):
     Attributes:
         factor: F.
         learn: Whether the kernel learns; else each channel is interpolated by itself.
-        dtype: Of the computation and of the output; the kernel is float32.
+        dtype: The precision of the computation and of the output; the kernel is float32.
     """
 
     factor: int
@@ -165,8 +165,6 @@ def _crop(x: jax.Array, offset: int, shape: tuple[int, ...]) -> jax.Array:
     return x[:, offset : offset + shape[1], offset : offset + shape[2]]
 
 
-NETWORK = FCN
-
 #: Name -> the fields that it fixes.
 VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "fcn32s_vgg16": {"stride": 32},
@@ -174,5 +172,8 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "fcn8s_vgg16": {"stride": 8},
 }
 
-#: Fields that make it small, for tests.
-TINY: Mapping[str, Any] = {"width": 1 / 8, "batch_norm": True, "learn_upsampling": True}
+#: The name of one, and the fields that make it small, for tests.
+TINY: tuple[str, Mapping[str, Any]] = (
+    "fcn8s_vgg16",
+    {"width": 1 / 32, "batch_norm": True, "learn_upsampling": True},
+)

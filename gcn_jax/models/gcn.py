@@ -27,7 +27,7 @@ class BoundaryRefine(nn.Module):
     """Boundary refinement (Fig. 2C): scores + conv3x3(ReLU(conv3x3(scores))).
 
     Attributes:
-        dtype: Of the computation and of the output; parameters are float32.
+        dtype: The precision of the computation and of the output; parameters are float32.
     """
 
     dtype: Dtype = jnp.float32
@@ -82,7 +82,7 @@ class GCN(BackboneNetwork):
         check_odd(self.kernel_size)
         super().__post_init__()
 
-    def compute_logits(self, images: jax.Array, *, train: bool) -> jax.Array:
+    def _compute_logits(self, images: jax.Array, *, train: bool) -> jax.Array:
         """Add the scores of every level to those of the next finer one, and upsample the sum."""
         backbone = self.make_backbone()
         features = backbone(images, train=train)
@@ -127,9 +127,7 @@ class GCN(BackboneNetwork):
         return scores[:, : shape[1], : shape[2], :]
 
 
-NETWORK = GCN
-
-#: Name -> the fields that it fixes. A name with "_" in front is for tests.
+#: Name -> the fields that it fixes. Names with "_" in front are for tests.
 VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "gcn_resnet18": {"backbone": "resnet18"},
     "gcn_resnet34": {"backbone": "resnet34"},
@@ -144,5 +142,5 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "_tiny": {"backbone": "_tiny", "kernel_size": 5},
 }
 
-#: Fields that make it small, for tests.
-TINY: Mapping[str, Any] = {"backbone": "plain4", "kernel_size": 7}
+#: The name of one, and the fields that make it small, for tests.
+TINY: tuple[str, Mapping[str, Any]] = ("_tiny", {})

@@ -8,18 +8,23 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
+from jax.sharding import PartitionSpec
 from jax.typing import DTypeLike
 
+from gcn_jax import mesh
 from gcn_jax.errors import UserError
 
 #: The collection of `SegmentationNetwork.sow_auxiliary`: name -> (weight, logits).
 AUXILIARY = "auxiliary"
 
+#: Collections of variables that are no maps: every device has them whole.
+_REPLICATED = ("params", "batch_stats", "preprocessing")
+
 
 class SegmentationNetwork(nn.Module, abc.ABC):
     """A network that scores the classes at every pixel; all networks derive from it.
 
-    A network adds its own fields and defines `make_backbone` and `compute_logits`. Nothing else of
+    A network adds its own fields and defines `make_backbone` and `_compute_logits`. Nothing else of
     it is known to the rest of the package.
 
     Two images of 65 x 97 pixels and 21 classes, by a GCN on ResNet-50:
@@ -33,6 +38,9 @@ class SegmentationNetwork(nn.Module, abc.ABC):
 
         logits                       `[2, 9, 13, 21]`, for the labels `[:, ::8, ::8]`
         auxiliary logits "scale_0.5" `[2, 5, 7, 21]`, for those of every 16th pixel
+
+    `apply` and `init` take images that are split over a mesh along N, H or W. Meshes with Auto and
+    with Explicit axes (`jax.make_mesh` makes these) both work; logits are split as the images are.
 
     Example:
         >>> model = create_model("gcn_resnet50", num_classes=21)
@@ -74,7 +82,7 @@ class SegmentationNetwork(nn.Module, abc.ABC):
         return None
 
     @abc.abstractmethod
-    def compute_logits(self, images: jax.Array, *, train: bool) -> jax.Array:
+    def _compute_logits(self, images: jax.Array, *, train: bool) -> jax.Array:
         """Score the classes, with images that have been checked; layers can be made here.
 
         Args:
@@ -111,7 +119,48 @@ class SegmentationNetwork(nn.Module, abc.ABC):
                 'model.apply(variables, images, train=True, mutable=["batch_stats"])`, or '
                 "build the model with frozen_batch_norm=True"
             )
-        return self.compute_logits(images, train=train)
+        return self._compute_logits(images, train=train)
+
+    @nn.nowrap
+    def apply(  # type: ignore[override]  # images have a name here
+        self, variables: Any, images: Any, *args: Any, **kwargs: Any
+    ) -> Any:
+        """Run the network as Linen's `apply` does, on images of any mesh.
+
+        Args:
+            variables: The variables, from `init` or `from_pretrained`.
+            images: float32 `[N, H, W, 3]`, normalised.
+            *args: Other arguments of the method, which is `__call__` unless `method` says so.
+            **kwargs: Those of Linen's `apply`: `train`, `rngs`, `mutable` and so on.
+
+        Returns:
+            Logits, float32 `[N, H, W, num_classes]`; with `mutable` a pair of these and of the
+            collections that changed.
+        """
+        run = super().apply
+        return mesh.with_auto_axes(
+            lambda variables, images: run(variables, images, *args, **kwargs),
+            _image_spec,
+            images,
+            variables,
+        )
+
+    @nn.nowrap
+    def init(  # type: ignore[override]  # images have a name here
+        self, rngs: Any, images: Any, *args: Any, **kwargs: Any
+    ) -> Any:
+        """Make variables as Linen's `init` does; of images of any mesh the shape alone counts.
+
+        Args:
+            rngs: The key, or keys by name.
+            images: float32 `[N, H, W, 3]`.
+            *args: Other arguments of `__call__`.
+            **kwargs: Those of Linen's `init`.
+
+        Returns:
+            The variables: `params` and, with batch-norm, `batch_stats`, float32.
+        """
+        return super().init(rngs, mesh.without_mesh(images), *args, **kwargs)
 
     @nn.nowrap
     def backbone_fields(self) -> dict[str, Any]:
@@ -139,8 +188,19 @@ class SegmentationNetwork(nn.Module, abc.ABC):
         self.sow(AUXILIARY, name, (weight, logits), reduce_fn=lambda _, new: new)
 
 
+def _image_spec(path: tuple[Any, ...], leaf: Any, images: PartitionSpec) -> PartitionSpec:
+    """Return how an output of a network is split: maps as the images are, variables not at all."""
+    if leaf.ndim != 4 or any(getattr(key, "key", None) in _REPLICATED for key in path):
+        return PartitionSpec()
+    return PartitionSpec(*images[:3])
+
+
 def check_images(images: jax.Array) -> None:
-    """Raise `UserError` unless images are a batch of floats, and say what makes them one."""
+    """Raise `UserError` unless images are a batch of floats, and say what makes them one.
+
+    Args:
+        images: The images that a network was called with.
+    """
     remedies = []
     if not jnp.issubdtype(images.dtype, jnp.floating):
         remedies.append(
@@ -170,6 +230,10 @@ def check_images(images: jax.Array) -> None:
 
 
 def variable_shapes(model: nn.Module) -> Any:
-    """Return the shapes and dtypes of a model's variables, without making them."""
+    """Return the shapes and dtypes of a model's variables, without making them.
+
+    Args:
+        model: Any Linen module that maps images.
+    """
     images = jax.ShapeDtypeStruct((1, 32, 32, 3), jnp.float32)
     return jax.eval_shape(model.init, jax.random.key(0), images)

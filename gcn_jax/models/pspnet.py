@@ -19,6 +19,7 @@ from gcn_jax.models.layers import (
     lecun_normal,
     resize_bilinear,
     sample_bilinear,
+    size_of,
 )
 from gcn_jax.models.layers.blocks import ConvNormReLU
 from gcn_jax.models.layers.pooling import adaptive_avg_pool
@@ -38,7 +39,8 @@ class PyramidPooling(nn.Module):
 
     Attributes:
         frozen_batch_norm: Batch-norm uses the running statistics, even in training.
-        dtype: Of the computation and of the output; parameters and statistics are float32.
+        dtype: The precision of the computation and of the output; parameters and statistics are
+            float32.
     """
 
     frozen_batch_norm: bool = False
@@ -56,7 +58,7 @@ class PyramidPooling(nn.Module):
                 dtype=self.dtype,
                 name=f"bins{bins}",
             )(adaptive_avg_pool(x, bins), train=train)
-            levels.append(resize_bilinear(reduced, x.shape[1:3], align_corners=True))
+            levels.append(resize_bilinear(reduced, size_of(x), align_corners=True))
         return jnp.concatenate(levels, axis=-1)
 
 
@@ -67,7 +69,7 @@ class ScoreHead(nn.Module):
         features: Number of channels between the convolutions.
         num_classes: Number of output channels.
         frozen_batch_norm: Batch-norm uses the running statistics, even in training.
-        dtype: Of the computation; parameters, statistics and scores are float32.
+        dtype: The precision of the computation; parameters, statistics and scores are float32.
     """
 
     features: int
@@ -114,14 +116,14 @@ class PSPNet(BackboneNetwork):
 
     on_dilated: ClassVar[bool] = True
 
-    def compute_logits(self, images: jax.Array, *, train: bool) -> jax.Array:
+    def _compute_logits(self, images: jax.Array, *, train: bool) -> jax.Array:
         """Score features and pyramid at every eighth pixel, and interpolate."""
         features = self.make_backbone()(images, train=train)
-        options = {"frozen_batch_norm": self.frozen_batch_norm, "dtype": self.dtype}
+        options: dict[str, Any] = {"frozen_batch_norm": self.frozen_batch_norm, "dtype": self.dtype}
 
         def classify(x: jax.Array, width: int, name: str) -> jax.Array:
             scores = ScoreHead(width, self.num_classes, **options, name=name)(x, train=train)
-            return sample_bilinear(scores, images.shape[1:3], 1 / 8)
+            return sample_bilinear(scores, size_of(images), 1 / 8)
 
         if self.auxiliary and (train or self.is_initializing()):
             logits = classify(features["res4"], features["res4"].shape[-1] // 4, "auxiliary_head")
@@ -131,8 +133,6 @@ class PSPNet(BackboneNetwork):
         return classify(pyramid, pyramid.shape[-1] // 8, "head")
 
 
-NETWORK = PSPNet
-
 #: Name -> the fields that it fixes.
 VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "pspnet_resnet18": {"backbone": "resnet18"},
@@ -141,5 +141,5 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "pspnet_plain4": {"backbone": "plain4"},
 }
 
-#: Fields that make it small, for tests.
-TINY: Mapping[str, Any] = {"backbone": "plain4"}
+#: The name of one, and the fields that make it small, for tests.
+TINY: tuple[str, Mapping[str, Any]] = ("pspnet_plain4", {})

@@ -9,25 +9,28 @@ from typing import Any
 import jax.numpy as jnp
 
 from gcn_jax.errors import UserError, check_choice
-from gcn_jax.models import (
-    classifier,
-    deeplab_largefov,
-    deeplab_v2,
-    fcn,
-    gcn,
-    pspnet,
-    segnet,
-)
+from gcn_jax.models import classifier, deeplab_largefov, deeplab_v2, fcn, gcn, pspnet, segnet
 from gcn_jax.models.network import SegmentationNetwork
 
-#: The files of the networks, in the order of `list_models`. Each has its `NETWORK`, the names of
-#: its `VARIANTS` with the fields that they fix, and the fields of a `TINY` one.
-FILES = (gcn, fcn, segnet, deeplab_largefov, deeplab_v2, pspnet, classifier)
+#: The networks, in the order of `list_models`, each with its file, whose `VARIANTS` are its names.
+#: `TINY` there is one of them with the fields that make it small.
+NETWORKS: tuple[tuple[type[SegmentationNetwork], Any], ...] = (
+    (gcn.GCN, gcn),
+    (fcn.FCN, fcn),
+    (segnet.SegNet, segnet),
+    (deeplab_largefov.DeepLabLargeFOV, deeplab_largefov),
+    (deeplab_v2.DeepLabV2, deeplab_v2),
+    (pspnet.PSPNet, pspnet),
+    (classifier.Classifier, classifier),
+)
 
-#: Name -> (network, its fields that the name fixes). Names with "_" in front are for tests.
+#: Name -> (module, the fields that the name fixes). Names with "_" in front are for tests.
 MODELS: Mapping[str, tuple[type[SegmentationNetwork], Mapping[str, Any]]] = {
-    name: (file.NETWORK, fixed) for file in FILES for name, fixed in file.VARIANTS.items()
+    name: (network, fields) for network, file in NETWORKS for name, fields in file.VARIANTS.items()
 }
+
+#: One name of each network -> the fields that make it small, for tests.
+TINY_MODELS: Mapping[str, Mapping[str, Any]] = dict(file.TINY for _, file in NETWORKS)
 
 #: What a config file may call a dtype.
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}

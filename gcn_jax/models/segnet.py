@@ -20,7 +20,7 @@ from gcn_jax.models.backbones.vgg import (
     published_weights,
     scaled,
 )
-from gcn_jax.models.layers import Conv, lecun_normal
+from gcn_jax.models.layers import Conv, lecun_normal, size_of
 from gcn_jax.models.layers.pooling import max_pool_with_indices, max_unpool
 from gcn_jax.models.network import SegmentationNetwork
 
@@ -43,10 +43,11 @@ class SegNetEncoder(VGG16):
             the five poolings its indices (see `max_pool_with_indices`) and the (height, width) of
             what was pooled.
         """
-        x, poolings = images, []
+        x = images
+        poolings: list[tuple[jax.Array, tuple[int, int]]] = []
         for number in (1, 2, 3, 4, 5):
             x = self.stage(x, number, train=train)
-            size = x.shape[1:3]
+            size = size_of(x)
             x, indices = max_pool_with_indices(x)
             poolings.append((indices, size))
         return x, poolings
@@ -75,7 +76,7 @@ class SegNet(SegmentationNetwork):
         """The architecture whose published weights fit the backbone, by timm's name."""
         return published_weights(batch_norm=True)
 
-    def compute_logits(self, images: jax.Array, *, train: bool) -> jax.Array:
+    def _compute_logits(self, images: jax.Array, *, train: bool) -> jax.Array:
         """Encode, and decode with the indices of the poolings."""
         x, poolings = self.make_backbone()(images, train=train)
         for number in (5, 4, 3, 2, 1):
@@ -101,10 +102,8 @@ class SegNet(SegmentationNetwork):
         return tuple(scaled(c, self.width) for c in ((count - 1) * (channels,) + before))
 
 
-NETWORK = SegNet
-
 #: Name -> the fields that it fixes.
 VARIANTS: Mapping[str, Mapping[str, Any]] = {"segnet": {}}
 
-#: Fields that make it small, for tests.
-TINY: Mapping[str, Any] = {"width": 1 / 8}
+#: The name of one, and the fields that make it small, for tests.
+TINY: tuple[str, Mapping[str, Any]] = ("segnet", {"width": 1 / 16})

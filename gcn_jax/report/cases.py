@@ -20,7 +20,7 @@ def choose(images: Sequence[ImageScore]) -> dict[str, list[ImageScore]]:
     """Choose the images with the worst, median and best mIoU of their own, each at most once.
 
     Args:
-        images: Of an evaluation; those that are all void are not chosen.
+        images: The scores of an evaluation's images; those that are all void are not chosen.
 
     Returns:
         Up to `CASES_PER_GROUP` images, worst first, by the name of their group.
@@ -46,7 +46,7 @@ def show(
     """Draw one image beside its truth, its prediction and where they differ.
 
     Args:
-        score: Of the image.
+        score: The scores of the image.
         image: uint8 `[H, W, 3]`.
         label: uint8 `[H, W]`, 255 for void.
         prediction: Integers `[H, W]`.
@@ -87,7 +87,16 @@ def show(
 def legend(
     labels: Iterable[int], class_names: Sequence[str], palette: np.ndarray
 ) -> list[dict[str, str]]:
-    """Return `name` and `color` (as CSS has it) of some labels."""
+    """Return names and colours for a legend.
+
+    Args:
+        labels: The classes that it explains.
+        class_names: C names.
+        palette: uint8 `[256, 3]`.
+
+    Returns:
+        `name` and `color` (as CSS has it) of each.
+    """
     return [
         {"name": class_names[label], "color": f"#{palette[label].tobytes().hex()}"}
         for label in labels

@@ -1,16 +1,19 @@
 """A page of images with their labels: what a data set holds, or what training makes of it."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from ml_collections import ConfigDict
 from PIL import Image
 
 from gcn_jax import IGNORE_LABEL, data
+from gcn_jax.errors import UserError
+from gcn_jax.models.preprocessing import IMAGENET_MEAN
 from gcn_jax.report import cases, html, pictures
-from gcn_jax.report.views import View
+from gcn_jax.training.initial_weights import with_preprocessing
 
 #: Pictures are shrunk until no side is longer, in pixels.
 _MAX_PICTURE_SIDE = 480
@@ -23,6 +26,61 @@ _VOID = {
 }
 
 
+class View(NamedTuple):
+    """Images in the order of training.
+
+    Attributes:
+        source: Where they come from.
+        augment: The transform of training; None for the images as they are.
+        seed: The seed of order and augmentation.
+    """
+
+    source: data.Source | data.Mixture
+    augment: data.Augment | None
+    seed: int = 0
+
+
+def split_view(spec: str, settings: Mapping[str, Any], augment: Mapping[str, Any] | None) -> View:
+    """View one split.
+
+    Args:
+        spec: `"name:split"`.
+        settings: The `data` section of a config; see `data.make_builder`.
+        augment: The `augment` section of a config; padding has ImageNet's mean colour. None for
+            the images as they are.
+
+    Raises:
+        UserError: See `data.open_split`; or it is to be augmented and has no labels, or there is
+            no crop size.
+    """
+    source = data.open_split(spec, settings)
+    if augment is None:
+        return View(source, None)
+    if not source.is_labelled:
+        raise UserError(f"{source.name} has no labels to train with; drop --augmented")
+    if augment.get("crop_size") is None:
+        raise UserError('--augmented needs --augment.crop_size="(height, width)", or --config=FILE')
+    return View(source, data.Augment(**augment, fill=IMAGENET_MEAN))
+
+
+def config_view(config: ConfigDict, workdir: str | Path, augmented: bool) -> View:
+    """View what a config trains on.
+
+    Args:
+        config: The settings of a run.
+        workdir: The run's folder, which need not exist; see `with_preprocessing`.
+        augmented: Whether to show what training makes of the images.
+
+    Raises:
+        UserError: See `data.open_training_source` and `with_preprocessing`.
+    """
+    source = data.open_training_source(config.data.train, config.data)
+    if not augmented:
+        return View(source, None, config.seed)
+    config = with_preprocessing(config, workdir)  # the colour of padding
+    return View(source, data.Augment(**config.augment, fill=config.data.mean), config.seed)
+
+
 def contact_sheet(view: View, path: str | Path, *, num_images: int = 24) -> Path:
     """Write a page of the images that training takes first, and of their labels.
 
@@ -31,7 +89,7 @@ def contact_sheet(view: View, path: str | Path, *, num_images: int = 24) -> Path
 
     Args:
         view: What to show.
-        path: Of the page.
+        path: The page to write.
         num_images: How many images.
 
     Returns:
@@ -64,7 +122,12 @@ def _settings(augment: data.Augment) -> dict[str, str]:
     return {name: str(value) for name, value in fields.items()}
 
 
-def _cells(order, seen, num_images: int, source) -> Iterator[dict[str, Any]]:
+def _cells(
+    order: Sequence[Mapping[str, Any]],
+    seen: Sequence[Mapping[str, Any]],
+    num_images: int,
+    source: data.Source | data.Mixture,
+) -> Iterator[dict[str, Any]]:
     """Yield what the page shows of each image: whose it is, how it looks, which classes it has."""
     for i in range(num_images):
         original, example = order[i], seen[i]
@@ -89,5 +152,5 @@ def _cells(order, seen, num_images: int, source) -> Iterator[dict[str, Any]]:
         }
 
 
-def _legend(labels, source) -> list[dict[str, str]]:
+def _legend(labels: Iterable[int], source: data.Source | data.Mixture) -> list[dict[str, str]]:
     return cases.legend(labels, source.class_names, source.palette)

@@ -2,16 +2,18 @@
 
 import contextlib
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import matplotlib
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 #: Stands for the page's text colour while matplotlib draws; nothing else has it.
 _INK = "#010203"
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "text.color": _INK,
     "axes.edgecolor": _INK,
     "axes.labelcolor": _INK,
@@ -28,7 +30,7 @@ _LINE_COLORS = ("#3b82c4", "#d9822b")
 _MAX_CLASSES_WITH_VALUES, _MAX_CLASSES_WITH_NAMES = 21, 60
 
 
-def curves(series: Mapping[str, Sequence[tuple[int, float]]], over: str = "step") -> str:
+def curves(series: Mapping[str, Sequence[tuple[float, float]]], over: str = "step") -> str:
     """Draw values over whole numbers.
 
     Args:
@@ -46,7 +48,7 @@ def curves(series: Mapping[str, Sequence[tuple[int, float]]], over: str = "step"
             marker = "o" if len(points) <= 30 else None
             axes.plot(numbers, values, label=name, marker=marker, markersize=3)
         axes.set_xlabel(over)
-        axes.xaxis.get_major_locator().set_params(integer=True, nbins=6)
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
         axes.grid(alpha=0.25, linewidth=0.6)
         if len(series) > 1:
             axes.legend(frameon=False)
@@ -90,7 +92,7 @@ def confusion(matrix: np.ndarray, class_names: Sequence[str]) -> str:
 
 
 @contextlib.contextmanager
-def _figure(width: float, height: float):
+def _figure(width: float, height: float) -> Iterator[Figure]:
     """Make a figure of so many inches in the style of the page."""
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")

@@ -14,7 +14,7 @@ def write(path: str | Path, template: str, page: Mapping[str, Any]) -> Path:
     """Write a page.
 
     Args:
-        path: Of the page.
+        path: The page to write.
         template: The name of a template in `templates/`.
         page: What the template names, `title` and `subtitle` in any case; text is escaped.
 

@@ -10,7 +10,7 @@ import numpy as np
 from gcn_jax import data, mesh, models
 from gcn_jax.evaluation import EvaluationResult, evaluate
 from gcn_jax.inference import Predictor
-from gcn_jax.models.pretrained.restore import BEST_METRIC
+from gcn_jax.models.pretrained.steps import BEST_METRIC
 from gcn_jax.report import cases, figures, html, pictures
 from gcn_jax.training.config import flatten
 from gcn_jax.training.run_data import open_run_data
@@ -29,7 +29,7 @@ def training_report(workdir: str | Path, path: str | Path | None = None) -> Path
 
     Args:
         workdir: A folder that `train.py` wrote.
-        path: Of the page; `report.html` in the workdir if None.
+        path: The page to write; `report.html` in the workdir if None.
 
     Returns:
         The path of the page.
@@ -72,7 +72,7 @@ def evaluation_report(
 
     Args:
         result: What `evaluate` found on the source.
-        path: Of the page.
+        path: The page to write.
         predictor: What was evaluated; it predicts the images of the page once more.
         source: What it was evaluated on.
         facts: What else the reader has to know, such as the checkpoint, by name.
@@ -93,13 +93,13 @@ def _page(result: EvaluationResult, predictor: Predictor, source) -> dict[str, A
     scores = result.to_json(class_names)
     groups = cases.choose(result.images)
     chosen = [score for group in groups.values() for score in group]
-    samples = [source[score.index] for score in chosen]
+    examples = [source[score.index] for score in chosen]
     before = {}
     if predictor.inference.crf is not None:
-        before = {i: prediction for i, _, prediction in predictor.without_crf().predict(samples)}
+        before = {i: prediction for i, _, prediction in predictor.without_crf().predict(examples)}
     shown = {}
-    for i, sample, prediction in predictor.predict(samples):
-        maps = sample["image"], sample["label"], prediction
+    for i, example, prediction in predictor.predict(examples):
+        maps = example["image"], example["label"], prediction
         shown[chosen[i]] = cases.show(chosen[i], *maps, class_names, palette, before.get(i))
     classes = cases.legend(range(len(class_names)), class_names, palette)
     errors = cases.legend(range(3), pictures.ERROR_NAMES, pictures.ERROR_PALETTE)

@@ -9,7 +9,7 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-#: Of a legend, in pixels.
+#: The sizes of a legend, in pixels.
 _FONT_SIZE, _MIN_LEGEND_WIDTH = 13, 160
 _PAPER, _INK = (255, 255, 255), (32, 32, 32)
 
@@ -54,25 +54,43 @@ def hatch(picture: np.ndarray, where: np.ndarray, period: int = 10) -> np.ndarra
     Args:
         picture: uint8 `[H, W, 3]`.
         where: bool `[H, W]`.
-        period: Of the stripes, in pixels.
+        period: From stripe to stripe, in pixels.
 
     Returns:
         uint8 `[H, W, 3]`.
     """
-    y, x = np.indices(where.shape, sparse=True)
-    is_white = (x + y) % period < period // 2
+    height, width = where.shape
+    diagonals = np.arange(height)[:, None] + np.arange(width)
+    is_white = diagonals % period < period // 2
     stripes = np.where(is_white, np.uint8(235), np.uint8(20))[..., None]
     return np.where(where[..., None], stripes, picture)
 
 
 def shrink(label: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resize a label map, integers [H, W] in 0..255, to (width, height) by nearest neighbour."""
+    """Resize a label map by nearest neighbour.
+
+    Args:
+        label: Integers `[H, W]` in 0..255.
+        size: The (width, height) to have, in pixels.
+
+    Returns:
+        uint8 `[height, width]`.
+    """
     picture = Image.fromarray(label.astype(np.uint8))
     return np.asarray(picture.resize(size, Image.Resampling.NEAREST))
 
 
 def error_map(label: np.ndarray, prediction: np.ndarray, ignore_label: int) -> np.ndarray:
-    """Mark each pixel as `RIGHT`, `WRONG` or `VOID`, the rows of `ERROR_PALETTE`; uint8 [H, W]."""
+    """Mark each pixel as right, wrong or void.
+
+    Args:
+        label: Integers `[H, W]`.
+        prediction: Integers `[H, W]`.
+        ignore_label: The label of void.
+
+    Returns:
+        uint8 `[H, W]` of `RIGHT`, `WRONG` and `VOID`, the rows of `ERROR_PALETTE`.
+    """
     wrong = np.where(label == prediction, RIGHT, WRONG)
     return np.where(label == ignore_label, VOID, wrong).astype(np.uint8)
 
@@ -83,15 +101,16 @@ def legend(names: Sequence[str], colors: Sequence[Sequence[int]], width: int) ->
     Args:
         names: What to write; a name that is too long for the width is cut.
         colors: (red, green, blue) in 0..255 for each name.
-        width: Of the picture, in pixels.
+        width: Pixels in a row of the picture.
 
     Returns:
-        uint8 [H, width, 3].
+        uint8 `[H, width, 3]`.
     """
     size = max(_FONT_SIZE, width // 50)
     gap = size // 2
     font = _font(size)
-    places, x, y = [], gap, gap
+    x = y = gap
+    places: list[tuple[int, int]] = []
     for name in names:
         entry_width = size + gap + int(font.getlength(name)) + gap
         if x > gap and x + entry_width > width:
@@ -148,7 +167,12 @@ def indexed(label: np.ndarray, palette: np.ndarray) -> Image.Image:
 
 
 def encode(picture: Image.Image, file_type: str = "PNG") -> bytes:
-    """Return the bytes of an image file of the type "PNG" (exact) or "JPEG" (smaller)."""
+    """Return the bytes of an image file.
+
+    Args:
+        picture: What it shows.
+        file_type: "PNG" (exact) or "JPEG" (smaller).
+    """
     buffer = io.BytesIO()
     # JPEG without chroma subsampling: thin red errors stay red.
     options = {"quality": 88, "subsampling": 0} if file_type == "JPEG" else {"optimize": True}
@@ -157,6 +181,11 @@ def encode(picture: Image.Image, file_type: str = "PNG") -> bytes:
 
 
 def data_uri(picture: Image.Image, file_type: str) -> str:
-    """Return a picture as the `data:` address that an HTML page can hold."""
+    """Return a picture as the `data:` address that an HTML page can hold.
+
+    Args:
+        picture: The picture.
+        file_type: "PNG" (exact) or "JPEG" (smaller).
+    """
     encoded = base64.b64encode(encode(picture, file_type)).decode("ascii")
     return f"data:image/{file_type.lower()};base64,{encoded}"

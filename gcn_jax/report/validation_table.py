@@ -15,7 +15,12 @@ _SHOWN = 10
 
 
 def print_validation(validation: Validation, console: Console) -> None:
-    """Print what a data set holds, what is wrong with it, and what is odd."""
+    """Print what a data set holds, what is wrong with it, and what is odd.
+
+    Args:
+        validation: What was found.
+        console: Where to, from `terminal.make_console`.
+    """
     if validation.splits:
         console.print(_split_table(validation))
         console.print(_class_table(validation))

@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,20 @@ from jax.experimental import multihost_utils
 from orbax.checkpoint.checkpoint_managers import preservation_policy as policies
 
 from gcn_jax.errors import UserError
-from gcn_jax.models.pretrained.restore import best_score, first_readable
+from gcn_jax.models.pretrained.digests import (
+    DIGESTS,
+    check_digests,
+    digest_of_json,
+    digests_of,
+    read_digests,
+)
+from gcn_jax.models.pretrained.steps import (
+    best_step,
+    first_readable,
+    read_scores,
+    why,
+    write_scores,
+)
 from gcn_jax.training.state import TrainState
 from gcn_jax.workdir import Workdir
 
@@ -20,58 +34,126 @@ _NEWEST = 2
 
 
 class Checkpoints:
-    """The folder `checkpoints/` of a workdir: `<step>/state` and the data's position `<step>/data`.
+    """The folder `checkpoints/` of a workdir.
 
-    A step is written under a temporary name and renamed when it is complete.
+    A step is the state `<step>/state`, the data's position `<step>/data` and the digests of both,
+    written under a temporary name and renamed when it is complete; its scores come later.
 
     Args:
         workdir: The run's folder.
+
+    Attributes:
+        folder: The folder.
+        scores: The validation scores of each step that is there, None where it was not validated.
     """
 
     def __init__(self, workdir: str | Path):
         self.folder = Workdir(workdir).checkpoints
         self._closed = False
         self._manager = self._open()
+        self._in_flight: int | None = None
+        self.scores = {step: read_scores(self.folder, step) for step in self._manager.all_steps()}
 
     def _open(self) -> ocp.CheckpointManager:
-        best = policies.BestN(get_metric_fn=best_score, n=1, keep_checkpoints_without_metrics=False)
         options = ocp.CheckpointManagerOptions(
-            best_fn=best_score,
-            preservation_policy=policies.AnyPreservationPolicy([policies.LatestN(_NEWEST), best]),
+            preservation_policy=policies.PreserveAll(),  # `_tidy` decides
             cleanup_tmp_directories=True,
+            lightweight_initialize=True,  # else the damaged scores of one step end it
             create=False,  # the first save does: a run that cannot start leaves nothing behind
         )
         return ocp.CheckpointManager(self.folder, options=options)
 
     @property
     def latest_step(self) -> int | None:
-        """The newest step on disk, or None."""
+        """The newest step, on disk or on its way there, or None."""
         return self._manager.latest_step()
 
-    def save(
-        self,
-        step: int,
-        state: TrainState,
-        data_position: dict[str, Any],
-        metrics: dict[str, float] | None = None,
-    ) -> None:
+    def save(self, step: int, state: TrainState, data_position: dict[str, Any]) -> None:
         """Save a step in the background, unless it is there.
 
         Args:
             step: Its number.
             state: The state after that step.
             data_position: Where the stream of batches stands after that step, as JSON.
-            metrics: Its validation scores, where it was validated.
+
+        Raises:
+            UserError: This step, or the one before it, cannot be written.
         """
         if step == self.latest_step:
             return
-        args = ocp.args.Composite(
-            state=ocp.args.StandardSave(state), data=ocp.args.JsonSave(data_position)
-        )
-        self._manager.save(step, args=args, metrics=metrics)
+        self.wait()
+        digests = {}
+        if jax.process_index() == 0:  # which writes them
+            digests = {**digests_of(state), "data": digest_of_json(data_position)}
+        items = {
+            "state": ocp.args.StandardSave(state),
+            "data": ocp.args.JsonSave(data_position),
+            DIGESTS: ocp.args.JsonSave(digests),
+        }
+        self._in_flight = step
+        with self._writing():
+            self._manager.save(step, args=ocp.args.Composite(**items))
+        self.scores[step] = None
+
+    def add_scores(self, step: int, scores: dict[str, float]) -> None:
+        """Write the validation scores of a step that was saved.
+
+        Args:
+            step: Its number.
+            scores: The scores by their names.
+
+        Raises:
+            UserError: The step cannot be written.
+        """
+        self.scores[step] = scores
+        self.wait()
+        if jax.process_index() == 0:
+            write_scores(self.folder, step, scores)
+        self._tidy()
+
+    def wait(self) -> None:
+        """Wait for the step that is being written, and delete what is not kept.
+
+        Raises:
+            UserError: It cannot be written.
+        """
+        with self._writing():
+            self._manager.wait_until_finished()
+            self._tidy()
+        self._in_flight = None
+
+    def _tidy(self) -> None:
+        """Delete all steps but the newest and the best."""
+        steps = sorted(self._manager.all_steps())
+        keep = {*steps[-_NEWEST:], best_step({step: self.scores.get(step) for step in steps})}
+        for step in steps:
+            if step not in keep:
+                self._manager.delete(step)
+                self.scores.pop(step, None)
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Name the step, the reason and what is left where a write fails."""
+        try:
+            yield
+        except (OSError, ValueError, RuntimeError) as error:  # of Orbax and what is below it
+            raise UserError(
+                f"the checkpoint of step {self._in_flight} cannot be written to {self.folder}: "
+                f"{why(error)}; {self.last_saved()}"
+            ) from error
+
+    def last_saved(self) -> str:
+        """Say from which step the run can go on, once what is being written is there or failed."""
+        with contextlib.suppress(Exception):  # whoever wrote it has said so
+            self._manager.wait_until_finished()
+        names = self.folder.iterdir() if self.folder.exists() else ()
+        steps = [int(path.name) for path in names if path.name.isdigit()]
+        if not steps:
+            return "nothing is saved yet"
+        return f"step {max(steps)} is saved, from which the same command goes on"
 
     def restore(self, state: TrainState) -> tuple[TrainState, dict[str, Any]] | None:
-        """Restore the newest checkpoint that can be read.
+        """Restore the newest checkpoint that can be read and is what was written.
 
         A damaged one gives a warning and is put aside as `damaged-<step>`, since its step will be
         saved again.
@@ -89,10 +171,17 @@ class Checkpoints:
         args = ocp.args.Composite(
             state=ocp.args.StandardRestore(target), data=ocp.args.JsonRestore()
         )
+
+        def restore(step: int) -> Any:
+            restored = self._manager.restore(step, args=args)
+            written = read_digests(self.folder, step)
+            if written is not None and written["data"] != digest_of_json(restored["data"]):
+                raise ValueError("the position of the data is not what was written")
+            check_digests(restored["state"], written, f"{self.folder}/{step}")
+            return restored
+
         steps = sorted(self._manager.all_steps(), reverse=True)
-        found = first_readable(
-            steps, lambda step: self._manager.restore(step, args=args), str(self.folder)
-        )
+        found = first_readable(steps, restore, str(self.folder))
         if found is None:
             if steps:
                 raise UserError(
@@ -110,7 +199,7 @@ class Checkpoints:
         Returns:
             The folder of the newest that is left, or None.
         """
-        self._manager.wait_until_finished()
+        self.wait()
         self._put_aside([other for other in self._manager.all_steps() if other > step], "diverged")
         return self.folder / str(self.latest_step) if self.latest_step is not None else None
 
@@ -127,7 +216,11 @@ class Checkpoints:
         """Wait for the checkpoint in flight, and give up the background threads."""
         if not self._closed:
             self._closed = True
-            self._manager.close()
+            try:
+                self.wait()
+            finally:
+                with self._writing():
+                    self._manager.close()
 
     def _put_aside(self, steps: list[int], why: str) -> None:
         if not steps:
@@ -141,6 +234,7 @@ class Checkpoints:
         if jax.process_count() > 1:
             multihost_utils.sync_global_devices("checkpoints put aside")
         self._manager = self._open()
+        self.scores = {step: self.scores.get(step) for step in self._manager.all_steps()}
 
 
 def _free_name(path: Path) -> Path:

@@ -10,6 +10,7 @@ from ml_collections import ConfigDict, config_dict
 
 from gcn_jax.errors import UserError, setting
 from gcn_jax.models.registry import MODELS, model_fields
+from gcn_jax.training.config_checks import check_values
 from gcn_jax.workdir import Workdir
 
 #: What may differ between a run and its continuation; a change of anything else is another run.
@@ -159,11 +160,11 @@ def model_settings(name: str) -> ConfigDict:
 
 
 def check_config(config: ConfigDict) -> None:
-    """Check the settings that nothing else checks before they do harm.
+    """Check all settings, as far as it can be done without data and weights.
 
     Raises:
-        UserError: A number is outside its range, or the network has no such setting; the message
-            names it.
+        UserError: Settings are of another type or outside their range, or the network has no such
+            setting; the message names them all.
     """
     _check_fields(config.model)
     if config.init_except and not config.init_from:
@@ -171,22 +172,7 @@ def check_config(config: ConfigDict) -> None:
             f"init_except={config.init_except} says what init_from does not fill, and there is no "
             f"init_from; name a workdir with {setting('init_from')}=FOLDER"
         )
-    values = flatten(config.to_dict())
-    for key in (
-        "batch_size",
-        "num_steps",
-        "log_every",
-        "eval_every",
-        "checkpoint_every",
-        "eval_batch_size",
-        "optimizer.accumulate",
-        "optimizer.learning_rate",
-    ):
-        if not values[key] > 0:
-            raise UserError(f"{key} is {values[key]}; it must be above 0")
-    for key in ("momentum", "ema_decay"):
-        if not 0 <= config.optimizer[key] < 1:
-            raise UserError(f"optimizer.{key} is {config.optimizer[key]}; it lies in [0, 1)")
+    check_values(flatten(config.to_dict()), flatten(default_config().to_dict()))
 
 
 def _check_fields(settings: ConfigDict) -> None:
@@ -204,6 +190,10 @@ def _check_fields(settings: ConfigDict) -> None:
 
 def check_same_run(config: ConfigDict, workdir: str | Path) -> None:
     """Check that a workdir is new, or holds the run that a config describes.
+
+    Args:
+        config: The settings of the run.
+        workdir: Its folder, which need not exist.
 
     Raises:
         UserError: It holds another run; the message lists the settings that differ.
@@ -257,8 +247,13 @@ def json_settings(config: ConfigDict) -> dict[str, Any]:
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Flatten nested settings to dotted names, such as `optimizer.learning_rate`."""
-    leaves = {}
+    """Flatten nested settings to dotted names, such as `optimizer.learning_rate`.
+
+    Args:
+        tree: Settings and sections by their names.
+        prefix: What the names begin with.
+    """
+    leaves: dict[str, Any] = {}
     for key, value in tree.items():
         if isinstance(value, Mapping):
             leaves |= flatten(value, f"{prefix}{key}.")

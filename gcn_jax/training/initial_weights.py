@@ -1,4 +1,4 @@
-"""What a new run starts from: another run, or the weights of a backbone."""
+"""The start of a new run: another run, or the weights of a backbone."""
 
 from pathlib import Path
 from typing import Any

@@ -1,29 +1,28 @@
-"""A training run, from a config to a workdir: its phases in their order."""
+"""A training run, from a config to a workdir: its steps, and what happens between them."""
 
 import contextlib
 import math
 import signal
-import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jax.experimental import multihost_utils
 from ml_collections import ConfigDict
 
-from gcn_jax import atomic, data, evaluation, inference, mesh
+from gcn_jax import evaluation, inference, mesh
 from gcn_jax.errors import UserError, setting
-from gcn_jax.hub import is_on_hub
-from gcn_jax.models.pretrained.info import ModelInfo, write_info
-from gcn_jax.models.pretrained.restore import BEST_METRIC
+from gcn_jax.models.pretrained.steps import BEST_METRIC, why
 from gcn_jax.terminal import ProgressBar
 from gcn_jax.training.checkpoints import Checkpoints
 from gcn_jax.training.config import check_config, check_same_run
-from gcn_jax.training.initial_weights import start_variables, with_preprocessing
-from gcn_jax.training.interruption import Interruption
-from gcn_jax.training.metrics_log import MetricWriter
-from gcn_jax.training.parts import Parts, make_parts
+from gcn_jax.training.devices import agreed, make_mesh, to_devices
+from gcn_jax.training.initial_weights import with_preprocessing
+from gcn_jax.training.interruption import Interrupted, Interruption
+from gcn_jax.training.metrics_log import MetricWriter, Timer
+from gcn_jax.training.parts import make_parts
+from gcn_jax.training.run import Run, headline, open_data, start, with_absolute_paths
 from gcn_jax.training.state import TrainState
 from gcn_jax.workdir import Workdir
 
@@ -40,286 +39,227 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
 
     Raises:
         UserError: The config, the data or the weights to start from are at fault, the workdir holds
-            another run or is being written by one, or the loss is not finite.
-        SystemExit: SIGINT or SIGTERM came; everything was saved, and the code is 128 + its number.
+            another run or is being written by one, something cannot be read, written or computed
+            for want of room, or the loss is not finite.
+        SystemExit: SIGINT, SIGTERM or SIGHUP came; everything was saved, and the code is 128 + its
+            number.
     """
     folder = Workdir(workdir)
-    config = _with_absolute_paths(config)
+    config = with_absolute_paths(config)
     check_config(config)
     check_same_run(config, folder.path)
-    device_mesh = _make_mesh(config)
-    lock = folder.lock() if jax.process_index() == 0 else contextlib.nullcontext()
-    with lock:
-        train, val = _open_data(config)
+    device_mesh = make_mesh(config)
+    is_main = jax.process_index() == 0
+    with folder.lock() if is_main else contextlib.nullcontext():
+        train, val = open_data(config)
         config = with_preprocessing(config, folder.path)
         parts = make_parts(config, train, config.data.mean, config.data.std)
         with Checkpoints(folder.path) as checkpoints:
-            run = _Run(config, folder, device_mesh, train, val, parts, checkpoints)
-            state, batches, losses = _start(run)
-            return _loop(run, state, batches, losses)
+            run = Run(config, folder, device_mesh, train, val, parts, checkpoints)
+            state, batches, losses = start(run)
+            first_step = int(state.step)
+            bar = ProgressBar("step", config.num_steps, completed=first_step, transient=False)
+            with (
+                (
+                    MetricWriter(folder.path, first_step) if is_main else contextlib.nullcontext()
+                ) as writer,
+                Interruption() as interruption,
+                bar,
+            ):
+                bar.say(headline(run, state))
+                return _Loop(run, state, batches, losses, interruption, bar, writer).run()
 
 
-class _Run(NamedTuple):
-    """Everything about a run that stays as it is."""
+class _Due(NamedTuple):
+    """What a step is followed by."""
 
-    config: ConfigDict
-    folder: Workdir
-    device_mesh: jax.sharding.Mesh
-    train: data.Source | data.Mixture
-    val: data.Source
-    parts: Parts
-    checkpoints: Checkpoints
-
-    @property
-    def info(self) -> ModelInfo:
-        """The content of `model.json`."""
-        num_classes = len(self.train.class_names)
-        fields = self.config.model.to_dict() | {"num_classes": num_classes}
-        return ModelInfo(
-            name=fields.pop("name"),
-            fields=fields,
-            class_names=self.train.class_names,
-            palette=data.class_colors(self.train.palette, num_classes),
-            mean=tuple(self.config.data.mean),
-            std=tuple(self.config.data.std),
-        )
+    log: bool
+    validate: bool
+    save: bool
 
 
-def _open_data(config: ConfigDict) -> tuple[data.Source | data.Mixture, data.Source]:
-    """Open what is trained on, and what is validated on."""
-    train = data.open_training_source(config.data.train, config.data)
-    val = data.open_split(config.data.val, config.data)
-    if train.class_names != val.class_names:
-        raise UserError(f"{train.name} and {val.name} have different classes")
-    return train, val
+class _Loop:
+    """The steps of a run from a state on; log, save and validate when the config says so."""
 
-
-def _start(run: _Run) -> tuple[TrainState, Any, list[Any]]:
-    """Return the state to go on from, the stream of batches there, and losses not yet logged.
-
-    The state is the first of these that there is: 1. The newest readable checkpoint in the workdir.
-    2. The best one of `init_from`, for parameters and statistics.  3. `backbone_weights`, for those
-    of the backbone.  4. The seed.
-    """
-    config, everywhere = run.config, mesh.replicated(run.device_mesh)
-    batches = data.training_batches(
-        run.train,
-        data.Augment(**config.augment, fill=config.data.mean),
-        batch_size=config.batch_size,
-        seed=config.seed,
-        num_threads=config.data.num_threads,
-        process_index=jax.process_index(),
-        process_count=jax.process_count(),
-    )
-    losses: list[Any] = []
-    state = jax.jit(run.parts.init, out_shardings=everywhere)(jax.random.key(config.seed))
-    restored = run.checkpoints.restore(state)
-    if restored is not None:
-        state, position = restored
-        if position["num_examples"] != len(run.train):
-            raise UserError(
-                f"{run.train.name} has {len(run.train)} images now, and had "
-                f"{position['num_examples']} when {run.folder.path} was trained; name another "
-                "--workdir"
-            )
-        batches.set_state(position["iterator"])
-        losses = list(position.get("losses", []))  # runs before this was kept have none
-    elif config.init_from or config.backbone_weights:
-        variables = {"params": state.params, "batch_stats": state.batch_stats}
-        variables = start_variables(config, run.parts.model, variables)
-        state = jax.jit(TrainState.with_variables, out_shardings=everywhere)(state, variables)
-    if jax.process_index() == 0:
-        atomic.write(run.folder.config_file, config.to_json(indent=2))
-        write_info(run.folder.path, run.info)
-    return state, batches, losses
-
-
-def _loop(run: _Run, state: TrainState, batches: Any, losses: list[Any]) -> TrainState:
-    """Train to the last step; log, evaluate and save when the config says so."""
-    config, checkpoints = run.config, run.checkpoints
-    first_step = int(state.step)
-    writer = MetricWriter(run.folder.path, first_step) if jax.process_index() == 0 else None
-    train_step = jax.jit(
-        run.parts.step, donate_argnums=0, out_shardings=mesh.replicated(run.device_mesh)
-    )
-    bar = ProgressBar("step", config.num_steps, completed=first_step, transient=False)
-    with Interruption() as interruption, bar:
-        bar.say(_headline(run, state))
-        timer = _Timer()
-        for step in range(first_step + 1, config.num_steps + 1):
-            batch = next(batches)
-            state, metrics = train_step(state, _to_devices(batch, config, run.device_mesh))
-            losses.append(metrics["loss"])
-            # The device is one step behind, not more: what the bar shows is true, and a signal is
-            # obeyed after the step that it came in.
-            jax.block_until_ready(losses[-2:-1])
-            bar.advance(step)
-            if step == first_step + 1:
-                state.step.block_until_ready()
-                bar.say(f"first step, compiled, after {timer.seconds:.0f} s")
-                timer = _Timer(step)
-
-            log, validate, save = (
-                step % every == 0 or step == config.num_steps
-                for every in (config.log_every, config.eval_every, config.checkpoint_every)
-            )
-            stop = _agreed(interruption.signal, ask=log)
-            if not (log or validate or save or stop):
-                continue
-
-            losses = _finite(losses, step, checkpoints)
-            scores: dict[str, float] = {}
-            if log or validate or save:
-                scalars = _scalars(run, step, losses, timer)
-                losses = []
-                _show(bar, step, scalars)
-                if validate:
-                    scores = _evaluate(run, state)
-                    bar.say(f"step {step}: val mIoU {scores[BEST_METRIC]:.4f}")
-                if writer is not None:
-                    writer.write(step, scalars | scores)
-
-            # A stop between two lines of the metrics writes none: the run that goes on does.
-            if save or validate or stop:
-                position = {
-                    "iterator": batches.get_state(),
-                    "num_examples": len(run.train),
-                    "losses": losses,
-                }
-                checkpoints.save(step, state, position, scores or None)
-            if stop:
-                checkpoints.close()
-                bar.say(
-                    f"stopped by {stop.name} after step {step}, which is saved in "
-                    f"{run.folder.path}; the same command goes on from there"
-                )
-                raise SystemExit(128 + stop)
-            timer = _Timer(step)
-    if writer is not None:
-        writer.close()
-    return state
-
-
-def _scalars(run: _Run, step: int, losses: list[float], timer: "_Timer") -> dict[str, float]:
-    """Return what the metrics say of the steps up to this one."""
-    scalars = {
-        "train/loss": math.fsum(losses) / len(losses),
-        "learning_rate": float(run.parts.schedule(step - 1)),
-    }
-    if rate := run.config.batch_size * timer.steps_per_second(step):
-        scalars["train/images_per_second"] = rate
-    return scalars
-
-
-def _show(bar: ProgressBar, step: int, scalars: dict[str, float]) -> None:
-    rate = scalars.get("train/images_per_second", 0.0)
-    text = f"loss {scalars['train/loss']:.4f}  {rate:.1f} images/s"
-    bar.status(text, otherwise=f"step {step}: {text}")
-
-
-class _Timer:
-    """Counts steps and seconds from a step on."""
-
-    def __init__(self, step: int = 0):
-        self._step = step
-        self._start = time.monotonic()
-
-    @property
-    def seconds(self) -> float:
-        return time.monotonic() - self._start
-
-    def steps_per_second(self, step: int) -> float:
-        return (step - self._step) / self.seconds
-
-
-def _with_absolute_paths(config: ConfigDict) -> ConfigDict:
-    """Make folders and files absolute, so that the workdir can be used from anywhere."""
-    config = config.copy_and_resolve_references()
-    for section, key in (
-        (config.data, "data_dir"),
-        (config.data, "manual_dir"),
-        (config, "init_from"),
-        (config, "backbone_weights"),
+    def __init__(
+        self,
+        run: Run,
+        state: TrainState,
+        batches: Any,
+        losses: list[Any],
+        interruption: Interruption,
+        bar: ProgressBar,
+        writer: MetricWriter | None,
     ):
-        if section[key] and not is_on_hub(section[key]):
-            section[key] = str(Path(section[key]).expanduser().resolve())
-    return config
+        self._run, self._state, self._batches, self._losses = run, state, batches, losses
+        self._interruption, self._bar, self._writer = interruption, bar, writer
+        self._step = self._first_step = int(state.step)
+        self._timer = Timer(self._step)
+        everywhere = mesh.replicated(run.device_mesh)
+        self._train_step = jax.jit(run.parts.step, donate_argnums=0, out_shardings=everywhere)
 
+    def run(self) -> TrainState:
+        """Train to the last step, or to where a signal comes."""
+        config = self._run.config
+        try:
+            if self._step:
+                self._catch_up()
+            while self._step < config.num_steps:
+                position = self._batches.get_state()
+                batch = self._next_batch(position)
+                with self._room():
+                    self._train(batch)
+                self._after_step()
+        except Interrupted:
+            self._stop(self._interruption.signal or signal.SIGINT)
+        return self._state
 
-def _make_mesh(config: ConfigDict) -> jax.sharding.Mesh:
-    devices = jax.devices()
-    count = config.num_devices or len(devices)
-    if not 1 <= count <= len(devices):
-        raise UserError(f"num_devices is {config.num_devices}; there are {len(devices)} devices")
-    parts = config.optimizer.accumulate
-    if config.batch_size % (parts * count):
-        raise UserError(
-            f"batch_size {config.batch_size} does not divide into optimizer.accumulate={parts} "
-            f"parts over {count} devices; change one of them, or num_devices"
-        )
-    return mesh.data_mesh(devices[:count])
+    def _catch_up(self) -> None:
+        """Do what was due after the step that was restored, and had not been done."""
+        records = self._run.folder.read_metrics()
+        record = next((one for one in records if one["step"] == self._step), {})
+        scores = {name: value for name, value in record.items() if name.startswith("val/")}
+        if scores and self._run.checkpoints.scores[self._step] is None:
+            self._run.checkpoints.add_scores(self._step, scores)
+        if record:  # it is written last
+            self._losses = []
+        elif any(self._due()) and self._losses:
+            self._report(self._due())
 
-
-def _to_devices(
-    batch: dict[str, np.ndarray], config: ConfigDict, device_mesh: jax.sharding.Mesh
-) -> dict[str, jax.Array]:
-    """Split a batch over the mesh; its parts, where it has some, lie along a first axis."""
-    parts = config.optimizer.accumulate
-    if parts == 1:
-        return mesh.shard_batch(batch, device_mesh)
-    batch = {name: array.reshape(parts, -1, *array.shape[1:]) for name, array in batch.items()}
-    return mesh.shard_batch(batch, device_mesh, axis=1)
-
-
-def _headline(run: _Run, state: TrainState) -> str:
-    config, first_step, workdir = run.config, int(state.step), run.folder.path
-    parameters = sum(leaf.size for leaf in jax.tree.leaves(state.params))
-    device = run.device_mesh.devices.flat[0].device_kind
-    start = f"resuming {workdir} after step {first_step}" if first_step else f"training {workdir}"
-    if config.init_from and not first_step:
-        start += f" from {config.init_from}"
-        start += f", except {', '.join(config.init_except)}" if config.init_except else ""
-    return (
-        f"{start}: {config.model.name}, {parameters:,} parameters, {len(run.train)} images of "
-        f"{run.train.name}, {len(run.val)} of {run.val.name}, {run.device_mesh.size} x {device}"
-    )
-
-
-def _agreed(number: signal.Signals | None, *, ask: bool) -> signal.Signals | None:
-    """The signal to stop for; several hosts ask each other, at steps that all of them know."""
-    if jax.process_count() == 1:
-        return number
-    if not ask:
-        return None
-    highest = int(np.max(multihost_utils.process_allgather(np.asarray(number or 0))))
-    return signal.Signals(highest) if highest else None
-
-
-def _finite(losses: list[Any], step: int, checkpoints: Checkpoints) -> list[float]:
-    """Return the losses up to a step; stop the run where one is not finite."""
-    values = [float(loss) for loss in jax.device_get(losses)]
-    for bad_step, value in enumerate(values, start=step - len(values) + 1):
-        if not math.isfinite(value):
-            # The loss of a step is that of the parameters before it: theirs are bad too.
-            good = checkpoints.drop_after(bad_step - 2)
-            where = "there is no good checkpoint"
-            if good is not None:
-                where = f"the last good checkpoint, from which it can go on, is {good}"
+    def _next_batch(self, position: Any) -> dict[str, np.ndarray]:
+        """Read a batch; a signal need not wait for a disk."""
+        alone = jax.process_count() == 1  # else the others would wait for this process
+        try:
+            with self._interruption.at_once() if alone else contextlib.nullcontext():
+                return next(self._batches)
+        except Interrupted:
+            if self._step > self._first_step:
+                self._finite()
+                self._save(position)
+            raise
+        except (OSError, RuntimeError) as error:
             raise UserError(
-                f"the loss is {value} at step {bad_step}; {where}. Lower "
-                f"{setting('optimizer.learning_rate')}, lengthen optimizer.warmup_steps, or set "
-                "optimizer.clip_norm"
+                f"{self._run.train.name} cannot be read: {why(error)}; "
+                f"{self._run.checkpoints.last_saved()}"
+            ) from error
+
+    def _train(self, batch: dict[str, np.ndarray]) -> None:
+        """Start a step on the device, which is never more than two behind."""
+        batch_there = to_devices(batch, self._run.config, self._run.device_mesh)
+        self._state, metrics = self._train_step(self._state, batch_there)
+        self._losses.append(metrics["loss"])
+        jax.block_until_ready(self._losses[-2:-1])
+        self._step += 1
+        self._bar.advance(self._step)
+        if self._step == self._first_step + 1:
+            self._state.step.block_until_ready()
+            self._bar.say(f"first step, compiled, after {self._timer.seconds:.0f} s")
+            self._timer = Timer(self._step)
+
+    def _due(self) -> _Due:
+        config = self._run.config
+        intervals = (config.log_every, config.eval_every, config.checkpoint_every)
+        last = self._step == config.num_steps
+        return _Due(*(last or self._step % every == 0 for every in intervals))
+
+    def _after_step(self) -> None:
+        """Save before anything that takes time; then validate and log."""
+        due = self._due()
+        stop = agreed(self._interruption.signal, ask=due.log)
+        if not (any(due) or stop):
+            return
+        self._finite()
+        if due.save or due.validate or stop:
+            self._save(self._batches.get_state())
+        if stop:
+            self._interruption.signal = stop
+            raise Interrupted
+        self._report(due)
+        self._timer = Timer(self._step)
+
+    def _save(self, position: Any) -> None:
+        # A line of the metrics is written after this: what it needs is saved, too.
+        content = {
+            "iterator": position,
+            "num_examples": len(self._run.train),
+            "losses": self._losses,
+        }
+        self._run.checkpoints.save(self._step, self._state, content)
+
+    def _report(self, due: _Due) -> None:
+        """Validate where that is due, and write a line of the metrics."""
+        scalars = {
+            "train/loss": math.fsum(self._losses) / len(self._losses),
+            "learning_rate": float(self._run.parts.schedule(self._step - 1)),
+        }
+        rate = self._run.config.batch_size * self._timer.steps_per_second(self._step)
+        if rate:
+            scalars["train/images_per_second"] = rate
+        text = f"loss {scalars['train/loss']:.4f}  {rate:.1f} images/s"
+        self._bar.status(text, otherwise=f"step {self._step}: {text}")
+        scores = self._validate() if due.validate else {}
+        if self._writer is not None:
+            self._writer.write(self._step, scalars | scores)
+        self._losses = []
+        if scores:
+            self._run.checkpoints.add_scores(self._step, scores)
+
+    def _validate(self) -> dict[str, float]:
+        def look(done: int, total: int) -> None:
+            if jax.process_count() == 1:
+                self._interruption.check()
+
+        run = self._run
+        predictor = inference.Predictor(
+            run.parts.model,
+            self._state.variables,
+            run.info,
+            batch_size=run.config.eval_batch_size,
+            mesh=run.device_mesh,
+        )
+        with self._room():
+            scores = evaluation.evaluate(predictor, run.val, progress=look).scores
+        self._bar.say(f"step {self._step}: val mIoU {scores.miou:.4f}")
+        return {BEST_METRIC: scores.miou, "val/pixel_accuracy": scores.pixel_accuracy}
+
+    def _finite(self) -> None:
+        """Bring the losses up to this step to the host; stop the run where one is not finite."""
+        self._losses = [float(loss) for loss in jax.device_get(self._losses)]
+        for bad, value in enumerate(self._losses, start=self._step - len(self._losses) + 1):
+            if not math.isfinite(value):
+                # The loss of a step is that of the parameters before it: theirs are bad too.
+                raise _not_finite(value, bad, self._run.checkpoints.drop_after(bad - 2))
+
+    @contextlib.contextmanager
+    def _room(self) -> Iterator[None]:
+        """Say what to do where the memory of a device is too small."""
+        try:
+            yield
+        except jax.errors.JaxRuntimeError as error:
+            if "RESOURCE_EXHAUSTED" not in str(error):
+                raise
+            raise UserError(
+                f"step {self._step + 1} does not fit into memory: {why(error)}; lower "
+                f"{setting('batch_size')}, or raise {setting('optimizer.accumulate')}; "
+                f"{self._run.checkpoints.last_saved()}"
+            ) from error
+
+    def _stop(self, number: signal.Signals) -> None:
+        self._run.checkpoints.close()
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            self._bar.say(
+                f"stopped by {number.name} after step {self._step}; "
+                f"{self._run.folder.path}: {self._run.checkpoints.last_saved()}"
             )
-    return values
+        raise SystemExit(128 + number)
 
 
-def _evaluate(run: _Run, state: TrainState) -> dict[str, float]:
-    predictor = inference.Predictor(
-        run.parts.model,
-        state.variables,
-        run.info,
-        batch_size=run.config.eval_batch_size,
-        mesh=run.device_mesh,
+def _not_finite(value: float, step: int, good: Path | None) -> UserError:
+    where = "there is no good checkpoint"
+    if good is not None:
+        where = f"the last good checkpoint, from which it can go on, is {good}"
+    return UserError(
+        f"the loss is {value} at step {step}; {where}. Lower "
+        f"{setting('optimizer.learning_rate')}, lengthen optimizer.warmup_steps, or set "
+        "optimizer.clip_norm"
     )
-    scores = evaluation.evaluate(predictor, run.val).scores
-    return {BEST_METRIC: scores.miou, "val/pixel_accuracy": scores.pixel_accuracy}

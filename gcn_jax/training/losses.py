@@ -2,20 +2,18 @@
 
 Every loss here is a sum over pixels or over images, to be divided by a count that depends on the
 labels alone. So the parts of a batch, and what each device has of it, add up to the whole, and a
-batch without a single label has the loss 0 and the gradient 0. Arguments have the same meaning
-throughout:
-
-    logits: float `[N, H, W, C]`; computed with in float32.
-    labels: int or uint8 `[N, H, W]`: a class 0..C-1, or 255 for void.
-    class_weights: float `[C]`, or None for ones.
+batch without a single label has the loss 0 and the gradient 0. All compute in float32.
 """
 
 import functools
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from gcn_jax import IGNORE_LABEL
+
+Array = jax.Array | np.ndarray
 
 #: The smallest 1 - p that focal loss raises to its power: below 1 the slope there is infinite.
 _MIN_ERROR = 1e-6
@@ -26,8 +24,16 @@ def valid_pixels(labels: jax.Array) -> jax.Array:
     return jnp.sum(labels != IGNORE_LABEL, dtype=jnp.int32)
 
 
-def weighted_pixels(labels: jax.Array, class_weights: jax.Array | None = None) -> jax.Array:
-    """Sum the class weights of the pixels that are not void: what pixel losses are divided by."""
+def weighted_pixels(labels: jax.Array, class_weights: Array | None = None) -> jax.Array:
+    """Sum the class weights of the pixels that are not void: what pixel losses are divided by.
+
+    Args:
+        labels: int or uint8 `[N, H, W]`: a class 0..C-1, or 255 for void.
+        class_weights: float `[C]`, or None for ones.
+
+    Returns:
+        float32 `[]`, or int32 `[]` without class weights.
+    """
     if class_weights is None:
         return valid_pixels(labels)
     return jnp.sum(_at_labels(class_weights, labels), where=labels != IGNORE_LABEL)
@@ -42,13 +48,19 @@ def cross_entropy_sum(
     *,
     logits: jax.Array,
     labels: jax.Array,
-    class_weights: jax.Array | None = None,
+    class_weights: Array | None = None,
     label_smoothing: float = 0.0,
 ) -> jax.Array:
     """Sum the cross-entropy over pixels, in nats: float32 `[]`.
 
     With class weights and smoothing (Szegedy et al. 2016, sec. 7: a share of the target is spread
     over all classes) it is PyTorch's `CrossEntropyLoss`, once divided by `weighted_pixels`.
+
+    Args:
+        logits: float `[N, H, W, C]`; computed with in float32.
+        labels: int or uint8 `[N, H, W]`: a class 0..C-1, or 255 for void.
+        class_weights: float `[C]`, or None for ones.
+        label_smoothing: The share of the target that is spread over all classes, 0..1.
     """
     log_p = jax.nn.log_softmax(logits.astype(jnp.float32))
     losses = -_at_target(log_p, labels)
@@ -64,13 +76,19 @@ def focal_sum(
     *,
     logits: jax.Array,
     labels: jax.Array,
-    class_weights: jax.Array | None = None,
+    class_weights: Array | None = None,
     gamma: float = 2.0,
 ) -> jax.Array:
     """Sum the focal loss `-(1 - p)^gamma log p` over pixels: float32 `[]`.
 
     Lin et al. 2017, eq. 5, with the softmax probability p of the true class; the class weights
     are its alpha, and are divided by as in cross-entropy (`weighted_pixels`).
+
+    Args:
+        logits: float `[N, H, W, C]`; computed with in float32.
+        labels: int or uint8 `[N, H, W]`: a class 0..C-1, or 255 for void.
+        class_weights: float `[C]`, or None for ones.
+        gamma: The exponent, 0 or more; 0 gives the cross-entropy.
     """
     log_p = _at_target(jax.nn.log_softmax(logits.astype(jnp.float32)), labels)
     losses = -(jnp.maximum(-jnp.expm1(log_p), _MIN_ERROR) ** gamma) * log_p
@@ -83,7 +101,7 @@ def ohem_sum(
     *,
     logits: jax.Array,
     labels: jax.Array,
-    class_weights: jax.Array | None = None,
+    class_weights: Array | None = None,
     threshold: float = 0.7,
     min_kept: float = 1 / 16,
 ) -> jax.Array:
@@ -93,6 +111,13 @@ def ohem_sum(
     its true class has a probability below the threshold; where fewer than the share `min_kept` of
     an image's labelled pixels are, that share with the highest losses is taken. Divide by
     `labelled_images`.
+
+    Args:
+        logits: float `[N, H, W, C]`; computed with in float32.
+        labels: int or uint8 `[N, H, W]`: a class 0..C-1, or 255 for void.
+        class_weights: float `[C]`, or None for ones.
+        threshold: A pixel with a lower probability of its class is hard, 0..1.
+        min_kept: The share of an image's labelled pixels that is taken at least, 0..1.
     """
     log_p = jax.nn.log_softmax(logits.astype(jnp.float32))
     losses, valid = -_at_target(log_p, labels), labels != IGNORE_LABEL
@@ -113,6 +138,10 @@ def dice_sum(*, logits: jax.Array, labels: jax.Array) -> jax.Array:
     Dice of a class is `2 sum(p y) / (sum(p) + sum(y))` over the image's labelled pixels, with the
     softmax probability p and the truth y in {0, 1} (after Milletari et al. 2016, eq. 3, whose
     denominator has squares). Divide by `labelled_images`.
+
+    Args:
+        logits: float `[N, H, W, C]`; computed with in float32.
+        labels: int or uint8 `[N, H, W]`: a class 0..C-1, or 255 for void.
     """
     truth, p = _one_hot(labels, logits), _masked_softmax(logits, labels)
     overlap, size = jnp.sum(p * truth, axis=(1, 2)), jnp.sum(p + truth, axis=(1, 2))
@@ -126,6 +155,10 @@ def lovasz_softmax_sum(*, logits: jax.Array, labels: jax.Array) -> jax.Array:
 
     Berman et al. 2018, sec. 3.1 and alg. 1: the convex extension of each class's Jaccard loss (1 -
     IoU), at the errors `|y - p|` of the image's labelled pixels. Divide by `labelled_images`.
+
+    Args:
+        logits: float `[N, H, W, C]`; computed with in float32.
+        labels: int or uint8 `[N, H, W]`: a class 0..C-1, or 255 for void.
     """
     truth, p = _one_hot(labels, logits), _masked_softmax(logits, labels)
     errors = jnp.where(labels[..., None] == IGNORE_LABEL, -1.0, jnp.abs(truth - p))
@@ -142,7 +175,7 @@ def _targets(labels: jax.Array) -> jax.Array:
     return jnp.where(labels == IGNORE_LABEL, 0, labels).astype(jnp.int32)
 
 
-def _at_labels(class_weights: jax.Array, labels: jax.Array) -> jax.Array:
+def _at_labels(class_weights: Array, labels: jax.Array) -> jax.Array:
     """The weight of each pixel; numpy's arrays cannot be indexed by what is traced."""
     return jnp.asarray(class_weights)[_targets(labels)]
 
@@ -151,7 +184,7 @@ def _at_target(log_p: jax.Array, labels: jax.Array) -> jax.Array:
     return jnp.take_along_axis(log_p, _targets(labels)[..., None], axis=-1)[..., 0]
 
 
-def _as_last_axis(vector: jax.Array, like: jax.Array) -> jax.Array:
+def _as_last_axis(vector: Array, like: jax.Array) -> Array:
     return vector.reshape((1,) * (like.ndim - 1) + vector.shape)
 
 

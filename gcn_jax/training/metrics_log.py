@@ -2,10 +2,13 @@
 
 import json
 import math
+import time
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from gcn_jax import atomic
+from gcn_jax.errors import UserError
 from gcn_jax.workdir import Workdir
 
 
@@ -25,21 +28,62 @@ class MetricWriter:
         atomic.write(self._path, "".join(f"{line}\n" for line in lines))
 
     @cached_property
-    def _events(self):
+    def _events(self) -> Any:
         # Not sooner: it imports PyTorch where that is installed, which would delay the first step.
         import tensorboardX
 
         return tensorboardX.SummaryWriter(str(self._path.parent), purge_step=self._first_step + 1)
 
     def write(self, step: int, scalars: dict[str, float]) -> None:
-        """Add the scalars of a step by their names; NaN, which JSON does not know, is left out."""
+        """Add the scalars of a step; NaN, which JSON does not know, is left out.
+
+        Args:
+            step: Its number.
+            scalars: Values by their names, such as `train/loss`.
+
+        Raises:
+            UserError: The file cannot be written.
+        """
         scalars = {name: value for name, value in scalars.items() if not math.isnan(value)}
-        with self._path.open("a") as file:
-            file.write(json.dumps({"step": step, **scalars}) + "\n")
+        try:
+            with self._path.open("a") as file:
+                file.write(json.dumps({"step": step, **scalars}) + "\n")
+        except OSError as error:
+            raise UserError(f"{self._path} cannot be written: {error.strerror}") from error
         for name, value in scalars.items():
             self._events.add_scalar(name, value, step)
         self._events.flush()
 
+    def __enter__(self) -> "MetricWriter":
+        """Return itself, to be closed at the end of the block."""
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Close the event file."""
+        self.close()
+
     def close(self) -> None:
         """Close the event file."""
-        self._events.close()
+        if "_events" in self.__dict__:  # else nothing was written
+            self._events.close()
+
+
+class Timer:
+    """Counts steps and seconds from a step on.
+
+    Args:
+        step: The step.
+    """
+
+    def __init__(self, step: int = 0):
+        self._step = step
+        self._start = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """The seconds since then."""
+        return time.monotonic() - self._start
+
+    def steps_per_second(self, step: int) -> float:
+        """Return how many steps a second were made up to a step."""
+        return (step - self._step) / self.seconds

@@ -1,4 +1,4 @@
-"""What a run minimises: a weighted sum of losses, made from `config.loss`."""
+"""The objective of a run: a weighted sum of losses, made from `config.loss`."""
 
 import math
 from collections.abc import Callable
@@ -19,14 +19,14 @@ class Term(NamedTuple):
     """One loss of the sum: `weight * total(logits=, labels=) / count(labels)`.
 
     Attributes:
-        weight: Of the loss.
+        weight: The factor of the loss in the sum.
         total: A sum over pixels or over images.
         count: Over how many; it knows the labels alone.
     """
 
     weight: float
     total: Callable[..., jax.Array]
-    count: Callable[[jax.Array], jax.Array]
+    count: Callable[[jax.Array], jax.Array]  # type: ignore[assignment]  # tuple has a count, too
 
 
 class Objective(NamedTuple):

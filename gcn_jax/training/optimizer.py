@@ -12,11 +12,11 @@ from gcn_jax.errors import check_choice
 BACKBONE = "backbone"
 
 
-def make_schedule(config: ConfigDict, num_steps: int) -> optax.Schedule:
+def make_schedule(settings: ConfigDict, num_steps: int) -> optax.Schedule:
     """Make the learning rate as a function of the step.
 
     Args:
-        config: `config.optimizer`. "constant"; "step": times `step_factor` after each of
+        settings: `config.optimizer`. "constant"; "step": times `step_factor` after each of
             `step_boundaries`; "poly": times `(1 - step / num_steps) ** poly_power` (DeepLab-v2).
             Each rises linearly from 0 over the first `warmup_steps`.
         num_steps: The length of the run.
@@ -24,15 +24,15 @@ def make_schedule(config: ConfigDict, num_steps: int) -> optax.Schedule:
     Raises:
         UserError: The schedule is unknown.
     """
-    check_choice("optimizer.schedule", config.schedule, ("constant", "step", "poly"))
-    rate, warmup = config.learning_rate, config.warmup_steps
-    if config.schedule == "constant":
+    check_choice("optimizer.schedule", settings.schedule, ("constant", "step", "poly"))
+    rate, warmup = settings.learning_rate, settings.warmup_steps
+    if settings.schedule == "constant":
         schedule = optax.constant_schedule(rate)
-    elif config.schedule == "step":
-        drops = dict.fromkeys(config.step_boundaries, config.step_factor)
+    elif settings.schedule == "step":
+        drops = dict.fromkeys(settings.step_boundaries, settings.step_factor)
         schedule = optax.piecewise_constant_schedule(rate, drops)
     else:
-        schedule = optax.polynomial_schedule(rate, 0.0, config.poly_power, num_steps)
+        schedule = optax.polynomial_schedule(rate, 0.0, settings.poly_power, num_steps)
     if not warmup:
         return schedule
     rise = optax.linear_schedule(0.0, 1.0, warmup)
@@ -40,7 +40,7 @@ def make_schedule(config: ConfigDict, num_steps: int) -> optax.Schedule:
 
 
 def make_optimizer(
-    config: ConfigDict, schedule: optax.Schedule, *, frozen_batch_norm: bool
+    settings: ConfigDict, schedule: optax.Schedule, *, frozen_batch_norm: bool
 ) -> optax.GradientTransformation:
     """Make SGD with momentum: `v = momentum * v + (g + decay * w)`, `w = w - rate * v`.
 
@@ -50,20 +50,20 @@ def make_optimizer(
     biases stay.
 
     Args:
-        config: `config.optimizer`.
+        settings: `config.optimizer`.
         schedule: The learning rate, from `make_schedule`.
         frozen_batch_norm: `config.model.frozen_batch_norm`.
 
     Returns:
         An optax gradient transformation over the parameters of a network.
     """
-    clip = optax.clip_by_global_norm(config.clip_norm) if config.clip_norm else optax.identity()
+    clip = optax.clip_by_global_norm(settings.clip_norm) if settings.clip_norm else optax.identity()
     return optax.chain(
         clip,
-        optax.add_decayed_weights(config.weight_decay, mask=_kernels),
-        optax.trace(config.momentum),
-        optax.masked(optax.scale(config.head_multiplier), _outside_backbone),
-        optax.masked(optax.scale(config.bias_multiplier), _conv_biases),
+        optax.add_decayed_weights(settings.weight_decay, mask=_kernels),
+        optax.trace(settings.momentum),
+        optax.masked(optax.scale(settings.head_multiplier), _outside_backbone),
+        optax.masked(optax.scale(settings.bias_multiplier), _conv_biases),
         optax.masked(optax.set_to_zero(), _batch_norms) if frozen_batch_norm else optax.identity(),
         optax.scale_by_learning_rate(schedule),
     )

@@ -40,17 +40,18 @@ def make_train_step(
         tx: Its optimiser.
         mean: What is subtracted from images, RGB in 0..255.
         std: By what they are divided then.
-        seed: Of dropout and the like; the key of a step depends on the seed and the step.
+        seed: The seed of dropout and the like; the key of a step depends on the seed and the step.
         objective: What is minimised.
         accumulate: In how many parts a batch is computed, one after the other, to save memory.
             The gradient is that of the whole batch; batch-norm sees each part by itself.
-        ema_decay: Of the moving averages of parameters and statistics, where the state keeps them;
-            in the first steps it is less, `(1 + step) / (10 + step)`.
+        ema_decay: The decay of the moving averages of parameters and statistics, where the state
+            keeps them; in the first steps it is less, `(1 + step) / (10 + step)`.
 
     Returns:
-        `train_step(state, batch) -> (state, metrics)`, where the batch is `{"image": uint8
-        `[N, H, W, 3]`, "label": uint8 `[N, H, W]`}`, for `accumulate > 1` each with another axis of
-        that length in front; metrics are `{"loss": float32 []}`, auxiliary losses included.
+        `train_step(state, batch) -> (state, metrics)`.
+        The batch has "image", uint8 `[N, H, W, 3]`, and "label", uint8 `[N, H, W]`.
+        For `accumulate > 1` each has another axis of that length in front.
+        The metrics have "loss", float32 `[]`, auxiliary losses included.
     """
     stride, strides = model.label_stride, model.auxiliary_strides
 

@@ -71,7 +71,8 @@ def _every(array: np.ndarray, steps: tuple[int, ...]) -> np.ndarray:
 
 def _vgg_source(with_batch_norm: bool) -> Callable[[Leaf], str]:
     """Return what gives torchvision's name: stage2/conv1/kernel is features.5.weight."""
-    names, index = {}, 0
+    names: dict[tuple[str, ...], str] = {}
+    index = 0
     for number, (count, _) in enumerate(STAGES, start=1):
         for i in range(1, count + 1):
             names[f"stage{number}", f"conv{i}"] = f"features.{index}"

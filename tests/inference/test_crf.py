@@ -195,6 +195,10 @@ def test_mistakes_are_named():
     for weight in (-1, float("inf"), float("nan")):
         with pytest.raises(UserError, match=f"gaussian_weight is {weight}; it must be 0 or more"):
             CRFParameters(3, weight, 50, 10, 5)
+    with pytest.raises(UserError, match="gaussian_sxy is 1e\\+30; it is 10000 at most"):
+        CRFParameters(1e30, 3, 50, 10, 5)
+    with pytest.raises(UserError, match="iterations is 100000000; 1000 are the most"):
+        CRFParameters(3, 3, 50, 10, 5, 100_000_000)
     for iterations in ("nan", "inf", "-1", "2.5"):
         with pytest.raises(UserError, match="iterations is .*; it must be a whole number from 0"):
             crf_parameters(f"3,3,50,10,5,{iterations}")

@@ -243,11 +243,22 @@ def test_settings_are_equal_and_hashable_however_they_are_written():
         ({"window": (0, 5)}, "window is .0, 5.; it is .height, width. in pixels"),
         ({"window": (1, 2, 3)}, "window is"),
         ({"overlap": 1.0}, r"overlap is 1.0; it is a share of a window in \[0, 1\)"),
+        ({"scales": (1e-9,)}, "each lies from 0.05 to 16"),
+        ({"scales": (1.0, 100.0)}, "each lies from 0.05 to 16"),
+        ({"window": 99_999_999}, "8192 pixels are the most"),
+        ({"overlap": 0.9999999}, "above 0.95 there are too many windows"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(settings, message):
     with pytest.raises(UserError, match=message):
         Inference(**settings)
+
+
+def test_an_image_is_not_enlarged_above_a_limit():
+    inference = Inference(scales=(1.0, 8.0))
+    assert inference.canvas((6016, 6016), 1.0) == (6016, 6016)  # as it is, any size
+    with pytest.raises(UserError, match=r"scale 8 makes 8192 x 8192 pixels .* of 1024 x 1024"):
+        inference.canvas((1024, 1024), 8.0)
 
 
 def test_crf_refines_the_averaged_probabilities_of_each_image():

@@ -9,9 +9,9 @@ import pytest
 from flax import traverse_util
 
 from gcn_jax.errors import UserError
-from gcn_jax.models import segnet
 from gcn_jax.models.network import AUXILIARY, check_images, variable_shapes
-from tests.helpers.networks import FILES, stem, tiny
+from gcn_jax.models.registry import TINY_MODELS
+from tests.helpers.networks import tiny
 from tests.helpers.random_values import normal, random_variables
 
 #: Half of the time to compile, and slow programs, which run once.
@@ -24,12 +24,12 @@ compiled_fast = partial(
 )
 
 
-every_network = pytest.mark.parametrize("file", FILES, ids=stem)
+every_network = pytest.mark.parametrize("name", TINY_MODELS)
 
 
 @every_network
-def test_logits_have_the_size_of_the_images(file):
-    model = tiny(file)
+def test_logits_have_the_size_of_the_images(name):
+    model = tiny(name)
     variables = variable_shapes(model)
     stride = model.label_stride
     for height, width in [(1, 1), (65, 98)]:
@@ -48,8 +48,8 @@ def test_logits_have_the_size_of_the_images(file):
 
 
 @every_network
-def test_every_parameter_learns_and_every_statistic_moves(file):
-    model = tiny(file)
+def test_every_parameter_learns_and_every_statistic_moves(name):
+    model = tiny(name)
     variables = random_variables(model)
 
     @compiled_fast
@@ -79,11 +79,11 @@ def test_every_parameter_learns_and_every_statistic_moves(file):
 
 
 @every_network
-def test_bfloat16_is_close_to_float32(file):
-    variables, images = random_variables(tiny(file)), normal(1, 33, 47, 3)
+def test_bfloat16_is_close_to_float32(name):
+    variables, images = random_variables(tiny(name)), normal(1, 33, 47, 3)
     exact, rough = (
-        compiled_fast(tiny(file, dtype=dtype).apply)(variables, images)
-        for dtype in (jnp.float32, jnp.bfloat16)
+        compiled_fast(tiny(name, dtype=dtype).apply)(variables, images)
+        for dtype in ("float32", "bfloat16")
     )
     assert rough.dtype == jnp.float32
     error = np.sqrt(np.mean(np.square(rough - exact)) / np.var(exact))
@@ -91,17 +91,17 @@ def test_bfloat16_is_close_to_float32(file):
 
 
 @every_network
-def test_statistics_that_cannot_move_are_named(file):
+def test_statistics_that_cannot_move_are_named(name):
     images = jax.ShapeDtypeStruct((2, 32, 32, 3), jnp.float32)
 
     def train(variables, images, model):
         rngs = {"dropout": jax.random.key(0)}
         return model.apply(variables, images, train=True, rngs=rngs)
 
-    model = tiny(file)
+    model = tiny(name)
     with pytest.raises(UserError, match=r'train=True, mutable=\["batch_stats"\]\)`'):
         jax.eval_shape(partial(train, model=model), variable_shapes(model), images)
-    frozen = tiny(file, frozen_batch_norm=True)
+    frozen = tiny(name, frozen_batch_norm=True)
     jax.eval_shape(partial(train, model=frozen), variable_shapes(frozen), images)
 
 
@@ -122,7 +122,7 @@ def test_images_that_are_no_batch_of_floats_are_refused_with_a_remedy(shape, dty
     with pytest.raises(UserError, match=rf"normalised floats \[N, H, W, 3\].*{remedy}"):
         check_images(images)
     with pytest.raises(UserError, match="must be normalised floats"):
-        jax.eval_shape(tiny(segnet).init, jax.random.key(0), images)
+        jax.eval_shape(tiny("segnet").init, jax.random.key(0), images)
 
 
 def test_computing_again_keeps_less_of_the_stages_of_vgg():
@@ -130,7 +130,7 @@ def test_computing_again_keeps_less_of_the_stages_of_vgg():
 
     def kept(remat):
         """Return how many values wait for the backward pass; nothing is computed."""
-        model = tiny(segnet, remat=remat).make_backbone()
+        model = tiny("segnet", remat=remat).make_backbone()
 
         def pull(params, statistics, images):
             variables = {"params": params, "batch_stats": statistics}

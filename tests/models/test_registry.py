@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from importlib import import_module
 
 import jax
 import jax.numpy as jnp
@@ -10,15 +9,10 @@ import pytest
 
 from gcn_jax import models
 from gcn_jax.errors import UserError
-from gcn_jax.models.registry import FILES, MODELS
-from tests.helpers.networks import stem
+from gcn_jax.models.registry import MODELS, NETWORKS
+from tests.helpers.networks import published_counts
 
-#: Name -> parameters with 21 classes, of the network and of its backbone, by the test of its file.
-PARAMETERS = {
-    name: counts
-    for file in FILES
-    for name, counts in import_module(f"tests.models.test_{stem(file)}").PARAMETERS.items()
-}
+PARAMETERS = published_counts()
 
 
 def count(tree):
@@ -50,7 +44,7 @@ def test_private_names_are_not_listed():
 
 
 def test_no_name_stands_for_two_networks():
-    assert len(MODELS) == sum(len(file.VARIANTS) for file in FILES)
+    assert len(MODELS) == sum(len(file.VARIANTS) for _, file in NETWORKS)
 
 
 def test_a_name_builds_what_the_class_builds():

@@ -7,18 +7,18 @@ import pytest
 
 from gcn_jax import IGNORE_LABEL
 from gcn_jax.data.shapes import world as shapes
-from gcn_jax.models import classifier, predict
+from gcn_jax.models import create_model, predict
 from gcn_jax.training.state import create_state
 from gcn_jax.training.step import make_train_step
-from tests.helpers.networks import learners, tiny
+from tests.helpers.networks import learners
+
+LEARNERS = learners()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("file", "fields"), [case for case in learners() if case[0] is not classifier]
-)
-def test_two_images_are_learnt(file, fields):
-    model = tiny(file, num_classes=len(shapes.CLASS_NAMES), **fields)
+@pytest.mark.parametrize("name", [name for name in LEARNERS if name != "classifier"])
+def test_two_images_are_learnt(name):
+    model = create_model(name, num_classes=len(shapes.CLASS_NAMES), **LEARNERS[name])
     tx = optax.chain(optax.clip_by_global_norm(1.0), optax.sgd(0.1, momentum=0.9))
     preprocessing = {"mean": np.full(3, 128.0, "float32"), "std": np.full(3, 64.0, "float32")}
     step = jax.jit(make_train_step(model, tx, **preprocessing, seed=0), donate_argnums=0)

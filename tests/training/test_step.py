@@ -88,7 +88,7 @@ class Coarse(SegmentationNetwork):
     def make_backbone(self):
         raise NotImplementedError  # it scores pixels
 
-    def compute_logits(self, images, *, train):
+    def _compute_logits(self, images, *, train):
         logits = Conv(self.num_classes, (1, 1), name="score")(images)
         if not train:
             return logits

@@ -1,10 +1,10 @@
-"""What a network costs, and which of its parts: parameters, FLOPs, activation memory.
+"""The costs of networks and of their parts: parameters, FLOPs, activation memory.
 
 All three are counted from the traced program. Nothing is computed, no memory is taken and nothing
 is compiled, so a ResNet-152 takes seconds on any machine.
 
 * FLOPs are XLA's cost analysis of the program that is handed to the compiler, in the plain
-  formulation of `models/layers.py`, whatever the device. A multiplication and an addition are two;
+  formulation of `models/layers`, whatever the device. A multiplication and an addition are two;
   products with the zeros of a padding, or between the pixels of a deconvolution, are not counted
   (a long kernel on a small map has many); additions, batch-norm and ReLU are.
 * Activation memory is what the forward pass of training keeps of an image for the gradient of the
@@ -15,7 +15,7 @@ is compiled, so a ResNet-152 takes seconds on any machine.
 
 import dataclasses
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -35,12 +35,12 @@ OUTSIDE = "(between modules)"
 
 @dataclasses.dataclass(frozen=True)
 class Cost:
-    """What a network, or a part of one, costs for one image.
+    """The costs of a network, or of a part of one, for one image.
 
     Attributes:
-        parameters: How many numbers are learnt; running statistics are not.
+        parameters: Numbers that are learnt; running statistics are not.
         flops: Floating-point operations of inference.
-        activation_bytes: Kept by the forward pass of training for the gradient.
+        activation_bytes: Bytes kept by the forward pass of training for the gradient.
     """
 
     parameters: int = 0
@@ -75,11 +75,12 @@ def cost_by_level(model: nn.Module, size: int | tuple[int, int]) -> dict[str, Co
 
     Args:
         model: A network of the registry.
-        size: As of `network_cost`, which is the sum of these.
+        size: Height and width of the image in px; one number for a square.
 
     Returns:
-        Cost by level, in the order of the computation. A level is a module of the network, such as
-        "gcn5", or of its backbone, such as "backbone/res5", with all blocks of its stage.
+        The costs by level, in the order of the computation; they add up to `network_cost`. A level
+            is a module of the network, such as "gcn5", or of its backbone, such as "backbone/res5",
+            with all blocks of its stage.
     """
     variables, images = _arguments(model, size)
     costs: dict[str, Cost] = {}
@@ -101,19 +102,22 @@ def cost_by_level(model: nn.Module, size: int | tuple[int, int]) -> dict[str, Co
 
 
 def program_flops(function: Callable[..., Any], *arguments: Any) -> int:
-    """Count the FLOPs of a function, traced as it is; arguments may be shapes.
+    """Count the FLOPs of a function, traced as it is.
 
     XLA keeps its sums as float32: a count is right to about one in a million.
+
+    Args:
+        function: A function of arrays.
+        *arguments: Its arguments, or their shapes (`jax.ShapeDtypeStruct`).
     """
-    lowered = jax.jit(function).lower(*arguments)
-    return int(lowered.cost_analysis().get("flops", 0))
+    return _flops(jax.jit(function).lower(*arguments).cost_analysis())
 
 
 def flops_by_part(program: core.Jaxpr, part_of: Callable[[str], str]) -> dict[str, int]:
     """Count the FLOPs of each part of a program, in the order of the computation.
 
     Args:
-        program: What was traced.
+        program: The traced program.
         part_of: Tells the part of an equation by its name stack, as `level_of` does.
 
     Returns:
@@ -129,7 +133,7 @@ def level_of(name_stack: str) -> str:
     """Read the level off a name stack, such as `transpose(jvp(GCN))/GCN._score/gcn5/left_k1`."""
     while wrapped := re.match(r"\w+\((.*?)\)(?=/|$)", name_stack):
         name_stack = wrapped[1] + name_stack[wrapped.end() :]
-    modules = []
+    modules: list[str] = []
     for name in name_stack.split("/"):
         name, _, method = name.partition(".")
         if "(" not in name and not (method and modules[-1:] == [name]):
@@ -140,13 +144,22 @@ def level_of(name_stack: str) -> str:
 def compiled_flops(model: nn.Module, size: int | tuple[int, int]) -> int:
     """Count the FLOPs of what this machine's compiler makes of a network, for one image.
 
-    Compilers fuse, rewrite and leave out; the plain formulation is what they are given. Arguments
-    as of `network_cost`. It takes as long as the compilation.
+    Compilers fuse, rewrite and leave out; the plain formulation is what they are given. It takes as
+    long as the compilation.
+
+    Args:
+        model: A network of the registry.
+        size: Height and width of the image in px; one number for a square.
     """
     variables, images = _arguments(model, size)
     with plain_formulation():
         compiled = jax.jit(model.apply).lower(variables, images).compile()
-    return int(compiled.cost_analysis()["flops"])
+    return _flops(compiled.cost_analysis())
+
+
+def _flops(analysis: Mapping[str, float] | None) -> int:
+    """Read the FLOPs off XLA's cost analysis, which names none where there are none."""
+    return int((analysis or {}).get("flops", 0))
 
 
 def _arguments(model: nn.Module, size: int | tuple[int, int]) -> tuple[dict, jax.ShapeDtypeStruct]:
@@ -175,18 +188,19 @@ def _program(jaxpr: core.Jaxpr, equations: Sequence[core.JaxprEqn]) -> tuple[Cal
     return core.jaxpr_as_fun(core.ClosedJaxpr(part, ())), *(var.aval for var in read)
 
 
-def _activations(model, variables, images) -> dict[str, int]:
+def _activations(model: nn.Module, variables: dict, images: jax.ShapeDtypeStruct) -> dict[str, int]:
     """Return the bytes that wait for the gradient, by the level that computes them."""
 
     def keep(variables, images, key):
         def forward(params):
-            logits, updates = model.apply(
+            logits, updated = model.apply(
                 {**variables, "params": params},
                 images,
                 train=True,
                 mutable=["batch_stats", AUXILIARY],
                 rngs={"dropout": key},
             )
+            updates = dict(updated)
             return (logits, updates.pop(AUXILIARY, {})), updates
 
         _, pull, _ = jax.vjp(forward, variables["params"], has_aux=True)

@@ -1,18 +1,25 @@
-"""What a head costs against its kernel size k: the global convolution, and the trivial k x k."""
+"""The cost of a head against its kernel size k: the global convolution, and the trivial k x k."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
 from gcn_jax.analysis.costs.complexity import Cost, program_flops
+from gcn_jax.analysis.figures import svg_figure
 from gcn_jax.models.gcn_heads import HEADS
 from gcn_jax.models.layers import plain_formulation
 from gcn_jax.models.network import variable_shapes
 
 #: The heads of the paper's Table 2: linear in k, and quadratic.
 COMPARED = ("gcn", "conv")
+
+#: Head -> (its name in the legend, how its dashed line grows with k, its colour).
+_LINES = {
+    "gcn": ("global convolution", "linear", "#3b82c4"),
+    "conv": ("k x k", "quadratic", "#d9822b"),
+}
 
 
 def head_costs(
@@ -25,11 +32,11 @@ def head_costs(
 
     Args:
         features: The shape of the features, `(H, W, C)`.
-        num_classes: What the head scores.
-        kernel_sizes: Odd numbers.
+        num_classes: Number of classes that the head scores.
+        kernel_sizes: The values of k, odd numbers.
 
     Returns:
-        Head, of `COMPARED`, to k to parameters and FLOPs.
+        Head (one of `COMPARED`) -> k -> parameters and FLOPs.
     """
     shape = jax.ShapeDtypeStruct((1, *features), jnp.float32)
 
@@ -44,8 +51,46 @@ def head_costs(
 
 
 def top_features(model: nn.Module, size: tuple[int, int]) -> tuple[int, ...]:
-    """Return the shape `(H, W, C)` of res-5 of a network for images of a size (height, width)."""
+    """Return the shape `(H, W, C)` of a network's res-5.
+
+    Args:
+        model: A network of the registry.
+        size: Height and width of the images in px.
+    """
     images = jax.ShapeDtypeStruct((1, *size, 3), jnp.float32)
     backbone = model.make_backbone()
     variables = variable_shapes(backbone)
     return jax.eval_shape(backbone.apply, variables, images)["res5"].shape[1:]
+
+
+def plot_head_costs(costs: Mapping[str, Mapping[int, Cost]], features: Sequence[int]) -> str:
+    """Draw parameters and FLOPs against k.
+
+    FLOPs leave out products with the zeros of the padding; dashed lines are what they would be with
+    them, 2 * H * W * parameters.
+
+    Args:
+        costs: What `head_costs` returned.
+        features: The shape `(H, W, C)` of the features that they are for.
+
+    Returns:
+        The text of an SVG file.
+    """
+    height, width, channels = features
+    with svg_figure(8.4, 3.2) as (figure, svg):
+        figure.suptitle(f"One head on a {height} x {width} map of {channels} channels")
+        left, right = figure.subplots(1, 2)
+        for head, of in costs.items():
+            name, growth, color = _LINES[head]
+            style = {"color": color, "marker": "o", "markersize": 4}
+            left.plot([*of], [cost.parameters / 1e6 for cost in of.values()], label=name, **style)
+            right.plot([*of], [cost.flops / 1e9 for cost in of.values()], **style)
+            padded = [2 * height * width * cost.parameters / 1e9 for cost in of.values()]
+            dashed = {"color": color, "linestyle": "--", "linewidth": 1}
+            right.plot([*of], padded, label=f"with the padding's zeros: {growth}", **dashed)
+        for axes, label in ((left, "parameters, millions"), (right, "GFLOPs")):
+            axes.set_xticks([*of])
+            axes.set(xlabel="k", ylabel=label, ylim=(0, None))
+            axes.grid(alpha=0.25, linewidth=0.6)
+            axes.legend(frameon=False)
+        return svg()

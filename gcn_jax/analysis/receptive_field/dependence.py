@@ -1,4 +1,4 @@
-"""On which rows, or columns, of an image every element of a traced program depends.
+"""The rows, or columns, of an image that every element of a traced program depends on.
 
 A jaxpr is walked from the image on, and for every array in it a *reach* is computed: int32
 `[3, ...]` over the elements of the array, holding
@@ -18,6 +18,7 @@ and their zeros count.
 
 import functools
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from jax.extend import core
@@ -33,8 +34,11 @@ def image_reach(shape: Sequence[int], along: int) -> np.ndarray:
     """Return the reach of an image itself: every row depends on itself.
 
     Args:
-        shape: Of the images, `(N, H, W, C)`.
+        shape: The shape of the images, `(N, H, W, C)`.
         along: 1 for rows, 2 for columns.
+
+    Returns:
+        int32 `[3, 1, H, 1, 1]`, or `[3, 1, 1, W, 1]` for columns.
     """
     index = np.arange(shape[along], dtype=np.int32)
     reach = np.stack([index, -index, np.full_like(index, NOTHING)])
@@ -49,13 +53,13 @@ def propagate(closed: core.ClosedJaxpr, inputs: Sequence[np.ndarray | None]) -> 
         inputs: For each of its inputs a reach, or None where it is not an image.
 
     Returns:
-        For each output its reach; None, or something else that is no array, where it depends on
-        no image.
+        For each output its reach; where it depends on no image, None or something else that is no
+            array.
 
     Raises:
         UserError: The program has a primitive, or a use of one, for which there is no rule.
     """
-    return _run(closed.jaxpr, [Known(lambda c=c: c) for c in closed.consts], inputs)
+    return _run(closed.jaxpr, _constants(closed), inputs)
 
 
 #: Primitives that stand for a program -> the parameter that holds it.
@@ -68,10 +72,14 @@ _CALLS = {
 }
 
 
-def _run(jaxpr, consts: Sequence[_Value], inputs: Sequence[_Value]) -> list[_Value]:
+def _constants(closed: core.ClosedJaxpr) -> list[Known]:
+    return [Known(functools.partial(np.asarray, constant)) for constant in closed.consts]
+
+
+def _run(jaxpr: core.Jaxpr, consts: Sequence[_Value], inputs: Sequence[_Value]) -> list[_Value]:
     values: dict[core.Var, _Value] = {}
 
-    def read(atom) -> _Value:
+    def read(atom: core.Var | core.Literal) -> _Value:
         if isinstance(atom, core.Literal):
             return Known(lambda: atom.val)
         return values[atom]
@@ -84,17 +92,18 @@ def _run(jaxpr, consts: Sequence[_Value], inputs: Sequence[_Value]) -> list[_Val
     return [read(atom) for atom in jaxpr.outvars]
 
 
-def _apply(equation, operands: Sequence[_Value]) -> Sequence[_Value]:
+def _apply(equation: core.JaxprEqn, operands: Sequence[_Value]) -> Sequence[_Value]:
     """Return the values of the outputs of an equation."""
     name, parameters = equation.primitive.name, equation.params
     if name in _CALLS:
         inner = parameters[_CALLS[name]]
         if isinstance(inner, core.ClosedJaxpr):
-            return _run(inner.jaxpr, [Known(lambda c=c: c) for c in inner.consts], operands)
+            return _run(inner.jaxpr, _constants(inner), operands)
         return _run(inner, [], operands)
-    if all(isinstance(operand, Known) for operand in operands):
-        return _evaluate_later(equation, operands)
-    is_empty = 0 in equation.outvars[0].aval.shape
+    known = [operand for operand in operands if isinstance(operand, Known)]
+    if len(known) == len(operands):
+        return _evaluate_later(equation, known)
+    is_empty = 0 in getattr(equation.outvars[0].aval, "shape", ())
     if is_empty or not any(isinstance(operand, np.ndarray) for operand in operands):
         return [None] * len(equation.outvars)
     if name not in RULES:
@@ -106,13 +115,16 @@ def _apply(equation, operands: Sequence[_Value]) -> Sequence[_Value]:
     return list(map(_shorten, outputs if isinstance(outputs, list) else [outputs]))
 
 
-def _evaluate_later(equation, operands: Sequence[Known]) -> list[Known]:
+def _evaluate_later(equation: core.JaxprEqn, operands: Sequence[Known]) -> list[Known]:
     @functools.cache
-    def evaluate():
+    def evaluate() -> Sequence[Any]:
         outputs = equation.primitive.bind(*(o.value for o in operands), **equation.params)
         return outputs if equation.primitive.multiple_results else [outputs]
 
-    return [Known(lambda i=i: np.asarray(evaluate()[i])) for i in range(len(equation.outvars))]
+    def output(i: int) -> np.ndarray:
+        return np.asarray(evaluate()[i])
+
+    return [Known(functools.partial(output, i)) for i in range(len(equation.outvars))]
 
 
 def _shorten(reach: np.ndarray) -> np.ndarray:

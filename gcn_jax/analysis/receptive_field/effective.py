@@ -26,13 +26,13 @@ def effective_field(
 
     Args:
         model: A segmentation network of this package.
-        variables: As from `from_pretrained`, with `preprocessing`.
-        images: uint8 `[N, H, W, 3]` RGB.
+        variables: The variables of `from_pretrained`, with `preprocessing`.
+        images: RGB images, uint8 `[N, H, W, 3]`.
         units: N units, one for each image.
 
     Returns:
         float32 `[N, H, W]`: the sum over the three channels of the absolute derivative with
-        respect to the normalised image.
+            respect to the normalised image.
 
     Raises:
         UserError: A unit is not in its image, or has no class of the model.

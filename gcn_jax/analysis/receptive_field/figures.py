@@ -118,13 +118,14 @@ def stack_of_3x3(depth: int) -> bytes:
     """Draw what one output of stacked 3 x 3 convolutions sees in each layer below it.
 
     Args:
-        depth: Number of convolutions.
+        depth: How many convolutions there are.
 
     Returns:
         The bytes of a PNG file.
     """
     fields = receptive_fields(_Stack(depth))
-    sizes = [1, *(fields[f"conv{i}"].vertical.size for i in range(1, depth + 1))]
+    seen = [fields[f"conv{i}"].vertical for i in range(1, depth + 1)]
+    sizes = [1, *(axis.size for axis in seen if axis)]
     cells, step = sizes[-1] + 2, 0.62 * sizes[-1]
     with new_figure(5.6, 1.5 * len(sizes)) as figure:
         axes = figure.add_subplot()

@@ -113,7 +113,7 @@ def _dynamic_slice(equation, reach, *starts):
 
 
 def _rev(equation, reach):
-    return np.flip(reach, [axis + 1 for axis in equation.params["dimensions"]])
+    return np.flip(reach, tuple(axis + 1 for axis in equation.params["dimensions"]))
 
 
 def _concatenate(equation, *operands):

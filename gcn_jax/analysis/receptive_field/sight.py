@@ -1,4 +1,4 @@
-"""What one score of a network depends on in one image: in theory, by gradients, by occlusion."""
+"""One score and what it depends on in an image: in theory, by gradients, by occlusion."""
 
 import dataclasses
 import functools
@@ -9,7 +9,7 @@ from flax import linen as nn
 from PIL import Image
 
 from gcn_jax.analysis.receptive_field.effective import effective_field
-from gcn_jax.analysis.receptive_field.theory import OUTPUT, traced_reach
+from gcn_jax.analysis.receptive_field.theory import OUTPUT, Reach, traced_reach
 from gcn_jax.analysis.receptive_field.units import Unit, inmost_unit, level_holding, radius_holding
 from gcn_jax.analysis.receptive_field.valid import Stimulus, valid_field
 
@@ -55,7 +55,7 @@ def scene_on_object(
         class_number: The class; None for the one with most pixels, 0 (background) left out.
 
     Returns:
-        None where there is no such object.
+        The scene; None where there is no such object.
     """
     counts = np.bincount(label.ravel(), minlength=256)[:num_classes]
     if class_number is None:
@@ -66,7 +66,7 @@ def scene_on_object(
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Sight:
-    """What the unit of a scene depends on.
+    """A scene and what its unit depends on there.
 
     Attributes:
         scene: The image and the unit.
@@ -84,12 +84,13 @@ class Sight:
     stimulus: Stimulus
 
     def measures(self) -> dict[str, float]:
-        """Return what a table says of it.
+        """Measure the three receptive fields, as the tables print them.
 
         Returns:
-            effective_radius, valid_radius: pixels around the unit that hold 95 % of the map;
-            object_in_theoretical, object_in_valid: the share of the object's pixels that lie in the
-            theoretical field, and in the smallest area that holds 95 % of the valid field.
+            By name, "effective_radius" and "valid_radius": the radius around the unit, in px, that
+                holds 95 % of the map; "object_in_theoretical" and "object_in_valid": the share in
+                0..1 of the object's pixels that lie in the theoretical field, and in the smallest
+                area that holds 95 % of the valid field.
         """
         top, left, bottom, right = self.box
         body = self.scene.body
@@ -106,16 +107,27 @@ class Sight:
 def look(
     model: nn.Module, variables: dict[str, Any], scene: Scene, *, patch: int, stride: int
 ) -> Sight:
-    """Find out what the unit of a scene depends on; see `valid_field` for the arguments."""
-    unit, size = scene.unit, scene.body.shape
-    rows, columns = _output_reach(model, size)
-    ends = (
-        rows.first[unit.row],
-        columns.first[unit.column],
-        rows.last[unit.row],
-        columns.last[unit.column],
+    """Find out what the unit of a scene depends on.
+
+    Args:
+        model: A segmentation network of this package.
+        variables: The variables of `from_pretrained`, with `preprocessing`.
+        scene: The image and the unit.
+        patch: Side of the square that is covered, in px.
+        stride: Step between the places of the patch, in px.
+
+    Raises:
+        UserError: See `valid_field`.
+    """
+    unit = scene.unit
+    height, width = scene.body.shape
+    rows, columns = _output_reach(model, (height, width))
+    box = (
+        int(rows.first[unit.row]),
+        int(columns.first[unit.column]),
+        int(rows.last[unit.row]),
+        int(columns.last[unit.column]),
     )
-    box = tuple(map(int, ends))
     effective = effective_field(model, variables, scene.image[None], [unit])[0]
     valid, stimulus = valid_field(
         model, variables, scene.image, unit, patch=patch, stride=stride, box=box
@@ -124,5 +136,5 @@ def look(
 
 
 @functools.lru_cache(maxsize=16)
-def _output_reach(model, size):
+def _output_reach(model: nn.Module, size: tuple[int, int]) -> tuple[Reach, Reach]:
     return traced_reach(model, size)[OUTPUT]

@@ -1,4 +1,4 @@
-"""What the command `receptive-field` says in numbers: tables for a person, values for a file."""
+"""Receptive fields in numbers: tables for a person, values for a file."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ class Network(NamedTuple):
     """A trained network and what its layers can see.
 
     Attributes:
-        name: Of its workdir.
+        name: The name of its workdir.
         pretrained: The network.
         fields: The theoretical receptive field of each layer.
     """
@@ -39,10 +39,10 @@ def layer_table(title: str, fields: Mapping[str, ReceptiveField], names: Sequenc
     """List theoretical receptive fields.
 
     Args:
-        title: What the network is called.
-        fields: Of its layers, from `receptive_fields`.
-        names: Of the layers; none for what the stages of the backbone and the other main parts put
-            out, "all" alone for every layer.
+        title: The name of the network.
+        fields: The field of each layer by its name, from `receptive_fields`.
+        names: The layers to list; none for the outputs of the backbone's stages and of the other
+            main parts, "all" alone for every layer.
 
     Raises:
         UserError: There is no such layer.
@@ -73,7 +73,12 @@ def _texts(field: ReceptiveField) -> tuple[str, ...]:
 
 
 def sight_table(networks: Sequence[Network], sights: Sights) -> Table:
-    """Set the three receptive fields of an output beside each other."""
+    """Set the three receptive fields of an output beside each other.
+
+    Args:
+        networks: The networks.
+        sights: What each of them sees, at each scale, in each scene.
+    """
     count = len(next(iter(sights.values())))
     share = f"{100 * SHARE:.0f} %"
     table = Table(
@@ -101,10 +106,14 @@ def sight_table(networks: Sequence[Network], sights: Sights) -> Table:
 def numbers(networks: Sequence[Network], sights: Sights) -> dict[str, Any]:
     """Return everything that the tables are made of as JSON values.
 
+    Args:
+        networks: The networks.
+        sights: What each of them sees, at each scale, in each scene.
+
     Returns:
-        layers: by network and layer its vertical and horizontal field, null where it depends
-        on the size of the image; scores: of each network, scale and image the unit, the box and
-        what `Sight.measures` says.
+        Two entries. "layers" has by network and layer its vertical and horizontal field, null where
+            it depends on the size of the image; "scores" has for each network, scale and image the
+            unit, the box and what `Sight.measures` returns.
     """
     return {
         "layers": {

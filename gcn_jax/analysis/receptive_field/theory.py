@@ -12,7 +12,7 @@ taps of a dilated convolution count.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import partial
 from typing import Any, NamedTuple
@@ -38,7 +38,7 @@ _LONGEST_PERIOD = 64
 
 
 class Reach(NamedTuple):
-    """What the rows (or columns) of a layer depend on.
+    """The rows (or columns) of an image that those of a layer depend on.
 
     Attributes:
         first: int32 `[n]`, for each row of the layer the first row of the image it depends on.
@@ -98,9 +98,9 @@ def receptive_fields(model: nn.Module) -> dict[str, ReceptiveField]:
             an array or a dict of arrays.
 
     Returns:
-        The field of every module's output by its path, such as "backbone/res4_block1/conv2"; what
-        comes in a dict adds its name ("backbone/res5"), a later call of the same module its number
-        ("conv[1]"), and the output of the network is called "output". In the order of the program.
+        The field of every module's output by its path, such as "backbone/res4_block1/conv2", in the
+            order of the program. An output in a dict adds its name ("backbone/res5"), a later call
+            of the same module its number ("conv[1]"); the network's own output is "output".
 
     Raises:
         UserError: See `dependence.propagate`; or the fields of a layer do not repeat.
@@ -118,11 +118,11 @@ def traced_reach(model: nn.Module, size: tuple[int, int]) -> dict[str, tuple[Rea
 
     Args:
         model: See `receptive_fields`.
-        size: Height and width of the image.
+        size: Height and width of the image in px.
 
     Returns:
         The reach of the rows and of the columns of every layer by its name; a layer whose output is
-        not `[N, h, w, C]` counts as one row and one column.
+            not `[N, h, w, C]` counts as one row and one column.
 
     Raises:
         UserError: See `dependence.propagate`.
@@ -130,7 +130,9 @@ def traced_reach(model: nn.Module, size: tuple[int, int]) -> dict[str, tuple[Rea
     return _reaches(model, variable_shapes(model), size)
 
 
-def _reaches(model: nn.Module, variables: Any, size: tuple[int, int]):
+def _reaches(
+    model: nn.Module, variables: Any, size: tuple[int, int]
+) -> dict[str, tuple[Reach, Reach]]:
     images = jax.ShapeDtypeStruct((1, *size, 3), jnp.float32)
     finished: list[str] = []
     run = _with_all_layers(model, finished)
@@ -144,13 +146,13 @@ def _reaches(model: nn.Module, variables: Any, size: tuple[int, int]):
     outputs = jax.tree_util.tree_leaves_with_path(shapes)
     for (path, output), row, column in zip(outputs, rows, columns, strict=True):
         keys = [getattr(key, "key", getattr(key, "idx", None)) for key in path]
-        if "__call__" in keys and isinstance(row, np.ndarray):
+        if "__call__" in keys and isinstance(row, np.ndarray) and isinstance(column, np.ndarray):
             pair = _join_rows(row, output.shape, 1), _join_rows(column, output.shape, 2)
             found[_layer_name(keys)] = pair
     return {name: found[name] for name in sorted(found, key=lambda n: _place(n, finished))}
 
 
-def _with_all_layers(model: nn.Module, finished: list[str]):
+def _with_all_layers(model: nn.Module, finished: list[str]) -> Callable[..., Any]:
     """Return a function (variables, images) that returns the outputs of all modules.
 
     While it is traced it notes the paths of the modules as they finish: a pytree forgets the order.
@@ -172,7 +174,7 @@ def _with_all_layers(model: nn.Module, finished: list[str]):
     return run
 
 
-def _layer_name(keys: Sequence[str | int]) -> str:
+def _layer_name(keys: Sequence[Any]) -> str:
     """Name what Linen keeps under (*path of the module, "__call__", number of the call, *entry)."""
     end = keys.index("__call__")
     path, call, entry = keys[:end], keys[end + 1], keys[end + 2 :]

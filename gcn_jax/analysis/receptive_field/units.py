@@ -13,9 +13,9 @@ class Unit(NamedTuple):
     """One output of a segmentation network.
 
     Attributes:
-        row: Of the pixel that is scored.
-        column: Of the pixel.
-        class_number: Which score.
+        row: The row of the pixel that is scored.
+        column: The column of the pixel.
+        class_number: The class whose score it is.
     """
 
     row: int
@@ -24,7 +24,16 @@ class Unit(NamedTuple):
 
 
 def check_unit(unit: Unit, size: tuple[int, int], num_classes: int) -> None:
-    """Raise `UserError` unless an image of (height, width) pixels and the classes have the unit."""
+    """Check that an image and the classes have a unit.
+
+    Args:
+        unit: The unit.
+        size: Height and width of the image in px.
+        num_classes: Number of classes.
+
+    Raises:
+        UserError: The pixel is outside the image, or there is no such class.
+    """
     if not (0 <= unit.row < size[0] and 0 <= unit.column < size[1]):
         raise UserError(
             f"pixel {unit.row},{unit.column} (row, column) is outside the image of {size[0]} rows "
@@ -45,22 +54,29 @@ def inmost_unit(label: np.ndarray, class_number: int) -> Unit | None:
     if not inside.any():
         return None
     depth = ndimage.distance_transform_edt(inside)[1:-1, 1:-1]
-    return Unit(*map(int, np.unravel_index(depth.argmax(), depth.shape)), class_number)
+    row, column = np.unravel_index(depth.argmax(), depth.shape)
+    return Unit(int(row), int(column), class_number)
 
 
 def share_inside(field: np.ndarray, unit: Unit, radius: float) -> float:
     """Return the share of a map that lies within a radius of its unit.
 
     Args:
-        field: Non-negative `[H, W]`, not zero everywhere.
-        unit: What the map is of.
-        radius: In pixels, the distance between centres of pixels.
+        field: A map, not negative anywhere and not zero everywhere, `[H, W]`.
+        unit: The unit of the map.
+        radius: A distance between centres of pixels, in px.
     """
     return float(field[_distance(field, unit) <= radius].sum() / field.sum())
 
 
 def radius_holding(field: np.ndarray, unit: Unit, share: float) -> float:
-    """Return the least radius around a unit, in pixels, that holds a share in 0..1 of its map."""
+    """Return the least radius around a unit, in px, that holds a share of its map.
+
+    Args:
+        field: A map, not negative anywhere and not zero everywhere, `[H, W]`.
+        unit: The unit of the map.
+        share: A share of the sum of the map, in 0..1.
+    """
     distance = _distance(field, unit).ravel()
     order = distance.argsort()
     held = field.ravel()[order].cumsum()
@@ -68,7 +84,12 @@ def radius_holding(field: np.ndarray, unit: Unit, share: float) -> float:
 
 
 def level_holding(field: np.ndarray, share: float) -> float:
-    """Return the value whose contour encloses the smallest area that holds a share of a map."""
+    """Return the value whose contour encloses the smallest area that holds a share of a map.
+
+    Args:
+        field: A map, not negative anywhere and not zero everywhere, `[H, W]`.
+        share: A share of the sum of the map, in 0..1.
+    """
     values = np.sort(field, axis=None)[::-1]
     held = values.cumsum()
     return float(values[np.searchsorted(held, share * held[-1])])
@@ -79,11 +100,11 @@ def recentre(fields: Sequence[np.ndarray], units: Sequence[Unit]) -> np.ndarray:
 
     Args:
         fields: Maps `[H, W]`, all of one size.
-        units: One for each.
+        units: The unit of each map.
 
     Returns:
         float64 `[2 H - 1, 2 W - 1]` with the unit in the middle: at each place the mean of the maps
-        that reach it, 0 where none does.
+            that reach it, 0 where none does.
     """
     height, width = fields[0].shape
     total = np.zeros((2 * height - 1, 2 * width - 1))
@@ -97,5 +118,6 @@ def recentre(fields: Sequence[np.ndarray], units: Sequence[Unit]) -> np.ndarray:
 
 
 def _distance(field: np.ndarray, unit: Unit) -> np.ndarray:
-    rows, columns = np.indices(field.shape, sparse=True)
+    height, width = field.shape
+    rows, columns = np.arange(height)[:, None], np.arange(width)
     return np.hypot(rows - unit.row, columns - unit.column)

@@ -19,6 +19,8 @@ from gcn_jax.analysis.receptive_field.units import Unit, check_unit
 from gcn_jax.errors import UserError
 from gcn_jax.models.pretrained.predict import logits
 
+Array = jax.Array | np.ndarray
+
 #: Side of the patch and step of the grid, in pixels, of Zhou et al. for images of about 227 pixels.
 PATCH, STRIDE = 11, 3
 
@@ -30,7 +32,7 @@ class Stimulus(NamedTuple):
         image: uint8 `[H, W, 3]` RGB, covered.
         box: (top, left, bottom, right), the first and last rows and columns of the patch.
         plain: The unit's logit in the image as it is.
-        covered: Its logit in this one.
+        covered: The unit's logit in this image.
     """
 
     image: np.ndarray
@@ -57,19 +59,19 @@ def valid_field(
 
     Args:
         model: A segmentation network of this package.
-        variables: As from `from_pretrained`, with `preprocessing`.
+        variables: The variables of `from_pretrained`, with `preprocessing`.
         image: uint8 `[H, W, 3]` RGB.
         unit: The score that is watched.
         patch: Side of the square that is covered, in pixels.
         stride: Step between the places of the patch, in pixels; the last ones touch the border.
         box: First row, first column, last row and last column of the unit's theoretical receptive
             field, where it is known: patches beside it cannot change anything, and are left out.
-        seed: Of the random values, uniform in 0..255, independent at every place.
-        batch_size: Places at a time.
+        seed: The seed of the random values, uniform in 0..255, independent at every place.
+        batch_size: How many places are tried at a time.
 
     Returns:
         float32 `[H, W]`, the mean |change of the logit| over all patches that cover a pixel; and
-        the stimulus that changes the logit most.
+            the stimulus that changes the logit most.
 
     Raises:
         UserError: The patches do not cover the image, or see `check_unit`.
@@ -107,7 +109,7 @@ def _corners(length: int, patch: int, stride: int) -> np.ndarray:
     return np.unique(np.append(np.arange(0, length - patch, stride), length - patch))
 
 
-def _cover(image, place, seed, patch):
+def _cover(image: Array, place: Array, seed: Array | np.integer, patch: int) -> jax.Array:
     """Return the image with a patch of noise whose first row and column are `place`."""
     noise = jax.random.bits(jax.random.key(seed), (patch, patch, 3), jnp.uint8)
     return lax.dynamic_update_slice(image, noise, (place[0], place[1], 0))

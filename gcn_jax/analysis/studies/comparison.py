@@ -1,4 +1,4 @@
-"""What a comparison of systems found: on the screen and as files."""
+"""The outcome of a comparison of systems, on the screen and as files."""
 
 import csv
 import dataclasses
@@ -18,15 +18,15 @@ from gcn_jax.terminal import make_console
 
 @dataclasses.dataclass(frozen=True)
 class Row(OverSeeds):
-    """What was found of one system.
+    """A system and what was found of it.
 
     Attributes:
         system: Its name.
-        results: Of each seed.
+        results: The scores of each seed.
         cost: For one image of the size of a training crop.
-        images_per_second: Of prediction, whole images of the validation split.
+        images_per_second: The speed of prediction, for whole images of the validation split.
         memory: Bytes that a training step holds.
-        published: MIoU of VOC 2012's test set, in %.
+        published: The published mIoU on VOC 2012's test set, in %.
     """
 
     system: str
@@ -38,7 +38,12 @@ class Row(OverSeeds):
 
 
 def print_rows(rows: Sequence[Row], config: ConfigDict) -> None:
-    """Print the comparison; see `write_rows`."""
+    """Print the comparison.
+
+    Args:
+        rows: The rows of all systems.
+        config: The settings of one of them; the budget is that of all.
+    """
     make_console().print(_sheet(rows, config).table())
 
 
@@ -46,8 +51,8 @@ def write_rows(rows: Sequence[Row], folder: Path, config: ConfigDict) -> None:
     """Write `compare.md` and `compare.csv`.
 
     Args:
-        rows: Of all systems.
-        folder: Where to.
+        rows: The rows of all systems.
+        folder: The folder to write to.
         config: The settings of one of them; the budget is that of all.
     """
     sheet = _sheet(rows, config)

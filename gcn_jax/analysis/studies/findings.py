@@ -1,4 +1,4 @@
-"""What was found of a network, over its seeds."""
+"""Findings: the scores and costs of one network, over its seeds."""
 
 import dataclasses
 import math
@@ -12,10 +12,10 @@ from gcn_jax.analysis.studies.runner import Result
 
 
 class OverSeeds:
-    """What was trained with several seeds.
+    """Scores of one network that was trained with several seeds.
 
     Attributes:
-        results: Of each seed.
+        results: The scores of each seed.
     """
 
     results: tuple[Result, ...]
@@ -44,12 +44,12 @@ class OverSeeds:
 
 @dataclasses.dataclass(frozen=True)
 class Finding(OverSeeds):
-    """What was found of one network of a table.
+    """A network of a table and what was found of it.
 
     Attributes:
         cell: The network.
-        results: Of each seed.
-        cost: Of the whole network.
+        results: The scores of each seed.
+        cost: The costs of the whole network.
     """
 
     cell: Cell
@@ -61,10 +61,11 @@ def accuracy_by_cue(results: Sequence[Result]) -> tuple[np.ndarray, np.ndarray]:
     """Join the counts of pixels of `shapes` by the distance to the cue that tells their class.
 
     Args:
-        results: Of one or several seeds, with "cue"; see `runner.score`.
+        results: The scores of one or several seeds, with "cue"; see `runner.score`.
 
     Returns:
-        Pixels, int64 `[CUE_BINS]`, and the share of 1 that is right of them, NaN for no pixel.
+        Pixels, int64 `[CUE_BINS]`, and the share in 0..1 of them that is right, float64
+            `[CUE_BINS]`, NaN where there is no pixel.
     """
     total, right = np.sum([result["cue"] for result in results], axis=0)
     share = np.divide(right, total, out=np.full(len(total), np.nan), where=total > 0)

@@ -8,18 +8,19 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from gcn_jax import data
+from gcn_jax.errors import UserError
 from gcn_jax.inference import Predictor
 from gcn_jax.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from gcn_jax.training.parts import make_parts
 
 
-def images_per_second(predictor: Predictor, source, repeats: int = 5) -> float:
+def images_per_second(predictor: Predictor, source: data.Source, repeats: int = 5) -> float:
     """Time prediction, from images on the host to class maps on the device.
 
     Args:
         predictor: The network; batches have its batch size.
         source: The images, of which the first batch is taken.
-        repeats: The median of so many is taken, after one that compiles.
+        repeats: How many times are measured, after one that compiles; the median counts.
     """
     batch = next(iter(predictor.batches(source)))
     seconds = []
@@ -37,7 +38,7 @@ def training_memory(config: ConfigDict) -> int:
         config: The settings of the run.
 
     Returns:
-        State, batch and what the step sets aside, for the whole batch on one device.
+        The bytes of state, batch and what the step sets aside, for the whole batch on one device.
     """
     source = data.open_training_source(config.data.train, config.data)
     parts = make_parts(config, source, IMAGENET_MEAN, IMAGENET_STD)
@@ -49,5 +50,10 @@ def training_memory(config: ConfigDict) -> int:
     labels = jax.ShapeDtypeStruct(shape, jnp.uint8)
     batch = {"image": jax.ShapeDtypeStruct((*shape, 3), jnp.uint8), "label": labels}
     plan = jax.jit(parts.step, donate_argnums=0).lower(state, batch).compile().memory_analysis()
+    if plan is None:
+        raise UserError(
+            f"{jax.default_backend()}'s compiler does not say how much memory a program needs; "
+            "compare on another kind of device"
+        )
     # The new state takes the place of the old one.
     return plan.argument_size_in_bytes + plan.temp_size_in_bytes

@@ -20,11 +20,12 @@ class Cell:
     """One network of a table.
 
     Attributes:
-        row: What it is called there, such as "GCN".
+        row: Its name there, such as "GCN".
         column: Its place along the table's axis, such as "7" (k); empty where there is no axis.
-        head: Of res-5, a name in `models.heads.HEADS`; the finer levels have the 1 x 1 baseline.
+        head: The head of res-5, a name in `models.gcn_heads.HEADS`; the finer levels have the
+            1 x 1 baseline.
         kernel_size: K.
-        channel_share: Of a stack: m as a share of the channels of res-5.
+        channel_share: The m of a stack as a share of the channels of res-5.
         boundary_refinement: Whether BR is there.
         stage: 1, 2 or 3 of the recipe, each from the one before; None for a run of its own.
         inference: "single", "ms" (several scales) or "ms_crf"; the last two train nothing.
@@ -43,7 +44,7 @@ class Cell:
 
     @property
     def run_name(self) -> str:
-        """What its training run is called; cells of several tables may share one."""
+        """The name of its training run; cells of several tables may share one."""
         parts = ["baseline" if self.head == "baseline" else f"{self.head}_k{self.kernel_size}"]
         if self.head == "stack" and self.channel_share != 1:
             parts.append(f"m{round(PAPER_CHANNELS * self.channel_share)}of{PAPER_CHANNELS}")
@@ -55,7 +56,7 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """What its scores are called."""
+        """The name of its scores."""
         return self.run_name if self.inference == "single" else f"{self.run_name}_{self.inference}"
 
     @property
@@ -79,9 +80,9 @@ class Study:
 
     Attributes:
         number: That of the paper.
-        caption: What is compared.
-        axis: What the columns are; empty where every row is one network.
-        metrics: What is scored: names in `runner.METRICS`.
+        caption: The title, which says what is compared.
+        axis: The title of the columns; empty where every row is one network.
+        metrics: The scores, names in `runner.METRICS`.
         cells: In the order of the table.
     """
 
@@ -136,12 +137,13 @@ def _table_5(row: str, boundary: float, internal: float, miou: float, **fields: 
     return Cell(row, published=scores, **fields)
 
 
-_TABLE_7 = {
+#: Row -> fields of its cells, and the scores of the three stages.
+_TABLE_7: Mapping[str, tuple[Mapping[str, Any], tuple[float, float, float]]] = {
     "Baseline": ({"head": "baseline", "kernel_size": 1}, (69.6, 72.4, 74.0)),
     "GCN": ({}, (74.1, 77.6, 78.7)),
     "GCN + BR": ({"boundary_refinement": True}, (75.0, 78.6, 80.3)),
 }
-_LAST = {"boundary_refinement": True, "stage": 3}
+_LAST: Mapping[str, Any] = {"boundary_refinement": True, "stage": 3}
 
 STUDIES: Mapping[int, Study] = {
     1: Study(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 
 from gcn_jax.analysis.figures import svg_figure
 from gcn_jax.analysis.studies.findings import Finding, accuracy_by_cue
@@ -17,8 +18,12 @@ _LINES = ("-", "--", ":")
 def plot_study(study: Study, findings: Sequence[Finding]) -> str:
     """Draw ours, mean and spread over the seeds, and the paper's, each on an axis of its own.
 
+    Args:
+        study: The table.
+        findings: The findings of its cells.
+
     Returns:
-        An SVG file.
+        The text of an SVG file.
     """
     with svg_figure(3.4 * (len(study.metrics) + 1), 2.9) as (figure, svg):
         columns = list(dict.fromkeys(finding.cell.column for finding in findings))
@@ -44,7 +49,7 @@ def plot_study(study: Study, findings: Sequence[Finding]) -> str:
         return svg()
 
 
-def _plot_models(every_axes, study: Study, findings: Sequence[Finding]) -> None:
+def _plot_models(every_axes: Sequence[Axes], study: Study, findings: Sequence[Finding]) -> None:
     """Draw one panel a metric, with ours and the paper's by model."""
     names = [finding.cell.row for finding in findings]
     for axes, metric in zip(every_axes, study.metrics, strict=True):
@@ -61,8 +66,12 @@ def _plot_models(every_axes, study: Study, findings: Sequence[Finding]) -> None:
 def plot_cues(study: Study, findings: Sequence[Finding]) -> str:
     """Draw the pixel accuracy of `shapes` against the distance to the cue that tells the class.
 
+    Args:
+        study: The table.
+        findings: The findings of its cells, with "cue" in every result.
+
     Returns:
-        An SVG file.
+        The text of an SVG file.
     """
     with svg_figure(6.4, 3.4) as (figure, svg):
         axes = figure.add_subplot()

@@ -1,4 +1,4 @@
-"""What several networks predict for the same images, as one picture."""
+"""A picture of what several networks predict for the same images."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ _WIDTH, _GAP = 240, 6
 
 
 def draw(
-    samples: Sequence[Mapping[str, Any]],
+    examples: Sequence[Mapping[str, Any]],
     predictions: Mapping[str, Sequence[np.ndarray]],
     source: data.Source,
     path: Path,
@@ -24,23 +24,23 @@ def draw(
     """Draw images, the truth and a row of predictions for each network, as a PNG file.
 
     Args:
-        samples: With "image", and with "label" where the source has labels.
-        predictions: Name of a network -> its class map, integers `[H, W]`, of each sample.
-        source: Whose classes these are.
-        path: Of the PNG file.
+        examples: The examples, with "image", and with "label" where the source has labels.
+        predictions: Name of a network -> its class map, integers `[H, W]`, of each example.
+        source: The source of the examples, whose classes these are.
+        path: The PNG file to write.
     """
     palette = source.palette
-    images = [sample["image"] for sample in samples]
+    images = [example["image"] for example in examples]
     rows = [("image", images)]  # no dict: a network may be called so, too
     if source.is_labelled:
-        rows.append(("truth", [palette[sample["label"]] for sample in samples]))
+        rows.append(("truth", [palette[example["label"]] for example in examples]))
     rows += [(name, [palette[labels] for labels in of]) for name, of in predictions.items()]
     heights = [round(_WIDTH * image.shape[0] / image.shape[1]) for image in images]
     step = max(heights) + _GAP
     font = ImageFont.load_default(14)
     left = math.ceil(max(font.getlength(name) for name, _ in rows)) + 12
-    width = left + len(samples) * (_WIDTH + _GAP)
-    names = legend(source.class_names, palette[: len(source.class_names)], width)
+    width = left + len(examples) * (_WIDTH + _GAP)
+    names = legend(source.class_names, palette[: len(source.class_names)].tolist(), width)
     picture = Image.new("RGB", (width, len(rows) * step + len(names)), "white")
     pen = ImageDraw.Draw(picture)
     for i, (name, tiles) in enumerate(rows):

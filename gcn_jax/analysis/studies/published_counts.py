@@ -15,8 +15,8 @@ def head_parameters(cell: Cell, channels: int, num_classes: int, *, use_bias: bo
 
     Args:
         cell: One network of a table.
-        channels: Of res-5.
-        num_classes: Its classes.
+        channels: The channels of res-5.
+        num_classes: Number of classes.
         use_bias: Whether biases count; in the paper's counts they do not.
     """
     fields = {"kernel_size": cell.kernel_size, "use_bias": use_bias}

@@ -1,9 +1,9 @@
-"""Trains and scores the networks of a study, each once: what is finished is read again."""
+"""A runner that trains and scores the networks of a study, each once: finished ones are read."""
 
 import dataclasses
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from gcn_jax import atomic, data, models
-from gcn_jax import mesh as mesh_lib
+from gcn_jax import atomic, data, mesh, models
 from gcn_jax.analysis.costs.complexity import Cost, network_cost
 from gcn_jax.analysis.studies.paper import Cell
 from gcn_jax.analysis.studies.recipes import INFERENCES, base_config, set_stage, set_values
@@ -24,7 +23,7 @@ from gcn_jax.training import train_and_evaluate
 from gcn_jax.training.config import differing_settings, json_settings
 from gcn_jax.workdir import Workdir
 
-#: What is kept of an evaluation, as a share of 1, and what it is called.
+#: The scores that are kept of an evaluation, as shares of 1, and their titles.
 METRICS = {
     "miou": "mIoU",
     "pixel_accuracy": "pixel accuracy",
@@ -70,10 +69,13 @@ def run_once(config: ConfigDict, workdir: Path, name: str, inference: str = "sin
     """Train a network unless that is done, score it unless that is done, and return the scores.
 
     Args:
-        config: Its settings.
-        workdir: Where its run is kept, which resumes as every workdir does.
-        name: Of the scores, `<name>.json` in the workdir.
-        inference: A key of `settings.INFERENCES`.
+        config: The settings of the network's run.
+        workdir: The folder of the run, which resumes as every workdir does.
+        name: The name of the scores, `<name>.json` in the workdir.
+        inference: A key of `recipes.INFERENCES`.
+
+    Returns:
+        What `score` returns, and name, seed, seconds of training and settings.
 
     Raises:
         UserError: The folder holds the run with other settings.
@@ -103,28 +105,38 @@ class CellRunner:
     interrupted goes on; one that is finished costs nothing, whichever table asks for it.
 
     Attributes:
-        data: A key of `settings.RECIPES`.
-        folder: Where everything about that data is.
+        data: A key of `recipes.RECIPES`.
+        folder: The folder with everything about that data.
     """
 
     def __init__(self, data: str, folder: str | Path, settings: Sequence[str] = ()):
         """Choose the data and the recipe.
 
         Args:
-            data: A key of `settings.RECIPES`.
-            folder: Where everything is kept.
+            data: A key of `recipes.RECIPES`.
+            folder: The folder in which everything is kept.
             settings: Changes of the recipe, "key=value"; other ones need another folder.
         """
         self.data, self.folder, self._settings = data, Path(folder) / data, tuple(settings)
         base_config(data)  # an unknown name is refused before any work
 
     def run(self, cell: Cell, seed: int) -> Result:
-        """Train and score a cell; see `run_once`."""
+        """Train and score a cell; see `run_once`.
+
+        Args:
+            cell: The network.
+            seed: The seed of its run.
+        """
         workdir = self._workdir(cell.run_name, seed)
         return run_once(self.config(cell, seed), workdir, cell.name, cell.inference)
 
     def config(self, cell: Cell, seed: int) -> ConfigDict:
-        """Return the settings of a cell."""
+        """Return the settings of a cell.
+
+        Args:
+            cell: The network.
+            seed: The seed of its run.
+        """
         config = base_config(self.data)
         config.seed = seed
         if cell.stage is not None:
@@ -154,13 +166,14 @@ def score(workdir: Path, config: ConfigDict, inference: str = "single") -> Resul
     """Score the last checkpoint of a run on its validation split.
 
     Args:
-        workdir: Of the run.
-        config: Its settings.
-        inference: A key of `settings.INFERENCES`.
+        workdir: The folder of the run.
+        config: The settings of the run.
+        inference: A key of `recipes.INFERENCES`.
 
     Returns:
         The `METRICS`, "per_class_iou", "parameters", "steps" and, for `shapes`, "cue": counts of
-        pixels [2, CUE_BINS], all and right ones, by the distance to the cue that tells their class.
+            pixels `[2, CUE_BINS]`, all and right ones, by the distance to the cue that tells their
+            class.
     """
     model, variables, info, step = models.load_pretrained(workdir, step="last")
     extra = ("cue_distance",) if config.data.val.startswith("shapes:") else ()
@@ -171,12 +184,12 @@ def score(workdir: Path, config: ConfigDict, inference: str = "single") -> Resul
         info,
         inference=INFERENCES[inference],
         batch_size=config.eval_batch_size,
-        mesh=mesh_lib.data_mesh(jax.local_devices()),
+        mesh=mesh.data_mesh(jax.local_devices()),
     )
     cue = np.zeros((2, CUE_BINS), np.int64)
 
-    def count_cues(sample, prediction):
-        distance, label = sample["cue_distance"], sample["label"]
+    def count_cues(example: Mapping[str, Any], prediction: np.ndarray) -> None:
+        distance, label = example["cue_distance"], example["label"]
         told = distance != NO_CUE
         bins = np.minimum(distance // CUE_STEP, CUE_BINS - 1)
         for row, where in enumerate((told, told & (prediction == label))):

@@ -17,7 +17,7 @@ class System(NamedTuple):
         full: As published (GCN on ResNet-101, as its rivals).
         reduced: For a CPU: ResNet-18, or a quarter of VGG-16's channels. VGG-16 has batch-norm
             there, without which it learns next to nothing from scratch in a short run.
-        published: MIoU of VOC 2012's test set in %, by its leaderboard; PSPNet's by its paper,
+        published: The mIoU on VOC 2012's test set in %, by its leaderboard; PSPNet's by its paper,
             as the leaderboard's entry was trained on COCO, too.
     """
 
@@ -41,7 +41,7 @@ SYSTEMS: Mapping[str, System] = {
 
 SIZES = ("reduced", "full")
 
-#: On which they are compared.
+#: The data sets on which they are compared.
 DATA = ("camvid", "shapes", "voc")
 
 
@@ -50,7 +50,7 @@ def system_config(system: str, data: str, size: str) -> ConfigDict:
 
     Args:
         system: A key of `SYSTEMS`.
-        data: A key of `settings.RECIPES`, whose recipe is taken; for "voc" `voc_from_scratch`.
+        data: A key of `recipes.RECIPES`, whose recipe is taken; for "voc" `voc_from_scratch`.
         size: One of `SIZES`.
 
     Raises:

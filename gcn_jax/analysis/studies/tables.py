@@ -18,7 +18,12 @@ from gcn_jax.terminal import make_console
 
 
 def print_table(study: Study, findings: Sequence[Finding]) -> None:
-    """Print a table."""
+    """Print a table.
+
+    Args:
+        study: The table.
+        findings: The findings of its cells.
+    """
     make_console().print(_sheet(study, findings).table())
 
 
@@ -27,12 +32,12 @@ def write_table(study: Study, findings: Sequence[Finding], folder: Path, seeds: 
 
     Args:
         study: The table.
-        findings: Of each of its cells.
-        folder: Where to.
-        seeds: How many there were.
+        findings: The findings of its cells.
+        folder: The folder to write to.
+        seeds: How many seeds there were.
 
     Returns:
-        The Markdown file.
+        The path of the Markdown file.
     """
     path = folder / f"table{study.number}.md"
     sheet = _sheet(study, findings)

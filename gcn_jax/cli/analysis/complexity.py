@@ -23,8 +23,7 @@ from flax import linen as nn
 
 from gcn_jax import atomic
 from gcn_jax.analysis.costs.complexity import BACKBONE, Cost, compiled_flops, cost_by_level
-from gcn_jax.analysis.costs.kernel_size import head_costs, top_features
-from gcn_jax.analysis.costs.kernel_size_plot import plot_head_costs
+from gcn_jax.analysis.costs.kernel_size import head_costs, plot_head_costs, top_features
 from gcn_jax.analysis.sheets import Sheet
 from gcn_jax.cli.flags import expect_arguments, key_and_value
 from gcn_jax.errors import UserError

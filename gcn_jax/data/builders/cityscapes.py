@@ -59,7 +59,7 @@ _SPLITS = {
 }
 
 
-class Cityscapes(PublishedBuilder, skip_registration=True):
+class Cityscapes(PublishedBuilder, skip_registration=True):  # type: ignore[call-arg]  # TFDS has no types
     """Cityscapes from the folder that holds its unpacked archives.
 
     The folder has `leftImg8bit/SPLIT/CITY/*_leftImg8bit.png` and beside it `gtFine/` or

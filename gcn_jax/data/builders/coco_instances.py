@@ -82,8 +82,8 @@ def decode(segmentation: Any, height: int, width: int) -> np.ndarray:
     Args:
         segmentation: Polygons `[[x, y, x, y, ...], ...]`, or a run-length code `{"size": [H, W],
             "counts": ...}` whose counts are a list, or compressed to text.
-        height: Of the image, pixels.
-        width: Of the image, pixels.
+        height: The image's height, in pixels.
+        width: The image's width, in pixels.
 
     Returns:
         bool `[H, W]`. A polygon of fewer than three points covers nothing.

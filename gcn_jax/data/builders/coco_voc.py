@@ -60,7 +60,7 @@ ARCHIVES = {
 }
 
 
-class CocoVoc(SegmentationBuilder, skip_registration=True):
+class CocoVoc(SegmentationBuilder, skip_registration=True):  # type: ignore[call-arg]  # TFDS has no types
     """COCO with the labels of VOC, from a folder of the user's or by download.
 
     The splits are those of COCO, train2014 and val2014 (or 2017), and train, which is both: what

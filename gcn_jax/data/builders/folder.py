@@ -19,7 +19,7 @@ _VAL_ONE_IN = 10
 _Found = tuple[dict[str, list[Pair]], list[Fault]]
 
 
-class Folder(SegmentationBuilder, skip_registration=True):
+class Folder(SegmentationBuilder, skip_registration=True):  # type: ignore[call-arg]  # TFDS has no types
     """A folder of images and masks, and a `classes.txt` with one class name a line.
 
     Three layouts are understood, in this order:
@@ -136,7 +136,13 @@ def _listed(root: Path, lists: Sequence[Path]) -> _Found:
 
 
 def split_name_faults(data_set: str, names: Iterable[str], root: Path) -> list[Fault]:
-    """Find names of splits in a folder that TFDS could not prepare, or not find again."""
+    """Find names of splits in a folder that TFDS could not prepare, or not find again.
+
+    Args:
+        data_set: The data set, for the messages.
+        names: The names of its splits.
+        root: The folder.
+    """
     return [
         Fault(
             "name of a split",

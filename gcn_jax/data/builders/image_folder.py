@@ -14,7 +14,7 @@ from gcn_jax.data.files import IMAGE_SUFFIXES
 from gcn_jax.errors import UserError, setting
 
 
-class ImageFolder(SegmentationBuilder, skip_registration=True):
+class ImageFolder(SegmentationBuilder, skip_registration=True):  # type: ignore[call-arg]  # TFDS has no types
     """A folder `SPLIT/CLASS/*.jpg`, the layout of torchvision's data set of this name.
 
     The label of every pixel of an image is its class. Classes are numbered in the order of their

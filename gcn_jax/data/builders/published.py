@@ -1,4 +1,4 @@
-"""What the builders of published data sets share: a folder of the user's, or an archive."""
+"""The base of the builders of published data sets: a folder of the user's, or an archive."""
 
 from collections.abc import ItemsView, Mapping
 from pathlib import Path
@@ -10,7 +10,7 @@ from gcn_jax.data.faults import Pair, check_listing, refuse
 from gcn_jax.errors import UserError, setting
 
 
-class PublishedBuilder(SegmentationBuilder, skip_registration=True):
+class PublishedBuilder(SegmentationBuilder, skip_registration=True):  # type: ignore[call-arg]  # TFDS has no types
     """A published data set, from a folder that the user has or from its public archive.
 
     A subclass has its class table, `_find_splits`, and these:
@@ -60,7 +60,7 @@ class PublishedBuilder(SegmentationBuilder, skip_registration=True):
     @property
     def download(self) -> str | None:
         """The archive, where no folder is given."""
-        return None if self._splits else self._archive.url
+        return None if self._splits or self._archive is None else self._archive.url
 
     def raw_splits(self) -> ItemsView[str, list[Pair]] | None:
         """The pairs of each split, where a folder is given."""
@@ -77,6 +77,7 @@ class PublishedBuilder(SegmentationBuilder, skip_registration=True):
         del dl_manager  # the archive is fetched without TensorFlow's file system
         splits = self._splits
         if splits is None:
+            assert self._archive is not None  # else the folder was required
             folder = download_archive(self._archive, self._data_dir_root)
             splits, faults = check_listing(self.name, self._find_splits(self._find_root(folder)))
             refuse(faults)

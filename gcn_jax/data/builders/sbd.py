@@ -16,7 +16,7 @@ from gcn_jax.data.faults import Fault, Pair
 from gcn_jax.data.files import read_lines
 
 
-class Sbd(VocPhotographs, skip_registration=True):
+class Sbd(VocPhotographs, skip_registration=True):  # type: ignore[call-arg]  # TFDS has no types
     """The Semantic Boundaries Dataset from its folder `benchmark_RELEASE`, or by download.
 
     Splits: train and val as published, 545 and 558 of whose images are in VOC 2012 val, and

@@ -14,7 +14,7 @@ from gcn_jax.data.statistics import LabelStatistics
 _SPLITS = {"train": (3000, 1), "val": (300, 2)}
 
 
-class Shapes(SegmentationBuilder, skip_registration=True):
+class Shapes(SegmentationBuilder, skip_registration=True):  # type: ignore[call-arg]  # TFDS has no types
     """Drawn images of 128x128 pixels whose classes are told apart by cues far away.
 
     Besides image, label and id, an example has `cue_distance`, uint8 `[H, W]`: see `shapes.render`.
@@ -46,9 +46,9 @@ class Shapes(SegmentationBuilder, skip_registration=True):
 
     def _split_generators(self, dl_manager):
         del dl_manager
-        return {split: self._generate_examples(split) for split in _SPLITS}
+        return {split: self._draw_examples(split) for split in _SPLITS}
 
-    def _generate_examples(self, split: str):
+    def _draw_examples(self, split: str):
         count, seed = _SPLITS[split]
         num_classes = len(self.classes.names)
         ids, statistics = [], LabelStatistics.empty(num_classes)
@@ -61,7 +61,7 @@ class Shapes(SegmentationBuilder, skip_registration=True):
         self._keep(split, ids, statistics)
 
 
-class SingleShapes(Shapes, skip_registration=True):
+class SingleShapes(Shapes, skip_registration=True):  # type: ignore[call-arg]  # TFDS has no types
     """Images of 64x64 pixels with one object of the same world: for classification.
 
     The label of every pixel is the class of the object; there is no background.

@@ -22,7 +22,7 @@ VOC_CLASSES = ClassTable(
 )  # fmt: skip
 
 
-class VocPhotographs(PublishedBuilder, skip_registration=True):
+class VocPhotographs(PublishedBuilder, skip_registration=True):  # type: ignore[call-arg]  # TFDS has no types
     """A data set that labels photographs of VOC with VOC's classes."""
 
     @property
@@ -36,7 +36,7 @@ class VocPhotographs(PublishedBuilder, skip_registration=True):
         return "voc"
 
 
-class VocSegmentation(VocPhotographs, skip_registration=True):
+class VocSegmentation(VocPhotographs, skip_registration=True):  # type: ignore[call-arg]  # TFDS has no types
     """VOC 2012 from a development kit (`VOCdevkit`, or the folder around it) or by download.
 
     Splits: train, val, trainval (both), and test, without labels, where the folder has
@@ -60,7 +60,7 @@ class VocSegmentation(VocPhotographs, skip_registration=True):
 
     def _find_splits(self, root: Path) -> dict[str, list[Pair]]:
         lists = root / "ImageSets/Segmentation"
-        splits = {
+        splits: dict[str, list[Pair]] = {
             split: [
                 (key, root / f"JPEGImages/{key}.jpg", root / f"SegmentationClass/{key}.png")
                 for key in read_lines(lists / f"{split}.txt")

@@ -19,39 +19,74 @@ _RELIEF = 0.9  # how much brighter a rim is that faces the light
 
 
 def circle(centre, radius, points=32):
-    """Return the outline of a circle."""
+    """Return the outline of a circle.
+
+    Args:
+        centre: Its (x, y), in pixels.
+        radius: In pixels.
+        points: Corners of the polygon.
+    """
     return star(centre, [radius] * points)
 
 
 def star(centre, radii, angle=0.0):
-    """Return the outline through `radii` at equal angles, a polygon; a star if they alternate."""
+    """Return the outline through `radii` at equal angles, a polygon; a star if they alternate.
+
+    Args:
+        centre: Its (x, y), in pixels.
+        radii: The distances of its corners from the centre, in pixels.
+        angle: The direction of the first corner, in radians.
+    """
     t = angle + 2 * np.pi / len(radii) * np.arange(len(radii))
     return centre + np.stack([np.cos(t), np.sin(t)], axis=1) * np.asarray(radii)[:, None]
 
 
 def superellipse(half_axes, angle, power):
-    """Return the outline of an ellipse (`power` 2) or rounded box (4 and more) about the origin."""
+    """Return the outline of an ellipse (`power` 2) or rounded box (4 and more) about the origin.
+
+    Args:
+        half_axes: Half of its width and height, in pixels.
+        angle: Its turn, in radians.
+        power: 2 for an ellipse, 4 and more for a rounded box.
+    """
     unit = star(np.zeros(2), np.ones(72))
     unit = np.sign(unit) * np.abs(unit) ** (2 / power)
     return rotate(unit * half_axes, angle)
 
 
 def arc(length, angle, bend, points=24):
-    """Return a path from the origin that starts off at `angle` and turns by `bend` radians."""
+    """Return a path from the origin that starts off at `angle` and turns by `bend` radians.
+
+    Args:
+        length: The length of the path, in pixels.
+        angle: Its direction at the origin, in radians.
+        bend: The turn from end to end, in radians.
+        points: Corners of the path.
+    """
     heading = angle + bend * (np.arange(points) + 0.5) / points
     steps = np.stack([np.cos(heading), np.sin(heading)], axis=1) * length / points
     return np.concatenate([np.zeros((1, 2)), np.cumsum(steps, axis=0)])
 
 
 def stroke(path, width):
-    """Return the outline of a line of `width` along `path`, with flat ends."""
+    """Return the outline of a line of `width` along `path`, with flat ends.
+
+    Args:
+        path: Corners (x, y) of a line, in pixels.
+        width: Its width, in pixels.
+    """
     ahead = np.diff(path, axis=0, append=2 * path[-1:] - path[-2:-1])
     side = ahead[:, ::-1] * [-1, 1] * (width / 2 / np.linalg.norm(ahead, axis=1, keepdims=True))
     return np.concatenate([path + side, (path - side)[::-1]])
 
 
 def rotate(points, angle):
-    """Return `points` turned about the origin by `angle` radians."""
+    """Return `points` turned about the origin by `angle` radians.
+
+    Args:
+        points: Float `[N, 2]`.
+        angle: In radians.
+    """
     cos, sin = np.cos(angle), np.sin(angle)
     return points @ np.array([[cos, sin], [-sin, cos]])
 
@@ -66,7 +101,14 @@ def footprint(outlines):
 
 
 def color(rng, hue, saturation, value):
-    """Draw an RGB color, float32 `[3]` in 0..255, from three ranges (low, high) in 0..1."""
+    """Draw an RGB color, float32 `[3]` in 0..255, from three ranges (low, high) in 0..1.
+
+    Args:
+        rng: The source of randomness.
+        hue: Its range (low, high), in 0..1.
+        saturation: Its range (low, high), in 0..1.
+        value: Its range (low, high), in 0..1.
+    """
     hsv = (rng.uniform(*hue) % 1, rng.uniform(*saturation), rng.uniform(*value))
     return np.array(colorsys.hsv_to_rgb(*hsv), np.float32) * 255
 
@@ -108,7 +150,12 @@ def solid(canvas, rgb, outlines, holes=()):
 
 
 def background(rng, clutter):
-    """Return a canvas with a soft two-colored ground and `clutter` small things painted on it."""
+    """Return a canvas with a soft two-colored ground and `clutter` small things painted on it.
+
+    Args:
+        rng: The source of randomness.
+        clutter: How many small things are painted on it.
+    """
     hue, value = rng.uniform(), rng.uniform(0.3, 0.8)
     first = color(rng, (hue, hue + 0.1), (0.05, 0.3), (value, value + 0.1))
     second = color(rng, (hue, hue + 0.3), (0.05, 0.35), (value - 0.15, value + 0.2))

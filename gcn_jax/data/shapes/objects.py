@@ -17,7 +17,7 @@ BAR_LENGTHS = {"short": (30.0, 50.0), "long": (80.0, 115.0)}
 
 @dataclass
 class Piece:
-    """Where an object is.
+    """The place of an object.
 
     Attributes:
         outlines: The parts of its body.

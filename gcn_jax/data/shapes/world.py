@@ -12,12 +12,12 @@ Twins (warm and cool, dark and bright, short and long) are alike everywhere else
 a model labels correctly measures how far it sees. `cue_distance` says how far it has to.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from gcn_jax.data.classes import IGNORE_LABEL
+from gcn_jax import IGNORE_LABEL
 from gcn_jax.data.shapes import drawing as draw
 from gcn_jax.data.shapes.drawing import SIZE
 from gcn_jax.data.shapes.objects import POSES, cue_distance
@@ -114,7 +114,7 @@ def render_one(seed: int, index: int) -> dict[str, np.ndarray]:
     rng = np.random.default_rng((seed, index))
     canvas = draw.background(rng, clutter=rng.integers(8, 20))
     kind = rng.choice([c.kind for c in CLASSES[1:]])  # twins twice, then one of them
-    placed = []
+    placed: list[Any] = []
     while not placed:
         placed = _place(rng, [kind])
     image = np.array(Image.fromarray(_draw(rng, canvas, placed)["image"]).reduce(2))

@@ -36,7 +36,7 @@ def dense_crf(
     Args:
         probabilities: float `[H, W, C]`, at least 0 and at most 1.
         image: uint8 `[H, W, 3]` RGB.
-        parameters: Of the CRF.
+        parameters: Those of the CRF.
 
     Returns:
         float32 `[H, W, C]`: the marginals, which sum to one.
@@ -70,7 +70,7 @@ def dense_crf_batch(
     Args:
         probabilities: float `[N, H, W, C]`, or N arrays `[H, W, C]` of any sizes.
         images: uint8 `[N, H, W, 3]` RGB, or N arrays `[H, W, 3]`.
-        parameters: Of the CRF.
+        parameters: Those of the CRF.
         sizes: (height, width) of each image without padding at the bottom and the right, which has
             no influence; at most N, the rest is padding. If None, nothing is.
 

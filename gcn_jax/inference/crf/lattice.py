@@ -110,8 +110,8 @@ def join_lattices(lattices: Sequence[Lattice], num_points: int, num_vertices: in
     """Put the lattices of a batch's images side by side, as that of one set of points.
 
     Args:
-        lattices: Of d dimensions each, of fewer points than `num_points` together, and of fewer
-            vertices than `num_vertices`.
+        lattices: Lattices of d dimensions each, of fewer points than `num_points` together, and
+            of fewer vertices than `num_vertices`.
         num_points: P.
         num_vertices: M.
     """

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from gcn_jax.inference.crf.lattice import Tables
 
@@ -13,6 +14,9 @@ _CLASS_MULTIPLE = 8
 _IMPOSSIBLE = 1e9
 #: Probabilities are clipped here from below, as pydensecrf does, before the logarithm is taken.
 _MIN_PROBABILITY = 1e-5
+
+#: An array on a device or on the host.
+Array = jax.Array | np.ndarray
 
 
 @jax.jit
@@ -78,7 +82,7 @@ def _normalized_filter(
     return lambda values: apply(values, splat_weights, slice_weights)
 
 
-def _hops(neighbors: jax.Array) -> list[jax.Array]:
+def _hops(neighbors: Array) -> list[jax.Array]:
     """Join the steps of two axes: int32 `[8, M]` a pair, `[2, M]` an axis without partner.
 
     The blur along one axis and then another reads each vertex's two neighbours along the first, the
@@ -104,7 +108,7 @@ def _sum_chunks(chunks: jax.Array, owners: jax.Array, vertices: jax.Array) -> ja
     )
 
 
-def _weighted_rows(values: jax.Array, rows: jax.Array, weights: jax.Array) -> jax.Array:
+def _weighted_rows(values: Array, rows: Array, weights: Array) -> jax.Array:
     """Sum rows of values [N, C] with weights, both [K, M]: [M, C]."""
     # K gathers that are summed at once; one gather of [K, M, C] would not fit into any cache.
     return sum(
@@ -112,11 +116,11 @@ def _weighted_rows(values: jax.Array, rows: jax.Array, weights: jax.Array) -> ja
     )
 
 
-def _rows(values: jax.Array, index: jax.Array) -> jax.Array:
-    return values.at[index].get(mode="promise_in_bounds", wrap_negative_indices=False)
+def _rows(values: Array, index: Array) -> jax.Array:
+    return jnp.asarray(values).at[index].get(mode="promise_in_bounds", wrap_negative_indices=False)
 
 
-def _in_memory(run: jax.Array, function: Callable[..., jax.Array], *args: jax.Array) -> jax.Array:
+def _in_memory(run: jax.Array, function: Callable[..., jax.Array], *args: Array) -> jax.Array:
     """Return function(*args), computed once.
 
     XLA's CPU compiler would compute it anew for each element that a later gather reads, and an

@@ -2,8 +2,12 @@
 
 import dataclasses
 import math
+from typing import Any
 
 from gcn_jax.errors import UserError, check_choice
+
+#: Mean-field iterations, and standard deviations (pixels, grey levels), that no image needs.
+MOST_ITERATIONS, LARGEST = 1_000, 10_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,8 +30,8 @@ class CRFParameters:
         iterations: Mean-field iterations.
 
     Raises:
-        UserError: A standard deviation is not positive, a weight negative or infinite, or the
-            iterations are no whole number from 0.
+        UserError: A standard deviation is not positive or above `LARGEST`, a weight negative or
+            infinite, or the iterations are no whole number from 0 to `MOST_ITERATIONS`.
     """
 
     gaussian_sxy: float
@@ -42,11 +46,18 @@ class CRFParameters:
             value = getattr(self, field.name)
             if field.name.endswith(("sxy", "srgb")) and not value > 0:
                 raise UserError(f"CRF parameter {field.name} is {value}; it must be positive")
+            if field.name.endswith(("sxy", "srgb")) and value > LARGEST:
+                raise UserError(f"CRF parameter {field.name} is {value}; it is {LARGEST} at most")
             if field.name.endswith("weight") and not 0 <= value < math.inf:
                 raise UserError(f"CRF parameter {field.name} is {value}; it must be 0 or more")
         if not (self.iterations >= 0 and float(self.iterations).is_integer()):
             raise UserError(
                 f"CRF parameter iterations is {self.iterations}; it must be a whole number from 0"
+            )
+        if self.iterations > MOST_ITERATIONS:
+            raise UserError(
+                f"CRF parameter iterations is {self.iterations}; {MOST_ITERATIONS} are the most, "
+                "and 10 are enough for an image"
             )
         object.__setattr__(self, "iterations", int(self.iterations))
 
@@ -85,4 +96,5 @@ def crf_parameters(text: str) -> CRFParameters:
     names = [field.name for field in dataclasses.fields(CRFParameters)]
     if len(numbers) not in (len(names) - 1, len(names)):
         raise UserError(f"CRF {text!r} has {len(numbers)} numbers; give {', '.join(names)}")
-    return CRFParameters(*numbers)
+    values: dict[str, Any] = dict(zip(names, numbers, strict=False))
+    return CRFParameters(**values)

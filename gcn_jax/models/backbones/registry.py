@@ -44,7 +44,7 @@ def _resnet(depth: int, *, weights: str, **fields: Any) -> Backbone:
     return Backbone(make, dilated, zero_init_residual=True, weights=weights)
 
 
-def _plain(*widths: int) -> Backbone:
+def _plain(*widths: *tuple[int, int, int, int]) -> Backbone:
     make = partial(Plain, widths=widths)
     return Backbone(make, dilated=make)
 

@@ -23,10 +23,10 @@ class BasicBlock(nn.Module):
 
     Attributes:
         width: Channels of the block.
-        strides: Of the first convolution and of the shortcut.
+        strides: The stride of the first convolution and of the shortcut.
         conv: Constructor of convolutions.
         norm: Constructor of batch-norms.
-        dilation: Of both convolutions.
+        dilation: The dilation of both convolutions.
         zero_init: As `ResNet.zero_init_residual`.
     """
 
@@ -52,10 +52,10 @@ class Bottleneck(nn.Module):
 
     Attributes:
         width: Channels of the first two convolutions; the block puts out four times as many.
-        strides: Of the block: of its shortcut, and of one convolution.
+        strides: The stride of the block: of its shortcut, and of one convolution.
         conv: Constructor of convolutions.
         norm: Constructor of batch-norms.
-        dilation: Of the 3 x 3 convolution.
+        dilation: The dilation of the 3 x 3 convolution.
         stride_in_1x1: Whether that is the first 1 x 1 convolution; else it is the 3 x 3.
         zero_init: As `ResNet.zero_init_residual`.
     """
@@ -83,13 +83,27 @@ class Bottleneck(nn.Module):
 
 
 def last_norm(block: nn.Module, name: str) -> nn.Module:
-    """Return the batch-norm before the sum of a block, which `block.zero_init` starts at zero."""
+    """Return the batch-norm before the sum of a block, which `block.zero_init` starts at zero.
+
+    Args:
+        block: The block, with the fields `norm` and `zero_init`.
+        name: The name of the batch-norm.
+    """
     init = nn.initializers.zeros if block.zero_init else nn.initializers.ones
     return block.norm(name=name, scale_init=init)
 
 
 def shortcut(block: nn.Module, x: jax.Array, width: int) -> jax.Array:
-    """Return the input of a block, projected where the block changes its size or its width."""
+    """Return the input of a block, projected where the block changes its size or its width.
+
+    Args:
+        block: The block, with the fields `strides`, `conv` and `norm`.
+        x: `[N, H, W, C]`.
+        width: The channels that the block puts out.
+
+    Returns:
+        `[N, ceil(H / strides), ceil(W / strides), width]`.
+    """
     if block.strides == 1 and x.shape[-1] == width:
         return x
     x = block.conv(width, (1, 1), strides=block.strides, name="shortcut_conv")(x)
@@ -116,8 +130,8 @@ class ResNet(nn.Module):
         depth: One of 18, 34, 50, 101, 152; another one raises `UserError`.
         num_classes: With a number, the classifier of images is there too.
         frozen_batch_norm: Batch-norm uses the running statistics, even in training.
-        dtype: Of the computation and of the features; parameters, statistics and the class scores
-            are float32.
+        dtype: The precision of the computation and of the features; parameters, statistics and the
+            class scores are float32.
         stride_in_1x1: Where the stride of a bottleneck sits: in its first 1 x 1 convolution, as in
             the original Caffe models, or in its 3 x 3, as in torchvision's. Parameters are alike;
             weights of one kind give poor features in the other. Depths 18 and 34 have no
@@ -192,7 +206,7 @@ class ResNet(nn.Module):
 
         features = {}
         for level, num_blocks in zip((2, 3, 4, 5), VARIANTS[self.depth][1], strict=True):
-            block = self.block_of(level)
+            block: Callable[..., nn.Module] = self.block_of(level)
             if self.remat:
                 block = nn.remat(block)
             if self.stride_in_1x1:

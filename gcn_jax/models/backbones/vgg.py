@@ -22,11 +22,11 @@ class ConvStack(nn.Module):
     """3 x 3 convolutions in a row, each followed by batch-norm, if there is one, and ReLU.
 
     Attributes:
-        channels: Of every convolution.
+        channels: The channels of every convolution.
         first_padding: Zeros on either side before the first one; None keeps the size.
         dilation: Step between kernel taps.
         norm: Constructor of batch-norms, or None.
-        dtype: Of the computation and of the output; parameters are float32.
+        dtype: The precision of the computation and of the output; parameters are float32.
     """
 
     channels: tuple[int, ...]
@@ -51,13 +51,14 @@ class ConvStack(nn.Module):
 
 
 class VGG16(nn.Module):
-    """What the backbones on VGG-16 have in common: layers, which each of them lays out.
+    """The base of the backbones on VGG-16: layers, which each of them lays out.
 
     Attributes:
         width: Factor of all channels; 1 is VGG-16, less is for studies that train from scratch.
         batch_norm: Whether every 3 x 3 convolution is followed by one (torchvision's `vgg16_bn`).
         frozen_batch_norm: Batch-norm uses the running statistics, even in training.
-        dtype: Of the computation and of the features; parameters and statistics are float32.
+        dtype: The precision of the computation and of the features; parameters and statistics are
+            float32.
         remat: Whether what a stage computes inside is computed again for its gradient.
     """
 
@@ -72,7 +73,7 @@ class VGG16(nn.Module):
 
         Args:
             x: `[N, H, W, C]`.
-            number: Of the stage.
+            number: The number of the stage, from 1.
             train: Whether this is training (batch-norm).
             **settings: `first_padding` and `dilation` of a `ConvStack`.
         """
@@ -93,7 +94,7 @@ class VGG16(nn.Module):
 
         Args:
             x: `[N, H, W, C]`.
-            channels: Of both, before they are scaled by `width`.
+            channels: The channels of both, before they are scaled by `width`.
             train: Whether this is training.
             **settings: `kernel_size`, `padding` and `dilation` of fc6; fc7 is a 1 x 1 convolution.
         """
@@ -104,7 +105,12 @@ class VGG16(nn.Module):
 
 
 def scaled(channels: int, width: float) -> int:
-    """Return `width` times as many channels, at least one."""
+    """Return `width` times as many channels, at least one.
+
+    Args:
+        channels: Their number in VGG-16.
+        width: The factor.
+    """
     return max(1, round(width * channels))
 
 
@@ -114,7 +120,12 @@ def published_weights(batch_norm: bool) -> str:
 
 
 def batch_norm(network: nn.Module, train: bool) -> Callable[..., nn.Module]:
-    """Return the constructor of the batch-norms of a network."""
+    """Return the constructor of the batch-norms of a network.
+
+    Args:
+        network: A module with the fields `frozen_batch_norm` and `dtype`.
+        train: Whether it is trained.
+    """
     return partial(
         BatchNorm,
         use_running_average=not train or network.frozen_batch_norm,

@@ -1,11 +1,13 @@
 """The primitives every network is built from: convolution, batch-norm, upsampling, pooling.
 
 Networks use these instead of `flax.linen`'s own, so how a primitive is computed can change in one
-place; on a CPU some are computed in other words (`cpu/`). The names and shapes of parameters
-belong to the primitive, not to how it is computed: a checkpoint never depends on it.
+place, `backend.py`: in plain words (`plain.py`), or on a CPU in those that are fastest there
+(`cpu/`). The names and shapes of parameters belong to the primitive, not to how it is computed: a
+checkpoint never depends on it.
 """
 
-from gcn_jax.models.layers.backend import computes_on_cpu, plain_formulation, relu
+from gcn_jax.models.layers.activation import relu
+from gcn_jax.models.layers.backend import plain_formulation
 from gcn_jax.models.layers.conv import (
     Conv,
     Deconv2x,
@@ -20,7 +22,12 @@ from gcn_jax.models.layers.conv import (
     normal_init,
 )
 from gcn_jax.models.layers.norm import BatchNorm
-from gcn_jax.models.layers.resize import resize_bilinear, resize_bilinear_2x, sample_bilinear
+from gcn_jax.models.layers.resize import (
+    resize_bilinear,
+    resize_bilinear_2x,
+    sample_bilinear,
+    size_of,
+)
 
 __all__ = [
     "BatchNorm",
@@ -30,7 +37,6 @@ __all__ = [
     "Initializer",
     "bilinear_kernel_init",
     "bilinear_taps",
-    "computes_on_cpu",
     "convolve",
     "deconvolve",
     "he_normal",
@@ -41,4 +47,5 @@ __all__ = [
     "resize_bilinear",
     "resize_bilinear_2x",
     "sample_bilinear",
+    "size_of",
 ]

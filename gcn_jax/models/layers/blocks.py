@@ -1,10 +1,10 @@
-"""Layers that stand in a row in many networks."""
+"""Blocks of layers that several networks have."""
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from gcn_jax.models.layers.backend import relu
+from gcn_jax.models.layers.activation import relu
 from gcn_jax.models.layers.conv import Conv, Dtype
 from gcn_jax.models.layers.norm import BatchNorm
 
@@ -16,7 +16,8 @@ class ConvNormReLU(nn.Module):
         features: Number of output channels.
         kernel_size: Height and width of the kernel.
         frozen_batch_norm: Batch-norm uses the running statistics, even in training.
-        dtype: Of the computation and of the output; parameters and statistics are float32.
+        dtype: The precision of the computation and of the output; parameters and statistics are
+            float32.
     """
 
     features: int

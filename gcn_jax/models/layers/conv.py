@@ -1,22 +1,20 @@
 """Convolution, deconvolution, and the initialisers of their kernels."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
-from jax import lax
 
-from gcn_jax.models.layers.backend import computes_on_cpu
-from gcn_jax.models.layers.cpu import convolution as cpu
-from gcn_jax.models.layers.cpu import products as cpu_products
+from gcn_jax.models.layers.backend import formulation
 
 Dtype = Any
 
-
-Initializer = jax.nn.initializers.Initializer
+#: Makes a parameter of a key, a shape and a dtype.
+Initializer = Callable[..., jax.Array]
 
 
 def normal_init(stddev: float) -> Initializer:
@@ -33,12 +31,30 @@ def normal_init(stddev: float) -> Initializer:
 
 
 def he_normal(key: jax.Array, shape: tuple[int, ...], dtype: Dtype = jnp.float32) -> jax.Array:
-    """Initialise a kernel `[..., in, out]` that a ReLU follows, by fan-out (as torchvision)."""
+    """Initialise a kernel that a ReLU follows, by fan-out (He et al. 2015, as torchvision does).
+
+    Args:
+        key: The key of the draws.
+        shape: `[..., C_in, C_out]`.
+        dtype: The kernel's.
+
+    Returns:
+        The kernel: normal, with variance 2 / fan-out.
+    """
     return normal_init(math.sqrt(2 / (math.prod(shape[:-2]) * shape[-1])))(key, shape, dtype)
 
 
 def lecun_normal(key: jax.Array, shape: tuple[int, ...], dtype: Dtype = jnp.float32) -> jax.Array:
-    """Initialise a kernel `[..., in, out]` that no ReLU follows: variance is kept."""
+    """Initialise a kernel that no ReLU follows, by fan-in: variance is kept (LeCun et al. 1998).
+
+    Args:
+        key: The key of the draws.
+        shape: `[..., C_in, C_out]`.
+        dtype: The kernel's.
+
+    Returns:
+        The kernel: normal, with variance 1 / fan-in.
+    """
     return normal_init(math.sqrt(1 / math.prod(shape[:-1])))(key, shape, dtype)
 
 
@@ -59,7 +75,7 @@ class Conv(nn.Module):
         dilation: Step between kernel taps, for both axes.
         use_bias: Whether a bias is added.
         kernel_init: Initialiser of the kernel.
-        dtype: Of the computation and of the output; parameters are float32.
+        dtype: That of computation and output; parameters are float32.
     """
 
     features: int
@@ -78,7 +94,8 @@ class Conv(nn.Module):
         kernel = self.param("kernel", self.kernel_init, shape, jnp.float32).astype(self.dtype)
         padding = self.padding
         if padding is None:
-            padding = tuple(self.dilation * (k - 1) // 2 for k in self.kernel_size)
+            above, left = (self.dilation * (k - 1) // 2 for k in self.kernel_size)
+            padding = (above, left)
         y = convolve(x.astype(self.dtype), kernel, self.strides, padding, self.dilation)
         if self.use_bias:
             bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
@@ -89,14 +106,23 @@ class Conv(nn.Module):
 def convolve(
     x: jax.Array, kernel: jax.Array, strides: int, padding: tuple[int, int], dilation: int
 ) -> jax.Array:
-    """Convolve `[N, H, W, C]` with a kernel `[kh, kw, C, C']`; see `Conv` for the arguments."""
+    """Convolve; a 1 x 1 kernel without padding multiplies pixels by a matrix.
+
+    `H' = floor((H + 2 * padding[0] - dilation * (kh - 1) - 1) / strides) + 1`; W' likewise.
+
+    Args:
+        x: `[N, H, W, C]`.
+        kernel: `[kh, kw, C, C']`, of x's dtype.
+        strides: Step between output pixels, for both axes.
+        padding: Zeros on either side of H and of W.
+        dilation: Step between kernel taps, for both axes.
+
+    Returns:
+        `[N, H', W', C']` of x's dtype.
+    """
     if kernel.shape[:2] == (1, 1) and padding == (0, 0):
-        x = x[:, ::strides, ::strides, :]
-        if computes_on_cpu():
-            return cpu_products.multiply(x, kernel[0, 0])
-        return jnp.tensordot(x, kernel[0, 0], axes=1)
-    how = (strides, padding, dilation)
-    return (cpu.convolve if computes_on_cpu() else cpu_products.plain)(x, kernel, *how)
+        return formulation(x).multiply(x[:, ::strides, ::strides, :], kernel[0, 0])
+    return formulation(x).convolve(x, kernel, strides, padding, dilation)
 
 
 def bilinear_kernel_init(key: jax.Array, shape: tuple[int, ...], dtype: Dtype) -> jax.Array:
@@ -105,7 +131,10 @@ def bilinear_kernel_init(key: jax.Array, shape: tuple[int, ...], dtype: Dtype) -
     Args:
         key: Unused, there is nothing random.
         shape: `(2 * f, 2 * f, C, C)`.
-        dtype: Of the kernel.
+        dtype: The kernel's.
+
+    Returns:
+        The kernel, zero between different channels.
     """
     del key
     taps = bilinear_taps(shape[0] // 2)
@@ -130,7 +159,7 @@ class Deconv2x(nn.Module):
     with zeros between its pixels (a Caffe or PyTorch kernel flipped in both axes).
 
     Attributes:
-        dtype: Of the computation and of the output; the kernel is float32.
+        dtype: That of computation and output; the kernel is float32.
     """
 
     dtype: Dtype = jnp.float32
@@ -149,21 +178,10 @@ def deconvolve(x: jax.Array, kernel: jax.Array, crop: int = 0) -> jax.Array:
 
     Args:
         x: `[N, H, W, C]`.
-        kernel: `[2 * f, 2 * f, C, C']`, as in `Deconv2x`.
-        crop: What is cut off the output on every side (the 'pad' of Caffe and PyTorch).
+        kernel: `[2 * f, 2 * f, C, C']` of x's dtype, as in `Deconv2x`.
+        crop: Pixels that are cut off the output on every side (the 'pad' of Caffe and PyTorch).
 
     Returns:
-        `[N, f * (H + 1) - 2 * crop, f * (W + 1) - 2 * crop, C']`.
+        `[N, f * (H + 1) - 2 * crop, f * (W + 1) - 2 * crop, C']` of x's dtype.
     """
-    if computes_on_cpu():
-        y = cpu.deconvolve(x, kernel)
-        return y[:, crop : y.shape[1] - crop, crop : y.shape[2] - crop]
-    size = kernel.shape[0]
-    return lax.conv_general_dilated(
-        x,
-        kernel,
-        window_strides=(1, 1),
-        padding=[(size - 1 - crop, size - 1 - crop)] * 2,
-        lhs_dilation=(size // 2, size // 2),
-        dimension_numbers=("NHWC", "HWIO", "NHWC"),
-    )
+    return formulation(x).deconvolve(x, kernel, crop)

@@ -21,9 +21,9 @@ class BatchNorm(nn.Module):
         use_running_average: Whether `batch_stats` normalise, and not the batch, which then moves
             these averages.
         momentum: What is kept of the averages in each step. It and `epsilon` are torchvision's.
-        epsilon: Is added to the variance.
+        epsilon: A small number that is added to the variance.
         scale_init: Initialiser of the scale.
-        dtype: Of the output.
+        dtype: The output's.
     """
 
     use_running_average: bool

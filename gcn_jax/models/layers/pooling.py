@@ -5,14 +5,16 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from gcn_jax.models.layers import computes_on_cpu
-from gcn_jax.models.layers.cpu import convolution as cpu
+from gcn_jax.models.layers.backend import formulation
 
 
 def max_pool(
     x: jax.Array, window: int = 3, strides: int = 2, padding: int = 1, *, ceil_mode: bool = False
 ) -> jax.Array:
     """Max-pool; the defaults are those of ResNet and give `ceil(n / 2)`.
+
+    `H' = floor((H + 2 * padding - window) / strides) + 1`, or with the ceiling in place of the
+    floor; W' likewise. The gradient goes to the first maximum of a window in reading order.
 
     Args:
         x: `[N, H, W, C]`.
@@ -23,17 +25,10 @@ def max_pool(
             the image or in the padding before it (Caffe and PyTorch agree on this rule).
 
     Returns:
-        `[N, H', W', C]`, with H' = floor((H + 2 * padding - window) / strides) + 1, or with the
-        ceiling in place of the floor; the gradient goes to the first maximum of a window.
+        `[N, H', W', C]` of x's dtype.
     """
     size = [_pooled_size(n, window, strides, padding, ceil_mode) for n in x.shape[1:3]]
-    if computes_on_cpu():
-        return cpu.max_pool(x, window, strides, padding, size)
-    reach = [strides * (count - 1) + window for count in size]
-    after = [max(padding, r - n - padding) for r, n in zip(reach, x.shape[1:3], strict=True)]
-    return nn.max_pool(
-        x, (window, window), strides=(strides, strides), padding=[(padding, p) for p in after]
-    )
+    return formulation(x).max_pool(x, window, strides, padding, size)
 
 
 def _pooled_size(n: int, window: int, strides: int, padding: int, ceil_mode: bool) -> int:
@@ -47,13 +42,14 @@ def _pooled_size(n: int, window: int, strides: int, padding: int, ceil_mode: boo
 def max_pool_with_indices(x: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Max-pool 2 x 2 windows at stride 2, and say where each maximum was (SegNet).
 
+    A position is 0 to 3 for the upper left, upper right, lower left and lower right pixel of the
+    window; of several maxima it is that of the first.
+
     Args:
         x: `[N, H, W, C]`; of an odd size the last windows hold one row or column.
 
     Returns:
-        The maxima `[N, ceil(H / 2), ceil(W / 2), C]`, and the position of each in its window, the
-        first one in reading order: int8 of the same shape, 0 to 3 for the upper left, upper right,
-        lower left and lower right pixel.
+        Maxima of x's dtype and positions, int8, both `[N, ceil(H / 2), ceil(W / 2), C]`.
     """
     n, height, width, c = x.shape
     h, w = -(-height // 2), -(-width // 2)
@@ -76,7 +72,7 @@ def max_unpool(x: jax.Array, indices: jax.Array, size: tuple[int, int]) -> jax.A
         size: (H, W) of what was pooled there.
 
     Returns:
-        `[N, H, W, C]`.
+        `[N, H, W, C]` of x's dtype.
     """
     n, h, w, c = x.shape
     pixels = [jnp.where(indices == index, x, 0) for index in range(4)]
@@ -103,7 +99,7 @@ def adaptive_avg_pool(x: jax.Array, bins: int | tuple[int, int]) -> jax.Array:
         bins: Number of bins along both axes, or (along H, along W).
 
     Returns:
-        `[N, bins, bins, C]`, summed in float32.
+        `[N, bins, bins, C]` of x's dtype, summed in float32.
     """
     bins = (bins, bins) if isinstance(bins, int) else bins
     rows, columns = (_bin_weights(n, b) for n, b in zip(x.shape[1:3], bins, strict=True))

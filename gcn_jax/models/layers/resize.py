@@ -6,6 +6,15 @@ import numpy as np
 from jax import lax
 
 
+def size_of(x: jax.Array) -> tuple[int, int]:
+    """Return the height and the width of maps.
+
+    Args:
+        x: `[N, H, W, ...]`.
+    """
+    return x.shape[1], x.shape[2]
+
+
 def resize_bilinear_2x(x: jax.Array) -> jax.Array:
     """Resize `[N, H, W, C]` to `[N, 2H, 2W, C]`, pixel centres at halves, the border repeated.
 
@@ -31,10 +40,13 @@ def resize_bilinear(
     """Resize `[N, H, W, C]` to `[N, *size, C]`, the values those of PyTorch's `interpolate`.
 
     Args:
-        x: float of any precision; the result has the same.
+        x: float `[N, H, W, C]` of any precision.
         size: Height and width.
         align_corners: Whether the centres of the corner pixels stay where they are, as in Caffe's
             `Interp`; else the outer edges of the corner pixels do, and the border is repeated.
+
+    Returns:
+        `[N, *size, C]` of x's dtype.
     """
     for axis, new in zip((1, 2), size, strict=True):
         old = x.shape[axis]
@@ -54,9 +66,12 @@ def sample_bilinear(x: jax.Array, size: tuple[int, int], step: float) -> jax.Arr
     `align_corners`; beyond the last feature it is repeated.
 
     Args:
-        x: float of any precision; the result has the same.
+        x: float `[N, H, W, C]` of any precision.
         size: Height and width.
         step: Distance of samples, in pixels of x.
+
+    Returns:
+        `[N, *size, C]` of x's dtype.
     """
     for axis, new in zip((1, 2), size, strict=True):
         x = _interpolate(x, axis, step * np.arange(new))

@@ -12,7 +12,7 @@ from gcn_jax.workdir import Workdir, read_object, write_object
 
 @dataclasses.dataclass(frozen=True)
 class ModelInfo:
-    """What `model.json` holds: everything about a trained model but its weights.
+    """The description of a trained model: everything but its weights, as in `model.json`.
 
     Attributes:
         name: Its name for `create_model`.
@@ -41,7 +41,7 @@ def read_info(workdir: str | Path) -> ModelInfo:
         UserError: There is none, or a value in it makes no sense; the message names file and key.
     """
     if is_on_hub(workdir):
-        path = hub_file(workdir, Workdir("").model_file.name)
+        path = hub_file(str(workdir), Workdir("").model_file.name)
         return _checked(read_object(path), path)
     folder = Workdir(workdir)
     return _checked(folder.read_model(), folder.model_file)
@@ -57,15 +57,16 @@ def write_info(workdir: str | Path, info: ModelInfo) -> None:
     write_object(Workdir(workdir).model_file, dataclasses.asdict(info))
 
 
-def _checked(values: dict[str, Any], path: Path) -> ModelInfo:
+def _checked(values: Any, path: Path) -> ModelInfo:
     """Return the description in a JSON object; raise `UserError` where it makes no sense."""
 
     def check(holds: bool, key: str, wanted: str) -> None:
         if not holds:
             raise UserError(f"{path} is damaged: {key} is {values.get(key)!r:.80}, not {wanted}")
 
-    name, fields = values.get("name"), values.get("fields")
-    names, palette = values.get("class_names"), values.get("palette")
+    name, fields, names, palette = (
+        values.get(key) for key in ("name", "fields", "class_names", "palette")
+    )
     check(isinstance(name, str), "name", "the name of a network")
     check(isinstance(fields, dict), "fields", "a JSON object")
     check(

@@ -41,7 +41,7 @@ def predict(model: nn.Module, variables: dict[str, Any], image: np.ndarray) -> n
         raise UserError(f"the image is {image.dtype} {image.shape}; it must be uint8 [H, W, 3] RGB")
     preprocessing = variables.get("preprocessing", {"mean": IMAGENET_MEAN, "std": IMAGENET_STD})
     mean, std = (np.asarray(preprocessing[key], np.float32) for key in ("mean", "std"))
-    padded = stack_padded([image], 1, mean_color(mean))
+    padded = stack_padded([image], 1, mean_color(mean.tolist()))
     prediction = np.asarray(class_maps(model, variables, padded, mean, std))[0]
     return prediction[: image.shape[0], : image.shape[1]]
 
@@ -61,15 +61,26 @@ def logits(
     Returns:
         float32 `[N, H, W, C]`.
     """
-    return model.apply(variables, normalize(images, mean, std), train=False)
+    result: Any = model.apply(variables, normalize(images, mean, std), train=False)
+    return result
 
 
 @functools.partial(jax.jit, static_argnames="model")
 def class_maps(
     model: nn.Module, variables: Any, images: jax.Array, mean: jax.Array, std: jax.Array
 ) -> jax.Array:
-    """Return the most likely class of each pixel, int32 `[N, H, W]`; arguments as of `logits`.
+    """Return the most likely class of each pixel.
 
     Compiled once for each model and shape of images, whatever the variables.
+
+    Args:
+        model: A module of `gcn_jax.models`, or any with the same call.
+        variables: Its variables.
+        images: uint8 `[N, H, W, 3]` RGB.
+        mean: float32 `[3]`, in 0..255.
+        std: float32 `[3]`, in 0..255.
+
+    Returns:
+        int32 `[N, H, W]`.
     """
     return jnp.argmax(logits(model, variables, images, mean, std), axis=-1).astype(jnp.int32)

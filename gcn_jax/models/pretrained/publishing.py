@@ -11,6 +11,7 @@ from flax import traverse_util
 
 from gcn_jax.errors import UserError
 from gcn_jax.hub import HUB, first_line
+from gcn_jax.models.pretrained.digests import PUBLISHED_DIGESTS, digests_of
 from gcn_jax.models.pretrained.info import ModelInfo
 from gcn_jax.models.pretrained.restore import Pretrained, load_pretrained
 from gcn_jax.workdir import Workdir
@@ -103,7 +104,8 @@ def write_repository(folder: Path, workdir: Path, repo_id: str, pretrained: Pret
     """Write the files of a repository.
 
     They are `model.json`, `model.safetensors` (leaves of the variables, by paths such as
-    "params/gcn5/left_k1/kernel"), `scores.json`, `training.json` (settings) and `README.md`.
+    "params/gcn5/left_k1/kernel") with its `digests.json`, `scores.json`,
+    `training.json` (settings) and `README.md`.
 
     Args:
         folder: Where to.
@@ -117,6 +119,7 @@ def write_repository(folder: Path, workdir: Path, repo_id: str, pretrained: Pret
     arrays = traverse_util.flatten_dict(jax.device_get(weights), sep="/")
     arrays = {path: np.ascontiguousarray(array) for path, array in arrays.items()}
     safetensors.numpy.save_file(arrays, folder / "model.safetensors")
+    (folder / PUBLISHED_DIGESTS).write_text(json.dumps(digests_of(weights), indent=2))
     model_file = Workdir(workdir).model_file
     (folder / model_file.name).write_bytes(model_file.read_bytes())
     scores = _scores(workdir, pretrained.step)
@@ -146,7 +149,7 @@ def _card(repo_id: str, info: ModelInfo, scores: dict[str, float], config: dict[
 
 def _scores(workdir: Path, step: int) -> dict[str, float]:
     """Return a step, and what `metrics.jsonl` says about its validation."""
-    scores = {"step": step}
+    scores: dict[str, float] = {"step": step}
     for record in Workdir(workdir).read_metrics():
         if record["step"] == step:
             scores |= {name: value for name, value in record.items() if name.startswith("val/")}
@@ -159,6 +162,6 @@ def _public_config(workdir: Path) -> dict[str, Any]:
     leaves = traverse_util.flatten_dict(config, sep=".")
     for key in _PATHS:
         value = leaves.get(key)
-        if value and not value.startswith(HUB):
+        if isinstance(value, str) and not value.startswith(HUB):
             leaves[key] = Path(value).name
     return traverse_util.unflatten_dict(leaves, sep=".")

@@ -6,10 +6,8 @@ its output means, and `checkpoints/<step>/`, written by Orbax. A repository on t
 """
 
 import json
-import warnings
-from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,16 +17,16 @@ from flax import traverse_util
 from gcn_jax.errors import UserError
 from gcn_jax.hub import hub_file, is_on_hub
 from gcn_jax.models.network import variable_shapes
+from gcn_jax.models.pretrained.digests import (
+    PUBLISHED_DIGESTS,
+    check_digests,
+    read_digests,
+)
 from gcn_jax.models.pretrained.info import ModelInfo, read_info
+from gcn_jax.models.pretrained.steps import best_step, first_readable, read_scores
 from gcn_jax.models.registry import create_model
 from gcn_jax.tensor_files import read_weights
-from gcn_jax.workdir import Workdir
-
-_T = TypeVar("_T")
-
-
-#: The score by which one checkpoint is better than another.
-BEST_METRIC = "val/miou"
+from gcn_jax.workdir import Workdir, read_object
 
 
 class Pretrained(NamedTuple):
@@ -57,6 +55,16 @@ def from_pretrained(
     Example:
         >>> model, variables = from_pretrained("runs/quickstart")
         >>> labels = predict(model, variables, image)
+
+    Args:
+        workdir: A folder that `train.py` wrote, or "hf://owner/name".
+        step: Which checkpoint, as for `load_pretrained`.
+
+    Returns:
+        The network and its variables.
+
+    Raises:
+        UserError: The workdir has no such checkpoint, or none that can be read.
     """
     pretrained = load_pretrained(workdir, step=step)
     return pretrained.model, pretrained.variables
@@ -80,56 +88,36 @@ def load_pretrained(workdir: str | Path, *, step: int | str = "best") -> Pretrai
     model = create_model(info.name, **info.fields)
     shapes = variable_shapes(model)
     read = _read_published if is_on_hub(workdir) else _read_checkpoint
-    step, variables = read(workdir, step, shapes)
+    step, variables = read(str(workdir), step, shapes)
     preprocessing = {"mean": jnp.asarray(info.mean), "std": jnp.asarray(info.std)}
     return Pretrained(model, {**variables, "preprocessing": preprocessing}, info, step)
 
 
-def best_score(metrics: Mapping[str, float]) -> float:
-    """The score by which one checkpoint is better than another: validation mIoU.
-
-    NaN, where all of the validation set is void, is worse than any score.
-    """
-    score = metrics[BEST_METRIC]
-    return score if score == score else -1.0
-
-
-def first_readable(
-    steps: Sequence[int], restore: Callable[[int], _T], folder: str
-) -> tuple[int, _T] | None:
-    """Restore the first checkpoint that can be; warn of each that cannot.
-
-    Args:
-        steps: The steps to try, in this order.
-        restore: Restores one of them, or raises.
-        folder: What to call their folder in a warning.
-
-    Returns:
-        The step and what was restored; None if there is none.
-    """
-    for step in steps:
-        try:
-            return step, restore(step)
-        except (MemoryError, PermissionError):
-            raise  # the checkpoint is not at fault
-        except Exception as error:  # what a damaged file makes Orbax raise is not documented
-            reason = (str(error).strip().splitlines() or [repr(error)])[0][:200]
-            warnings.warn(f"{folder}/{step} cannot be read ({reason})", stacklevel=2)
-    return None
-
-
-def _read_checkpoint(workdir: str | Path, step: int | str, shapes: Any) -> tuple[int, dict]:
-    """Read the variables of a checkpoint in a workdir; return its step too."""
+def open_checkpoints(folder: Path) -> Any:
+    """Open a folder of checkpoints to read from it: an Orbax manager, a context."""
     import orbax.checkpoint as ocp  # here, so that a notebook that builds a model starts fast
 
+    options = ocp.CheckpointManagerOptions(
+        read_only=True,
+        lightweight_initialize=True,  # else the damaged scores of one step end it
+        multiprocessing_options=_this_process(),
+    )
+    handlers = {"state": ocp.PyTreeCheckpointHandler(), "data": ocp.JsonCheckpointHandler()}
+    return ocp.CheckpointManager(folder, options=options, item_handlers=handlers)
+
+
+def folder_of_checkpoints(workdir: str | Path) -> Path:
+    """Return the folder of a run's checkpoints; raise `UserError` where there is none."""
     folder = Workdir(workdir).checkpoints
     if not folder.is_dir():
         raise UserError(f"{workdir} has no checkpoint yet: {folder} does not exist")
-    options = ocp.CheckpointManagerOptions(
-        read_only=True, best_fn=best_score, best_mode="max", multiprocessing_options=_this_process()
-    )
-    handlers = {"state": ocp.PyTreeCheckpointHandler()}
-    with ocp.CheckpointManager(folder, options=options, item_handlers=handlers) as manager:
+    return folder
+
+
+def _read_checkpoint(workdir: str, step: int | str, shapes: Any) -> tuple[int, dict[str, Any]]:
+    """Read the variables of a checkpoint in a workdir; return its step too."""
+    folder = folder_of_checkpoints(workdir)
+    with open_checkpoints(folder) as manager:
         steps = _steps_to_try(manager, step, workdir)
         found = first_readable(
             steps, lambda step: _restore_variables(manager, step, shapes), str(folder)
@@ -139,7 +127,7 @@ def _read_checkpoint(workdir: str | Path, step: int | str, shapes: Any) -> tuple
     return found
 
 
-def _read_published(source: str, step: int | str, shapes: Any) -> tuple[int, dict]:
+def _read_published(source: str, step: int | str, shapes: Any) -> tuple[int, dict[str, Any]]:
     """Read the variables that a repository on the hub holds; return their step too."""
     if step != "best":
         raise UserError(f"{source} holds one checkpoint: leave the step at best, not {step}")
@@ -150,18 +138,27 @@ def _read_published(source: str, step: int | str, shapes: Any) -> tuple[int, dic
     if {path: array.shape for path, array in arrays.items()} != expected:
         raise UserError(f"{source}: its model.safetensors is not of the model in its model.json")
     variables = traverse_util.unflatten_dict(arrays, sep="/")
+    try:
+        digests: Path | None = hub_file(source, PUBLISHED_DIGESTS)
+    except UserError:  # published by an older version
+        digests = None
+    try:
+        check_digests(variables, read_object(digests) if digests else None, source)
+    except ValueError as error:
+        raise UserError(f"{source}: its model.safetensors is damaged: {error}") from None
     published = json.loads(hub_file(source, "scores.json").read_text())["step"]
     return published, {"batch_stats": {}, **jax.tree.map(jnp.asarray, variables)}
 
 
-def _steps_to_try(manager, step: int | str, workdir: str | Path) -> list[int]:
+def _steps_to_try(manager: Any, step: int | str, workdir: str | Path) -> list[int]:
     steps = sorted(manager.all_steps(), reverse=True)
     if not steps:
         raise UserError(f"{workdir} has no checkpoint yet")
     if step == "last":
         return steps
     if step == "best":
-        best = manager.best_step()
+        folder = Workdir(workdir).checkpoints
+        best = best_step({step: read_scores(folder, step) for step in steps})
         return sorted(steps, key=lambda step: step != best)  # stable: then newest first
     if str(step) not in map(str, steps):
         raise UserError(
@@ -170,11 +167,16 @@ def _steps_to_try(manager, step: int | str, workdir: str | Path) -> list[int]:
     return [int(step)]
 
 
-def _restore_variables(manager, step: int, shapes: Any) -> dict[str, Any]:
+def _restore_variables(manager: Any, step: int, shapes: Any) -> dict[str, Any]:
     """Restore the part of a training state that inference needs."""
     import orbax.checkpoint as ocp
 
-    averaged = bool(manager.item_metadata(step)["state"].tree.get("ema"))
+    folder = Path(manager.directory)
+    written = read_digests(folder, step)
+    if written is None:
+        averaged = bool(manager.item_metadata(step)["state"].tree.get("ema"))
+    else:  # which nothing else need be trusted for
+        averaged = any(path.startswith("ema/") for path in written)
     device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     target = jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device),
@@ -188,6 +190,7 @@ def _restore_variables(manager, step: int, shapes: Any) -> dict[str, Any]:
         partial_restore=True,
     )
     restored = manager.restore(step, args=ocp.args.Composite(state=args))["state"]
+    check_digests(restored, written, f"{folder}/{step}")
     return restored["ema"] if averaged else restored
 
 

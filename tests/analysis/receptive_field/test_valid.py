@@ -10,7 +10,7 @@ import pytest
 from flax import linen as nn
 from PIL import Image
 
-from gcn_jax.analysis.receptive_field import figures as rf_figures
+from gcn_jax.analysis.receptive_field import figures
 from gcn_jax.analysis.receptive_field.effective import effective_field
 from gcn_jax.analysis.receptive_field.sight import look, scene_on_object
 from gcn_jax.analysis.receptive_field.tables import Network
@@ -139,11 +139,11 @@ def test_inmost_unit():
 
 def test_panels(monkeypatch):
     """Only narrow panels have two lines of title; the patch is framed in the stimulus alone."""
-    monkeypatch.setattr(rf_figures, "_png", lambda figure: figure)
+    monkeypatch.setattr(figures, "_png", lambda figure: figure)
     scene = scene_on_object(IMAGE, (IMAGE[..., 0] > 99).astype(int), 2)
     sight = look(MODEL, VARIABLES, scene, patch=3, stride=3)
     panels = [(f"{kind}, x 1, y", sight, kind) for kind in ("image", "stimulus", "valid")]
-    wide, narrow = rf_figures.panels(panels), rf_figures.panels(2 * panels)
+    wide, narrow = figures.panels(panels), figures.panels(2 * panels)
     assert [axes.get_title("left") for axes in wide.axes] == [title for title, *_ in panels]
     assert narrow.axes[3].get_title("left") == "image\nx 1, y"
     plain, stimulus, _ = wide.axes
@@ -196,7 +196,7 @@ def test_command(tmp_path, monkeypatch, capsys):
 
 def test_figures_show_the_network_that_they_are_called_after(monkeypatch):
     """And the stimulus is that of the image as it is."""
-    monkeypatch.setattr(rf_figures, "panels", lambda panels: [sight for _, sight, _ in panels])
+    monkeypatch.setattr(figures, "panels", lambda panels: [sight for _, sight, _ in panels])
     plain = {name: SimpleNamespace(of=name, stimulus=(None, None, 2.0, 1.0)) for name in "ab"}
     large = {name: SimpleNamespace(of=f"{name}, enlarged") for name in "ab"}
     sights = {(name, 1.0): [plain[name]] for name in "ab"}
@@ -218,11 +218,11 @@ def test_command_of_a_model_by_name(capsys):
 
 def test_command_of_a_stack(tmp_path, monkeypatch, capsys):
     """Two 3 x 3 convolutions see 5 x 5 pixels of the image."""
-    figures = []
-    png = rf_figures._png
-    monkeypatch.setattr(rf_figures, "_png", lambda figure: figures.append(figure) or png(figure))
+    drawn = []
+    png = figures._png
+    monkeypatch.setattr(figures, "_png", lambda figure: drawn.append(figure) or png(figure))
     call(receptive_field_command, ["--stack=2", f"--output={tmp_path}"])
-    ((axes,),) = (figure.axes for figure in figures)
+    ((axes,),) = (figure.axes for figure in drawn)
     texts = [text.get_text() for text in axes.texts]
     assert texts == ["output: 1 x 1", "below 1 convolution: 3 x 3", "image: 5 x 5"]
     assert capsys.readouterr().out == f"wrote {tmp_path}/stack.png\n"

@@ -7,14 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gcn_jax.models.layers import pooling
+from gcn_jax.models.layers import backend, pooling
 from tests.helpers import reference
 from tests.helpers.random_values import normal
 
 
-@pytest.mark.parametrize("device", ["cpu", "other"])
-def test_max_pool(device, monkeypatch):
-    monkeypatch.setattr(pooling, "computes_on_cpu", lambda: device == "cpu")
+@pytest.mark.parametrize("platform", ["cpu", "cuda"])
+def test_max_pool(platform, monkeypatch):
+    monkeypatch.setattr(backend, "target_platform", lambda x: platform)
     images = [normal(2, *size, 3) - 5 for size in [(8, 7), (9, 5)]]  # negative: padding is no zero
     windows = [(3, 2, 1), (2, 2, 0), (3, 1, 1), (2, 3, 1)]
     cases = list(itertools.product(range(len(images)), windows, [False, True]))

@@ -43,7 +43,8 @@ def workdir(tmp_path_factory):
     lines = []
     for step, miou in ((4, 0.75), (8, 0.5)):
         scores = {"val/miou": miou, "val/pixel_accuracy": 0.875}
-        checkpoints.save(step, state, {}, scores)
+        checkpoints.save(step, state, {})
+        checkpoints.add_scores(step, scores)
         state = jax.tree.map(lambda leaf: leaf + 1, state)
         lines.append(json.dumps({"step": step, "train/loss": 1.0, **scores}))
     checkpoints.close()

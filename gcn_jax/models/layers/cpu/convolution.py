@@ -2,8 +2,8 @@
 
 XLA on a CPU is good at matrix products, and at convolutions whose channels fill its vectors; its
 gradients of convolutions and of pooling often are not. So these functions say the same in other
-words. `layers.py` chooses between them and the plain formulation, to which results and gradients
-are equal up to rounding; `docs/performance.md` has what each is worth.
+words. `layers/backend.py` chooses between them and `layers/plain.py`, to which results and
+gradients are equal up to rounding; `docs/performance.md` has what each is worth.
 """
 
 from collections.abc import Sequence
@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from gcn_jax.models.layers import plain
 from gcn_jax.models.layers.cpu import products as cpu_products
 from gcn_jax.models.layers.cpu import winograd as cpu_winograd
 from gcn_jax.models.layers.cpu.products import cut, gather_shifted, multiply
@@ -37,18 +38,17 @@ def relu(x: jax.Array) -> jax.Array:
 def convolve(
     x: jax.Array, kernel: jax.Array, strides: int, padding: tuple[int, int], dilation: int
 ) -> jax.Array:
-    """Convolve.
+    """Convolve in the words that suit the kernel and the channels.
 
     Args:
         x: `[N, H, W, C]`.
-        kernel: `[kh, kw, C, C']`.
+        kernel: `[kh, kw, C, C']`, of x's dtype.
         strides: Step between output pixels, for both axes.
         padding: Zeros on either side of H and of W.
         dilation: Step between kernel taps, for both axes.
 
     Returns:
-        `[N, H', W', C']`; at stride 1 H' is `H + 2 * padding[0] - dilation * (kh - 1)`, and W'
-        likewise.
+        `[N, H', W', C']` of x's dtype.
     """
     kh, kw, c_in, c_out = kernel.shape
     how = (strides, padding, dilation)
@@ -61,19 +61,27 @@ def convolve(
     if max(c_in, c_out) > _NARROW:
         if min(kh, kw) >= 5 and padding == (0, 0) and dilation == 1:
             return _convolve_by_windows(x, kernel)
-        return (cpu_products.convolve if kh == kw == 3 else cpu_products.plain)(x, kernel, *how)
+        return (cpu_products if kh == kw == 3 else plain).convolve(x, kernel, *how)
     kernel = _pad_channels(_pad_channels(kernel, axis=2), axis=3)
     # Along H alone, XLA's own gradient of the kernel is as fast as products.
-    conv = cpu_products.plain if kw == 1 else cpu_products.convolve
-    return conv(_pad_channels(x, axis=3), kernel, *how)[..., :c_out]
+    words = plain if kw == 1 else cpu_products
+    return words.convolve(_pad_channels(x, axis=3), kernel, *how)[..., :c_out]
 
 
-def deconvolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Deconvolve `[N, H, W, C]` with `[2f, 2f, C, C']` at stride f to `[N, f(H+1), f(W+1), C']`.
+def deconvolve(x: jax.Array, kernel: jax.Array, crop: int) -> jax.Array:
+    """Deconvolve at stride f by one convolution.
 
     Output pixels of one phase (their number modulo f) see 2 x 2 inputs, through every f-th tap. So
     all f x f phases are one 2 x 2 convolution with f * f times the channels, and then laid between
     each other.
+
+    Args:
+        x: `[N, H, W, C]`.
+        kernel: `[2 * f, 2 * f, C, C']`, of x's dtype.
+        crop: Pixels that are cut off the output on every side.
+
+    Returns:
+        `[N, f * (H + 1) - 2 * crop, f * (W + 1) - 2 * crop, C']` of x's dtype.
     """
     n, height, width, _ = x.shape
     f, c_out = kernel.shape[0] // 2, kernel.shape[3]
@@ -87,15 +95,25 @@ def deconvolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
     y = cpu_products.convolve(x, taps, 1, (1, 1), 1)
     y = y.reshape(n, height + 1, width + 1, f, f, padded)
     y = y.transpose(0, 1, 3, 2, 4, 5).reshape(n, f * (height + 1), f * (width + 1), padded)
-    return y[..., :c_out]
+    return y[:, crop : y.shape[1] - crop, crop : y.shape[2] - crop, :c_out]
 
 
 def max_pool(
     x: jax.Array, window: int, strides: int, padding: int, size: Sequence[int]
 ) -> jax.Array:
-    """Max-pool `[N, H, W, C]` to a size (H', W'), along W and then along H; NaN if there is one.
+    """Max-pool along W and then along H.
 
-    The gradient goes to the first maximum of a window in reading order, as XLA's own does.
+    A window that holds NaN gives NaN. The gradient goes to the first maximum in reading order.
+
+    Args:
+        x: `[N, H, W, C]`.
+        window: Height and width of a window.
+        strides: Step between windows, for both axes.
+        padding: How far the first windows reach beyond the image.
+        size: H' and W', the number of windows; the last ones may reach beyond the image.
+
+    Returns:
+        `[N, H', W', C]` of x's dtype.
     """
     for axis in (2, 1):
         length = strides * (size[axis - 1] - 1) + 1

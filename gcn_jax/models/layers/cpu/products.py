@@ -1,7 +1,7 @@
 """Convolutions whose gradients are matrix products, for CPUs.
 
-Reverse mode only: `jax.jvp` of a network needs `layers.plain_formulation`. A mesh may split N here,
-not H and W.
+Reverse mode only: `jax.jvp` of a network needs `layers.plain_formulation`. Where a mesh splits H or
+W, XLA gathers more than it does for plain words.
 """
 
 from collections.abc import Sequence
@@ -11,6 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+
+from gcn_jax.models.layers import plain
 
 #: With more channels there are too few pixels to work on the gradient of a kernel by rows.
 _WIDE = 128
@@ -23,7 +25,15 @@ _FAR = 10
 
 @jax.custom_vjp
 def multiply(x: jax.Array, matrix: jax.Array) -> jax.Array:
-    """Multiply each pixel of `[N, H, W, C]` by a matrix `[C, C']`."""
+    """Multiply each pixel by a matrix.
+
+    Args:
+        x: `[N, H, W, C]`.
+        matrix: `[C, C']`, of x's dtype.
+
+    Returns:
+        `[N, H, W, C']` of x's dtype.
+    """
     return _multiply(x, matrix)
 
 
@@ -56,33 +66,30 @@ def _sum_over_pixels(x, g):
     return lax.optimization_barrier(g.T @ x).T
 
 
-def plain(
-    x: jax.Array, kernel: jax.Array, strides: int, padding: Sequence[int], dilation: int
-) -> jax.Array:
-    """Convolve in plain words, which XLA computes; see `cpu.convolve` for the arguments."""
-    return lax.conv_general_dilated(
-        x,
-        kernel,
-        (strides, strides),
-        [(p, p) for p in padding],
-        rhs_dilation=(dilation, dilation),
-        dimension_numbers=("NHWC", "HWIO", "NHWC"),
-    )
-
-
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
 def convolve(
     x: jax.Array, kernel: jax.Array, strides: int, padding: tuple[int, int], dilation: int
 ) -> jax.Array:
-    """Convolve, with a gradient of the kernel, and some of x, by products; see `cpu.convolve`."""
+    """Convolve, with a gradient of the kernel, and some of x, by products.
+
+    Args:
+        x: `[N, H, W, C]`.
+        kernel: `[kh, kw, C, C']`, of x's dtype.
+        strides: Step between output pixels, for both axes.
+        padding: Zeros on either side of H and of W.
+        dilation: Step between kernel taps, for both axes.
+
+    Returns:
+        `[N, H', W', C']` of x's dtype, as from `plain.convolve`.
+    """
     return _forward(x, kernel, strides, padding, dilation)
 
 
 def _forward(x, kernel, strides, padding, dilation):
     how = (strides, padding, dilation)
     if not reaches_far(x, dilation):
-        return plain(x, kernel, *how)
-    y = jax.eval_shape(lambda x, kernel: plain(x, kernel, *how), x, kernel)
+        return plain.convolve(x, kernel, *how)
+    y = jax.eval_shape(lambda x, kernel: plain.convolve(x, kernel, *how), x, kernel)
     parts = (
         (_multiply(x[seen], kernel[tap]), outputs)
         for tap, seen, outputs in _overlaps(x, y, kernel.shape, *how)
@@ -105,7 +112,7 @@ def _convolve_backward(strides, padding, dilation, saved, g):
         )
         dx = _sum_at(parts, x.shape, x.dtype)
     else:
-        (dx,) = jax.linear_transpose(lambda x: plain(x, kernel, *how), x)(g)
+        (dx,) = jax.linear_transpose(lambda x: plain.convolve(x, kernel, *how), x)(g)
     if far:
         return dx, _far_kernel_gradient(x, g, kernel.shape, *how)
     if strides > 1:
@@ -118,7 +125,12 @@ convolve.defvjp(_convolve_forward, _convolve_backward)
 
 # ------------------------------------------------------------------ taps one by one
 def reaches_far(x: jax.Array, dilation: int) -> bool:
-    """Return whether a tenth or more of what outer taps see is padding, on both axes: left out."""
+    """Return whether a tenth or more of what outer taps see is padding, on both axes: left out.
+
+    Args:
+        x: `[N, H, W, C]`.
+        dilation: Step between kernel taps, for both axes.
+    """
     return dilation > 1 and _FAR * dilation >= max(x.shape[1:3])
 
 
@@ -165,8 +177,8 @@ def _strided_kernel_gradient(x, g, shape, strides, padding, dilation):
     (kh, kw, *_), (ph, pw) = shape, padding
     height, width = (strides * (size - 1) + 1 for size in g.shape[1:3])
     copies = [cut(x, 2, j * dilation - pw, width)[:, :, ::strides] for j in range(kw)]
-    copies = jnp.concatenate(copies, axis=3)
-    rows = (cut(copies, 1, i * dilation - ph, height)[:, ::strides] for i in range(kh))
+    side_by_side = jnp.concatenate(copies, axis=3)
+    rows = (cut(side_by_side, 1, i * dilation - ph, height)[:, ::strides] for i in range(kh))
     return jnp.stack([_sum_over_pixels(row, g) for row in rows]).reshape(shape)
 
 
@@ -212,12 +224,33 @@ def _kernel_gradient(x, g, shape, padding, dilation):
 
 # ------------------------------------------------------------------ helpers
 def cut(x: jax.Array, axis: int, start: int, length: int, fill: float = 0.0) -> jax.Array:
-    """Take `length` elements of an axis from `start` on, which may lie outside."""
+    """Take a part of an axis, which may reach outside.
+
+    Args:
+        x: An array of any shape.
+        axis: The axis.
+        start: Where the part begins; negative before the axis.
+        length: The length of the part.
+        fill: The value outside.
+
+    Returns:
+        An array of x's dtype, whose axis has that length.
+    """
     config = [(0, 0, 0)] * x.ndim
     config[axis] = (-start, start + length - x.shape[axis], 0)
     return lax.pad(x, jnp.asarray(fill, x.dtype), config)
 
 
 def gather_shifted(x: jax.Array, axis: int, starts: Sequence[int], length: int) -> jax.Array:
-    """Put windows of an axis side by side, as groups of channels."""
+    """Put windows of an axis side by side, as groups of channels.
+
+    Args:
+        x: `[N, H, W, C]`.
+        axis: 1 or 2.
+        starts: Where each window begins; outside there are zeros.
+        length: The length of all windows.
+
+    Returns:
+        An array of x's dtype with `len(starts) * C` channels, whose axis has that length.
+    """
     return jnp.concatenate([cut(x, axis, start, length) for start in starts], axis=3)

@@ -6,7 +6,7 @@ Tiles and kernel are transformed, multiplied at each of the 16 positions (there 
 so that it is a product of matrices), and transformed back to 2 x 2 outputs. Transformed tiles are
 four times the image; a large one is worked on by bands of rows that stay in the cache.
 
-Reverse mode only, as `cpu_products.py`; a mesh may split N here, not H and W.
+Reverse mode only, as `products.py`, and for meshes the same holds as there.
 """
 
 import math
@@ -36,11 +36,17 @@ _AT_ONCE, _IN_BAND = 3 * 2**21, 2**20
 
 
 def pays(x: jax.Array, kernel: jax.Array, padding: tuple[int, int], dilation: int) -> bool:
-    """Return whether a convolution of stride 1 is faster in this way.
+    """Return whether a 3 x 3 convolution of stride 1 is faster in this way.
 
     It is for float32 alone: the sums and differences of bfloat16 would lose what it has left. And
     not where taps lie so far apart that tiles of every `dilation`-th pixel are padding for the most
     part.
+
+    Args:
+        x: `[N, H, W, C]`.
+        kernel: `[kh, kw, C, C']`.
+        padding: Zeros on either side of H and of W.
+        dilation: Step between kernel taps, for both axes.
     """
     channels = zip(sorted(kernel.shape[2:]), _FEWEST_CHANNELS, strict=True)
     height, width = (max(0, size) for size in _output_size(x, padding, dilation))
@@ -56,7 +62,17 @@ def pays(x: jax.Array, kernel: jax.Array, padding: tuple[int, int], dilation: in
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def convolve(x: jax.Array, kernel: jax.Array, padding: tuple[int, int], dilation: int) -> jax.Array:
-    """Convolve `[N, H, W, C]` with `[3, 3, C, C']` where it `pays`; see `cpu.convolve`."""
+    """Convolve at stride 1, where it `pays`.
+
+    Args:
+        x: float32 `[N, H, W, C]`.
+        kernel: float32 `[3, 3, C, C']`.
+        padding: Zeros on either side of H and of W, multiples of the dilation.
+        dilation: Step between kernel taps, for both axes.
+
+    Returns:
+        float32 `[N, H', W', C']`, as from `plain.convolve`.
+    """
     return _forward(x, kernel, padding, dilation)
 
 

@@ -1,0 +1,180 @@
+"""A run before its first step: its data, its devices, the state that it begins with."""
+
+import math
+import shutil
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import psutil
+from ml_collections import ConfigDict
+
+from gcn_jax import atomic, data, mesh
+from gcn_jax.errors import UserError
+from gcn_jax.hub import is_on_hub
+from gcn_jax.models.pretrained.info import ModelInfo, write_info
+from gcn_jax.training.checkpoints import Checkpoints
+from gcn_jax.training.initial_weights import start_variables
+from gcn_jax.training.parts import Parts
+from gcn_jax.training.state import TrainState
+from gcn_jax.workdir import Workdir
+
+
+class Run(NamedTuple):
+    """Everything about a run that stays as it is.
+
+    Attributes:
+        config: The settings.
+        folder: Where everything is kept.
+        device_mesh: The devices, over whose axis "data" a batch is split.
+        train: The training data.
+        val: The validation data.
+        parts: Network, optimiser and step.
+        checkpoints: The checkpoints in the folder.
+    """
+
+    config: ConfigDict
+    folder: Workdir
+    device_mesh: jax.sharding.Mesh
+    train: data.Source | data.Mixture
+    val: data.Source
+    parts: Parts
+    checkpoints: Checkpoints
+
+    @property
+    def info(self) -> ModelInfo:
+        """The content of `model.json`."""
+        num_classes = len(self.train.class_names)
+        fields = self.config.model.to_dict() | {"num_classes": num_classes}
+        return ModelInfo(
+            name=fields.pop("name"),
+            fields=fields,
+            class_names=self.train.class_names,
+            palette=tuple(data.class_colors(self.train.palette, num_classes)),
+            mean=tuple(self.config.data.mean),
+            std=tuple(self.config.data.std),
+        )
+
+
+def open_data(config: ConfigDict) -> tuple[data.Source | data.Mixture, data.Source]:
+    """Open what is trained on, and what is validated on.
+
+    Args:
+        config: The settings.
+
+    Raises:
+        UserError: See `data.open_split`; or the two have different classes, or a batch is larger
+            than the memory of this machine allows.
+    """
+    train = data.open_training_source(config.data.train, config.data)
+    val = data.open_split(config.data.val, config.data)
+    if train.class_names != val.class_names:
+        raise UserError(f"{train.name} and {val.name} have different classes")
+    _check_batch(config, len(train))
+    return train, val
+
+
+def _check_batch(config: ConfigDict, num_images: int) -> None:
+    """Raise `UserError` where a few batches, bytes of images and labels, do not fit into memory."""
+    pixels = math.prod(config.augment.crop_size) * config.batch_size // jax.process_count()
+    there = psutil.virtual_memory().total
+    if 4 * pixels > there / 4:  # some are read ahead
+        raise UserError(
+            f"batch_size is {config.batch_size}: one batch of crops takes {4 * pixels / 2**30:.0f} "
+            f"GiB, and this machine has {there / 2**30:.0f}; the training set has {num_images} "
+            "images"
+        )
+
+
+def start(run: Run) -> tuple[TrainState, Any, list[Any]]:
+    """Return the state to go on from, the stream of batches there, and losses not yet logged.
+
+    The state is the first of these that there is: 1. The newest readable checkpoint in the workdir.
+    2. The best one of `init_from`, for parameters and statistics.  3. `backbone_weights`, for those
+    of the backbone.  4. The seed.
+
+    Args:
+        run: The run; its settings and the model's description are written into its folder.
+
+    Raises:
+        UserError: The data are others than those that the workdir was trained on, what to start
+            from cannot be read or does not fit, or there is no room for checkpoints.
+    """
+    config, everywhere = run.config, mesh.replicated(run.device_mesh)
+    batches = data.training_batches(
+        run.train,
+        data.Augment(**config.augment, fill=config.data.mean),
+        batch_size=config.batch_size,
+        seed=config.seed,
+        num_threads=config.data.num_threads,
+        process_index=jax.process_index(),
+        process_count=jax.process_count(),
+    )
+    losses: list[Any] = []
+    state = jax.jit(run.parts.init, out_shardings=everywhere)(jax.random.key(config.seed))
+    restored = run.checkpoints.restore(state)
+    if restored is not None:
+        state, position = restored
+        if position["num_examples"] != len(run.train):
+            raise UserError(
+                f"{run.train.name} has {len(run.train)} images now, and had "
+                f"{position['num_examples']} when {run.folder.path} was trained; name another "
+                "--workdir"
+            )
+        batches.set_state(position["iterator"])
+        losses = list(position.get("losses", []))  # runs before this was kept have none
+    elif config.init_from or config.backbone_weights:
+        variables = {"params": state.params, "batch_stats": state.batch_stats}
+        variables = start_variables(config, run.parts.model, variables)
+        state = jax.jit(TrainState.with_variables, out_shardings=everywhere)(state, variables)
+    if jax.process_index() == 0:
+        if int(state.step) < config.num_steps:
+            _check_room(run.folder, state)
+        atomic.write(run.folder.config_file, config.to_json(indent=2))
+        write_info(run.folder.path, run.info)
+    return state, batches, losses
+
+
+def _check_room(folder: Workdir, state: TrainState) -> None:
+    """Raise `UserError` where the next two checkpoints will not find room."""
+    needed = 2 * sum(leaf.nbytes for leaf in jax.tree.leaves(state))
+    free = shutil.disk_usage(folder.path).free
+    if free < needed:
+        raise UserError(
+            f"{folder.path} has {free / 2**20:,.0f} MiB left, and two checkpoints take "
+            f"{needed / 2**20:,.0f}; make room, or name another --workdir"
+        )
+
+
+def headline(run: Run, state: TrainState) -> str:
+    """Return the line that says what is trained, on what, and from where.
+
+    Args:
+        run: The run.
+        state: Its state before the first step.
+    """
+    config, first_step, workdir = run.config, int(state.step), run.folder.path
+    parameters = sum(leaf.size for leaf in jax.tree.leaves(state.params))
+    device = run.device_mesh.devices.flat[0].device_kind
+    begin = f"resuming {workdir} after step {first_step}" if first_step else f"training {workdir}"
+    if config.init_from and not first_step:
+        begin += f" from {config.init_from}"
+        begin += f", except {', '.join(config.init_except)}" if config.init_except else ""
+    return (
+        f"{begin}: {config.model.name}, {parameters:,} parameters, {len(run.train)} images of "
+        f"{run.train.name}, {len(run.val)} of {run.val.name}, {run.device_mesh.size} x {device}"
+    )
+
+
+def with_absolute_paths(config: ConfigDict) -> ConfigDict:
+    """Make folders and files absolute, so that the workdir can be used from anywhere."""
+    config = config.copy_and_resolve_references()
+    for section, key in (
+        (config.data, "data_dir"),
+        (config.data, "manual_dir"),
+        (config, "init_from"),
+        (config, "backbone_weights"),
+    ):
+        if section[key] and not is_on_hub(section[key]):
+            section[key] = str(Path(section[key]).expanduser().resolve())
+    return config

@@ -1,0 +1,25 @@
+"""Means and spreads over seeds, and counts by the distance to the cue."""
+
+import numpy as np
+
+from gcn_jax.analysis.costs.complexity import Cost
+from gcn_jax.analysis.studies.findings import Finding, accuracy_by_cue
+from gcn_jax.analysis.studies.paper import study
+
+
+def test_accuracy_by_cue_of_all_seeds_and_of_no_pixel():
+    results = ({"cue": [[4, 0, 1], [1, 0, 1]]}, {"cue": [[6, 0, 0], [4, 0, 0]]})
+    pixels, share = accuracy_by_cue(results)
+    assert pixels.tolist() == [10, 0, 1]
+    np.testing.assert_array_equal(share, [0.5, np.nan, 1])
+
+
+def test_mean_and_spread_by_hand():
+    results = tuple({"miou": miou} for miou in (0.5, 0.6, 0.7))
+    finding = Finding(study(1).cells[0], results, Cost())
+    np.testing.assert_allclose(finding.mean_and_spread("miou"), (60, 10))
+    assert finding.mean_text("miou") == "60.0 ± 10.0"
+    for results in ([None], [None, 0.5]):  # no pixel was far from a border
+        finding = Finding(study(5).cells[0], tuple({"miou": miou} for miou in results), Cost())
+        assert finding.mean_text("miou") == "-"
+        assert np.isnan(finding.mean_and_spread("miou")[0])

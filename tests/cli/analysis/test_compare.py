@@ -1,0 +1,59 @@
+"""The command `analysis compare`, on a few small images."""
+
+import csv
+import json
+
+import jax
+import pytest
+
+from gcn_jax import models
+from gcn_jax.analysis.studies import systems
+from gcn_jax.cli.analysis import compare
+from gcn_jax.cli.process import call
+from gcn_jax.errors import UserError
+from tests.helpers.published_data import make_sbd, make_voc
+
+
+def test_systems_are_compared(tiny_recipe, tmp_path, monkeypatch, capsys):
+    tiny = systems.System({"name": "_tiny"}, {"name": "_tiny", "upsampling": "bilinear"}, 12.3)
+    monkeypatch.setattr(systems, "SYSTEMS", {"gcn": tiny})
+    arguments = ["--data=shapes", "--models=gcn", "--size=reduced", f"--output={tmp_path}"]
+    call(compare, arguments)
+    folder = tmp_path / "shapes_reduced"
+    result = json.loads((folder / "gcn_seed0" / "gcn.json").read_text())
+    assert f"| gcn | 83.6 | {100 * result['miou']:.1f} |" in (folder / "compare.md").read_text()
+    with (folder / "compare.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    params = jax.tree.leaves(models.load_pretrained(folder / "gcn_seed0").variables["params"])
+    assert int(row["parameters"]) == sum(leaf.size for leaf in params)
+    assert float(row["images_per_second"]) > 0
+    # The state alone, parameters and momentum, is 8 bytes a parameter.
+    assert float(row["training_bytes"]) > 8 * int(row["parameters"])
+    assert (folder / "compare.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.slow
+def test_a_comparison_on_voc(short_run, tmp_path):
+    for make in (make_voc, make_sbd):
+        make(tmp_path)
+    arguments = ["--data=voc", "--models=gcn,fcn8s", "--size=reduced", f"--output={tmp_path}"]
+    call(compare, [*arguments, *short_run(tmp_path)])
+    folder = tmp_path / "voc_reduced"
+    with (folder / "compare.csv").open() as file:
+        assert [row["system"] for row in csv.DictReader(file)] == ["gcn", "fcn8s"]
+    assert len(json.loads((folder / "gcn_seed0/gcn.json").read_text())["per_class_iou"]) == 21
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--models=gnc"], "unknown --models 'gnc' .did you mean gcn?"),
+        (["--models="], "--models is empty; name some of gcn, fcn8s"),
+        (["gcn"], "unexpected argument 'gcn'"),
+        (["--data=coco"], "unknown --data 'coco'; choose one of: camvid, shapes, voc"),
+        (["--size=small"], "unknown --size 'small'; choose one of: reduced, full"),
+    ],
+)
+def test_wrong_arguments_of_compare_are_refused(arguments, message):
+    with pytest.raises(UserError, match=message):
+        call(compare, arguments)

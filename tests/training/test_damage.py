@@ -1,0 +1,188 @@
+"""Damage to checkpoints: noticed, named, and never in the way of the steps that are whole."""
+
+import json
+import random
+import shutil
+import warnings
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from gcn_jax import models
+from gcn_jax.cli import process, verify
+from gcn_jax.errors import UserError
+from gcn_jax.models.pretrained import steps
+from gcn_jax.models.pretrained.info import write_info
+from gcn_jax.training.checkpoints import Checkpoints
+from gcn_jax.training.state import create_state
+from tests.models.pretrained.test_publishing import INFO
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """A workdir with the steps 4 and 8, of which 4 is the better one, and the states."""
+    workdir = tmp_path_factory.mktemp("runs") / "run"
+    workdir.mkdir()
+    write_info(workdir, INFO)
+    model, tx = models.create_model("_tiny", num_classes=3), optax.trace(0.9)
+    state = jax.jit(lambda rng: create_state(model, tx, rng, ema=True))(jax.random.key(0))
+    states = {4: state, 8: jax.tree.map(lambda leaf: leaf + 1, state)}
+    with Checkpoints(workdir) as checkpoints:
+        for step, score in ((4, 0.75), (8, 0.5)):
+            checkpoints.save(step, states[step], {"iterator": {"next_index": step}})
+            checkpoints.add_scores(step, {"val/miou": score, "val/pixel_accuracy": 0.875})
+    return workdir, states
+
+
+@pytest.fixture
+def run(written, tmp_path):
+    shutil.copytree(written[0], tmp_path / "run")
+    return tmp_path / "run", written[1]
+
+
+def flip(path: Path, rng: random.Random) -> None:
+    """Flip one bit of a file."""
+    content = bytearray(path.read_bytes())
+    content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
+    path.write_bytes(bytes(content))
+
+
+def assert_right(workdir: Path, states) -> None:
+    """What training and inference read is a step as it was written, or a step before it."""
+    with Checkpoints(workdir) as checkpoints:
+        state, position = checkpoints.restore(jax.tree.map(jnp.zeros_like, states[8]))
+    step = position["iterator"]["next_index"]
+    jax.tree.map(np.testing.assert_array_equal, state, states[step])
+
+
+def files_with(workdir: Path, step: int) -> list[Path]:
+    found = sorted((workdir / f"checkpoints/{step}").rglob("*"))
+    return [path for path in found if path.is_file() and path.stat().st_size]
+
+
+@pytest.mark.parametrize("every", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_a_flipped_bit_in_any_file_is_never_read_as_good_weights(written, tmp_path, every):
+    rng = random.Random(0)
+    files = files_with(written[0], 8)
+    if not every:
+        files = [file for file in files if file.parent.name in ("data", "digests", "metrics")]
+        files += [max(files_with(written[0], 8), key=lambda file: file.stat().st_size)]
+    assert len(files) >= 4
+    for number, path in enumerate(files):
+        workdir = tmp_path / str(number)
+        shutil.copytree(written[0], workdir)
+        flip(workdir / path.relative_to(written[0]), rng)
+        with warnings.catch_warnings(record=True):
+            warnings.simplefilter("always")
+            loaded = models.load_pretrained(workdir, step="last")
+            expected = written[1][loaded.step].ema
+            for name in ("params", "batch_stats"):
+                jax.tree.map(np.testing.assert_array_equal, loaded.variables[name], expected[name])
+            assert_right(workdir, written[1])
+
+
+@pytest.mark.slow
+def test_a_thousand_flipped_bits_in_arrays_are_noticed(written, tmp_path):
+    rng = random.Random(1)
+    arrays = [path for path in files_with(written[0], 8) if path.parent.name == "d"]
+    sizes = [path.stat().st_size for path in arrays]
+    for number in range(1000):
+        workdir = tmp_path / str(number)
+        shutil.copytree(written[0], workdir)
+        (path,) = rng.choices(arrays, sizes)
+        flip(workdir / path.relative_to(written[0]), rng)
+        with warnings.catch_warnings(record=True):
+            warnings.simplefilter("always")
+            assert_right(workdir, written[1])
+        shutil.rmtree(workdir)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b"\xff", b'{"val/miou": "x"}'])
+def test_damaged_scores_of_a_step_do_not_matter_to_the_others(run, content):
+    workdir, states = run
+    (workdir / "checkpoints/4/metrics/metrics").write_bytes(content)
+    with pytest.warns(UserWarning, match="metrics is damaged .*: step 4 has no scores"):
+        assert models.load_pretrained(workdir).step == 8
+    with pytest.warns(UserWarning, match="step 4 has no scores"):
+        assert_right(workdir, states)
+
+
+def test_scores_that_were_changed_are_noticed(run):
+    path = run[0] / "checkpoints/8/metrics/metrics"
+    path.write_text(path.read_text().replace("0.5", "0.9"))
+    with pytest.warns(UserWarning, match="its digest differs"):
+        assert models.load_pretrained(run[0]).step == 4
+
+
+def test_a_position_that_was_changed_is_noticed(run):
+    path = run[0] / "checkpoints/8/data/metadata"
+    path.write_text(path.read_text().replace("next_index", "next_indEx"))
+    with pytest.warns(UserWarning, match=r"8 cannot be read \(the position|is now .*damaged-8"):
+        assert_right(*run)
+    assert (run[0] / "damaged-8").is_dir()
+
+
+def test_checkpoints_of_older_versions_are_read_with_a_remark(run):
+    """They have no digests, neither of arrays nor of scores."""
+    workdir, states = run
+    for step in (4, 8):
+        shutil.rmtree(workdir / f"checkpoints/{step}/digests")
+        path = workdir / f"checkpoints/{step}/metrics/metrics"
+        scores = json.loads(path.read_text())
+        del scores["digest"]
+        path.write_text(json.dumps(scores))
+    with pytest.warns(UserWarning, match="checkpoints/4 has no digests, as those of older"):
+        assert models.load_pretrained(workdir).step == 4
+    with pytest.warns(UserWarning, match="checkpoints/8 has no digests"):
+        assert_right(workdir, states)
+
+
+def test_verify_says_which_steps_are_whole(run, capsys):
+    process.call(verify, [str(run[0])])
+    assert capsys.readouterr().out == "step 4: whole\nstep 8: whole\n"
+    rng = random.Random(2)
+    for path in (run[0] / "checkpoints/8/state").rglob("d/*"):
+        flip(path, rng)
+    with pytest.raises(SystemExit) as ended:
+        process.call(verify, [str(run[0])])
+    assert ended.value.code == 1
+    assert "step 4: whole\nstep 8: " in capsys.readouterr().out
+    with pytest.raises(UserError, match="has no checkpoint yet"):
+        process.call(verify, [str(run[0] / "nowhere")])
+
+
+def test_newest_two_and_the_best_are_kept(run):
+    workdir, states = run
+    with Checkpoints(workdir) as checkpoints:
+        for step in (12, 16, 20):
+            checkpoints.save(step, states[8], {})
+        checkpoints.add_scores(20, {"val/miou": 0.7})
+    assert sorted(checkpoints.scores) == [4, 16, 20]
+    assert {path.name for path in (workdir / "checkpoints").iterdir()} == {"4", "16", "20"}
+
+
+def test_the_best_has_the_highest_score_and_nan_has_the_least():
+    scores = {1: {"val/miou": 0.5}, 2: {"val/miou": 0.5}, 3: None, 4: {"val/miou": float("nan")}}
+    assert steps.best_step(scores) == 2
+    assert steps.best_step({3: None, 4: scores[4]}) == 4
+    assert steps.best_step({3: None}) is None
+
+
+def test_a_checkpoint_that_cannot_be_written_ends_in_one_line(run, monkeypatch):
+    workdir, states = run
+    with Checkpoints(workdir) as checkpoints:
+
+        def fail(*args, **kwargs):
+            raise ValueError("RESOURCE_EXHAUSTED: Failed writing: No space left on device\nmore")
+
+        monkeypatch.setattr(checkpoints._manager, "save", fail)
+        with pytest.raises(
+            UserError,
+            match=r"checkpoint of step 12 cannot be written to .*No space left on device; "
+            r"step 8 is saved, from which the same command goes on$",
+        ):
+            checkpoints.save(12, states[8], {})

@@ -1,0 +1,196 @@
+"""Signals and failures at every moment of a run: what is saved, what is said, what goes on."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import jax
+import pytest
+
+from gcn_jax.errors import UserError
+from gcn_jax.training import loop, run, train_and_evaluate
+from gcn_jax.training.checkpoints import Checkpoints
+from gcn_jax.training.interruption import Interrupted, Interruption
+from gcn_jax.workdir import Workdir
+from tests.training.test_loop import assert_identical, changed, timeless
+
+
+def saved_steps(workdir):
+    return {int(path.name) for path in (workdir / "checkpoints").iterdir() if path.name.isdigit()}
+
+
+def test_signal_during_validation_is_obeyed_at_once(finished, config, tmp_path, monkeypatch):
+    """The step is saved before; its line and its scores come with the continuation."""
+    workdir, whole = finished
+    evaluate = loop.evaluation.evaluate
+    asked = []
+
+    def interrupted(predictor, source, progress):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+        def count(done, total):
+            asked.append(done)
+            progress(done, total)
+
+        return evaluate(predictor, source, progress=count)
+
+    monkeypatch.setattr(loop.evaluation, "evaluate", interrupted)
+    with pytest.raises(SystemExit) as stopped:
+        train_and_evaluate(config, tmp_path / "run")
+    assert stopped.value.code == 143
+    assert len(asked) == 1
+    assert saved_steps(tmp_path / "run") == {4, 6}
+    assert [line["step"] for line in Workdir(tmp_path / "run").read_metrics()] == [4]
+    monkeypatch.undo()
+    assert_identical(train_and_evaluate(config, tmp_path / "run"), whole)
+    assert timeless(tmp_path / "run") == timeless(workdir)
+    with Checkpoints(tmp_path / "run") as ours, Checkpoints(workdir) as theirs:
+        assert ours.scores == theirs.scores
+
+
+def test_signal_while_waiting_for_data_is_obeyed_at_once(finished, config, tmp_path, monkeypatch):
+    workdir, whole = finished
+    training_batches = run.data.training_batches
+
+    class Stalled:
+        """A disk that hangs at the sixth batch, for good, and a signal that comes meanwhile."""
+
+        def __init__(self, batches):
+            self._batches, self._count = batches, 0
+            self.get_state, self.set_state = batches.get_state, batches.set_state
+
+        def __next__(self):
+            self._count += 1
+            if self._count == 6:
+                signal.setitimer(signal.ITIMER_REAL, 0.2)
+                threading.Event().wait(60)
+            return next(self._batches)
+
+    previous = signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    monkeypatch.setattr(
+        run.data, "training_batches", lambda *args, **how: Stalled(training_batches(*args, **how))
+    )
+    with pytest.raises(SystemExit) as stopped:
+        train_and_evaluate(config, tmp_path / "run")
+    signal.signal(signal.SIGALRM, previous)
+    assert stopped.value.code == 130
+    assert max(saved_steps(tmp_path / "run")) == 5
+    monkeypatch.undo()
+    assert_identical(train_and_evaluate(config, tmp_path / "run"), whole)
+    assert timeless(tmp_path / "run") == timeless(workdir)
+
+
+def test_a_record_that_cannot_be_read_is_named_and_nothing_is_lost(
+    finished,
+    config,
+    tmp_path,
+    monkeypatch,
+):
+    training_batches = run.data.training_batches
+
+    class Damaged:
+        def __init__(self, batches):
+            self._batches, self._count = batches, 0
+            self.get_state, self.set_state = batches.get_state, batches.set_state
+
+        def __next__(self):
+            self._count += 1
+            if self._count == 6:
+                raise RuntimeError("block header hash mismatch\nmore")
+            return next(self._batches)
+
+    monkeypatch.setattr(
+        run.data, "training_batches", lambda *args, **how: Damaged(training_batches(*args, **how))
+    )
+    with pytest.raises(
+        UserError, match="folder:train cannot be read: block header hash mismatch; step 4 is saved"
+    ):
+        train_and_evaluate(config, tmp_path / "run")
+    assert saved_steps(tmp_path / "run") == {4}
+    monkeypatch.undo()
+    assert_identical(train_and_evaluate(config, tmp_path / "run"), finished[1])
+
+
+def test_a_kill_beside_the_metrics_loses_nothing(finished, config, tmp_path, monkeypatch):
+    """In the moment after the line of the metrics is written, and in the moment before it."""
+    workdir, whole = finished
+    for number, name in enumerate(("add_scores", "write")):
+        target = Checkpoints if name == "add_scores" else loop.MetricWriter
+        place = tmp_path / str(number)
+
+        original = getattr(target, name)
+
+        def killed(self, step, *rest, original=original):
+            if step == 6:
+                raise KeyboardInterrupt
+            original(self, step, *rest)
+
+        monkeypatch.setattr(target, name, killed)
+        with pytest.raises(KeyboardInterrupt):
+            train_and_evaluate(config, place)
+        monkeypatch.undo()
+        assert_identical(train_and_evaluate(config, place), whole)
+        assert timeless(place) == timeless(workdir)
+        with Checkpoints(place) as ours, Checkpoints(workdir) as theirs:
+            assert ours.scores == theirs.scores
+
+
+def test_the_device_is_never_more_than_two_steps_behind(config, tmp_path, monkeypatch):
+    waited = []
+    block = jax.block_until_ready
+    monkeypatch.setattr(
+        loop.jax, "block_until_ready", lambda losses: waited.append(len(losses)) or block(losses)
+    )
+    train_and_evaluate(changed(config, log_every=3, num_steps=3), tmp_path / "run")
+    assert waited == [0, 1, 1]
+
+
+def test_a_batch_that_no_memory_holds_is_refused_before_the_first_step(config, tmp_path):
+    with pytest.raises(UserError, match=r"batch_size is 400000000: .* GiB.* training set has 12"):
+        train_and_evaluate(changed(config, batch_size=400_000_000), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_full_disk_is_noticed_before_the_first_step(config, tmp_path, monkeypatch):
+    usage = type("Usage", (), {"free": 1000})
+    monkeypatch.setattr(run.shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(UserError, match="MiB left, and two checkpoints take"):
+        train_and_evaluate(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+SECOND = """
+import os, signal, time
+from gcn_jax.training.interruption import Interruption
+with Interruption() as interruption:
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert interruption.signal == signal.SIGINT
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGINT)
+    finally:
+        print("not reached")
+"""
+
+
+def test_second_ctrl_c_ends_at_once_without_a_traceback():
+    ended = subprocess.run([sys.executable, "-c", SECOND], capture_output=True, text=True)
+    assert ended.returncode == 130
+    assert ended.stdout == ""
+    assert ended.stderr.strip().splitlines() == [
+        "stopping after this step; Ctrl-C again to end at once, unsaved",
+        "",
+        "ended at once; what was saved before is whole",
+    ]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_a_block_that_waits_and_nothing_else(number):
+    with Interruption() as interruption:
+        with pytest.raises(Interrupted), interruption.at_once():
+            os.kill(os.getpid(), number)
+        assert interruption.signal == number
+        with pytest.raises(Interrupted), interruption.at_once():
+            raise AssertionError("the signal was there before")
