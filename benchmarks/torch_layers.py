@@ -1,7 +1,8 @@
 """Layers of the networks in PyTorch, as a PyTorch user would write them.
 
 Layers bear the names of ours, and `load` copies our variables into a network, so that the logits of
-both can be compared (`tests/benchmarks/`): what is timed is one network, not two alike.
+both can be compared (`tests/benchmarks/test_benchmarks.py`): what is timed is one network, not two
+alike.
 """
 
 from collections.abc import Mapping
@@ -236,7 +237,7 @@ def load(network: Network, variables: dict) -> None:
 
     Args:
         network: The network to fill.
-        variables: The params and batch_stats of the network of ours of the same settings.
+        variables: The params and batch_stats of our network of the same settings.
     """
     names = {"kernel": "weight", "scale": "weight", "mean": "running_mean", "var": "running_var"}
     state = {k: v for k, v in network.state_dict().items() if k.endswith("num_batches_tracked")}

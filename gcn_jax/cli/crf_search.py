@@ -17,7 +17,8 @@ from rich.table import Table
 
 from gcn_jax import mesh, models
 from gcn_jax.cli import process
-from gcn_jax.cli.flags import define_inference_flags, define_run_flags, expect_arguments
+from gcn_jax.cli.flags import define_run_flags, expect_arguments
+from gcn_jax.cli.inference_flags import define_inference_flags
 from gcn_jax.errors import UserError
 from gcn_jax.evaluation.crf_search import DEEPLAB_V2_GRID, SearchResult, make_grid, search
 from gcn_jax.evaluation.metrics import check_labels
@@ -64,8 +65,8 @@ def run(arguments: list[str]) -> None:
     # Spread over the split: neighbours in it are often of one scene.
     count = min(FLAGS.num_images, len(source))
     chosen = [source[i * len(source) // count] for i in range(count)]
-    model, variables, info, _ = models.load_pretrained(FLAGS.ckpt, step=FLAGS.step)
-    predictor = Predictor(model, variables, info, inference=inference)
+    pretrained = models.load_pretrained(FLAGS.ckpt, step=FLAGS.step)
+    predictor = Predictor(pretrained, inference=inference)
     with progress(source.name) as show:
         results = search(_samples(predictor, chosen, show), grid)
     make_console().print(_table(results[: FLAGS.top], f"{count} images of {source.name}"))

@@ -3,6 +3,8 @@
 gcn-jax evaluate --ckpt runs/quickstart --report evaluation.html
 gcn-jax evaluate --ckpt runs/a --scales 0.5,1.0,1.5 --flip --crf deeplab_v2_resnet101 --boundary
 gcn-jax evaluate --ckpt runs/stage3 --split test --submission results.tar.gz
+
+Every image is scored at its own size. --json, --report and --submission write what was found.
 """
 
 import contextlib
@@ -13,11 +15,11 @@ from absl import flags
 
 from gcn_jax import atomic, data, evaluation, mesh, models
 from gcn_jax.cli import process
-from gcn_jax.cli.flags import define_inference_flags, define_run_flags, expect_arguments
+from gcn_jax.cli.flags import define_run_flags, expect_arguments
+from gcn_jax.cli.inference_flags import define_inference_flags
 from gcn_jax.data.builders.voc_segmentation import VOC_CLASSES
 from gcn_jax.errors import UserError
 from gcn_jax.inference import Predictor
-from gcn_jax.report.scores_table import print_scores
 from gcn_jax.terminal import progress, say
 from gcn_jax.training.run_data import open_run_data
 
@@ -38,16 +40,11 @@ def run(arguments: list[str]) -> None:
     inference = _INFERENCE()
     source = open_run_data(FLAGS.ckpt, FLAGS.split, FLAGS.data_dir, FLAGS.manual_dir)
     _check_outputs(source)
-    model, variables, info, step = models.load_pretrained(FLAGS.ckpt, step=FLAGS.step)
+    pretrained = models.load_pretrained(FLAGS.ckpt, step=FLAGS.step)
     predictor = Predictor(
-        model,
-        variables,
-        info,
-        inference=inference,
-        batch_size=FLAGS.batch_size,
-        mesh=mesh.data_mesh(),
+        pretrained, inference=inference, batch_size=FLAGS.batch_size, mesh=mesh.data_mesh()
     )
-    settings = {"checkpoint": FLAGS.ckpt, "step": step, "split": source.name}
+    settings = {"checkpoint": FLAGS.ckpt, "step": pretrained.step, "split": source.name}
     settings |= {"batch_size": predictor.batch_size, **dataclasses.asdict(inference)}
     submission = contextlib.nullcontext()
     if FLAGS.submission:
@@ -69,15 +66,15 @@ def run(arguments: list[str]) -> None:
 
 
 def _write_scores(result, predictor, source, settings) -> None:
+    from gcn_jax import report  # not sooner: its plotting library is slow to import
+
     scores = result.to_json(predictor.info.class_names)
-    print_scores(scores, settings | result.facts)
+    report.print_scores(scores, settings | result.facts)
     if FLAGS.json:
         content = {"settings": settings, **result.facts, **scores}
         atomic.write(FLAGS.json, json.dumps(content) + "\n")
         say(f"wrote {FLAGS.json}")
     if FLAGS.report:
-        from gcn_jax import report  # its plotting library is slow to import
-
         report.evaluation_report(result, FLAGS.report, predictor, source, settings | result.facts)
         say(f"wrote {FLAGS.report}")
 

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import tarfile
 import time
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -24,8 +23,8 @@ from gcn_jax.training import default_config
 from gcn_jax.training.checkpoints import Checkpoints
 from gcn_jax.training.state import create_state
 from tests.helpers.published_data import VOC_TEST, VOC_VAL, box_label, make_voc
+from tests.helpers.verbs import ROOT, run, start
 
-ROOT = Path(__file__).parents[2]
 SETTINGS = [
     f"--config.{setting}"
     for setting in (
@@ -42,23 +41,6 @@ SETTINGS = [
         "eval_batch_size=4",
     )
 ]
-
-
-def start(verb, *arguments, cwd):
-    return subprocess.Popen(
-        [sys.executable, verb if verb == "-m" else str(ROOT / verb), *map(str, arguments)],
-        cwd=cwd,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def run(verb, *arguments, cwd, code=0):
-    process = start(verb, *arguments, cwd=cwd)
-    out, err = process.communicate(timeout=300)
-    assert process.returncode == code, f"{out}\n{err}"
-    return out, err
 
 
 @pytest.fixture(scope="module")

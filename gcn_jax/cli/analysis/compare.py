@@ -37,7 +37,6 @@ _DECIDED = ("seed", "eval_every", "model.name")
 _SHOWN = 4
 
 
-SETTING = "--set "
 FLAGS = flags.FlagValues()
 flags.DEFINE_list("models", list(SYSTEMS), "Which systems.", flag_values=FLAGS)
 flags.DEFINE_string("data", "camvid", f"One of: {', '.join(DATA)}.", flag_values=FLAGS)
@@ -67,7 +66,7 @@ def run(arguments: list[str]) -> None:
     process.keep_freed_memory()
 
     folder = Path(FLAGS.output) / f"{name}_{size}"
-    results = {system: [] for system in configs}
+    results: dict[str, list[Result]] = {system: [] for system in configs}
     for seed in range(seeds):
         for system, config in configs.items():
             config.seed = seed
@@ -93,6 +92,6 @@ def run(arguments: list[str]) -> None:
 
 
 def _predictor(workdir: Path, batch_size: int) -> Predictor:
-    model, variables, info, _ = models.load_pretrained(workdir, step="last")
+    pretrained = models.load_pretrained(workdir, step="last")
     mesh = mesh_lib.data_mesh(jax.local_devices())
-    return Predictor(model, variables, info, batch_size=batch_size, mesh=mesh)
+    return Predictor(pretrained, batch_size=batch_size, mesh=mesh)

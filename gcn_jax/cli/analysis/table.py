@@ -26,7 +26,6 @@ from gcn_jax.cli.flags import expect_arguments
 from gcn_jax.errors import UserError
 from gcn_jax.terminal import make_console, say
 
-SETTING = "--set "
 FLAGS = flags.FlagValues()
 flags.DEFINE_string("data", "shapes", f"One of: {', '.join(RECIPES)}.", flag_values=FLAGS)
 flags.DEFINE_integer("seeds", 1, "How many times each is trained.", 1, flag_values=FLAGS)

@@ -2,12 +2,13 @@
 
 gcn-jax data prepare camvid voc_segmentation
 gcn-jax data prepare sbd --manual_dir archives
+
+Nothing is downloaded where --manual_dir names the folder that holds the data already.
 """
 
 from absl import flags
 
 from gcn_jax.cli.flags import define_data_flags
-from gcn_jax.data import sources
 from gcn_jax.errors import UserError
 from gcn_jax.terminal import say
 
@@ -17,6 +18,8 @@ _SETTINGS = define_data_flags(FLAGS)
 
 def run(arguments: list[str]) -> None:
     """Prepare each data set and print its splits."""
+    from gcn_jax.data import sources  # not sooner: --help needs no data library
+
     if not arguments:
         raise UserError(f"prepare needs NAME..., of: {', '.join(sorted(sources.BUILDERS))}")
     for name in arguments:

@@ -31,6 +31,13 @@ class Examined(NamedTuple):
     faults: Sequence[Fault]
 
 
+class _Info(tfds.core.DatasetInfo):
+    """TFDS's description of a data set, which asks nobody else for one."""
+
+    def initialize_from_bucket(self) -> None:
+        """Do nothing: TFDS would leave an empty folder behind and look for a copy on its server."""
+
+
 class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # type: ignore[call-arg]  # TFDS has no types
     """A data set of images and masks, prepared without TensorFlow.
 
@@ -135,7 +142,7 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
 
     def _info(self) -> tfds.core.DatasetInfo:
         names = list(self.classes.names)
-        return tfds.core.DatasetInfo(
+        return _Info(
             builder=self,
             disable_shuffling=True,
             metadata=tfds.core.MetadataDict(),
