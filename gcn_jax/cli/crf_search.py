@@ -66,8 +66,8 @@ def run(arguments: list[str]) -> None:
     # Spread over the split: neighbours in it are often of one scene.
     count = min(FLAGS.num_images, len(source))
     chosen = [source[i * len(source) // count] for i in range(count)]
-    model, variables, info, _ = models.load_pretrained(FLAGS.ckpt, step=FLAGS.step)
-    predictor = Predictor(model, variables, info, inference=inference)
+    pretrained = models.load_pretrained(FLAGS.ckpt, step=FLAGS.step)
+    predictor = Predictor(pretrained, inference=inference)
     with progress(source.name) as show:
         results = search(_samples(predictor, chosen, show), grid)
     make_console().print(_table(results[: FLAGS.top], f"{count} images of {source.name}"))

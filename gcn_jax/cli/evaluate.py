@@ -40,16 +40,11 @@ def run(arguments: list[str]) -> None:
     inference = _INFERENCE()
     source = open_run_data(FLAGS.ckpt, FLAGS.split, FLAGS.data_dir, FLAGS.manual_dir)
     _check_outputs(source)
-    model, variables, info, step = models.load_pretrained(FLAGS.ckpt, step=FLAGS.step)
+    pretrained = models.load_pretrained(FLAGS.ckpt, step=FLAGS.step)
     predictor = Predictor(
-        model,
-        variables,
-        info,
-        inference=inference,
-        batch_size=FLAGS.batch_size,
-        mesh=mesh.data_mesh(),
+        pretrained, inference=inference, batch_size=FLAGS.batch_size, mesh=mesh.data_mesh()
     )
-    settings = {"checkpoint": FLAGS.ckpt, "step": step, "split": source.name}
+    settings = {"checkpoint": FLAGS.ckpt, "step": pretrained.step, "split": source.name}
     settings |= {"batch_size": predictor.batch_size, **dataclasses.asdict(inference)}
     with contextlib.ExitStack() as stack:
         visit = None

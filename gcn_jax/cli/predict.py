@@ -38,8 +38,8 @@ def run(arguments: list[str]) -> None:
         for folder, name in ((Path(FLAGS.output), name) for name in output_names(paths))
     ]
     _check_outputs(paths, outputs)
-    model, variables, info, _ = models.load_pretrained(FLAGS.ckpt)
-    predictor = Predictor(model, variables, info, inference=inference)
+    predictor = Predictor(models.load_pretrained(FLAGS.ckpt), inference=inference)
+    info = predictor.info
     palette = pictures.full_palette(info.palette)
     for index, sample, prediction in predictor.predict(ImageFiles(paths)):
         picture = pictures.overlay_with_legend(

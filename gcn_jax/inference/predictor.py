@@ -9,22 +9,20 @@ import dataclasses
 import functools
 import math
 from collections.abc import Iterator
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import linen as nn
 from jax.sharding import Mesh
 
-from gcn_jax import mesh as mesh_lib
 from gcn_jax.errors import UserError
 from gcn_jax.inference import resizing, windows
 from gcn_jax.inference.batches import Batch, Sample, Source, padded_batches
 from gcn_jax.inference.crf import CRFParameters, dense_crf_batch
+from gcn_jax.mesh import batch_sharding, data_mesh, replicated, shard_batch, to_host
 from gcn_jax.models.preprocessing import BUCKET_MULTIPLE, mean_color
-from gcn_jax.models.pretrained.info import ModelInfo
 from gcn_jax.models.pretrained.predict import class_maps, logits
+from gcn_jax.models.pretrained.restore import Pretrained
 
 Shape = tuple[int, int]
 
@@ -37,7 +35,7 @@ MOST_PIXELS = 2**25
 
 @dataclasses.dataclass(frozen=True)
 class Inference:
-    """How a class map is made of an image; by default from one run of the network.
+    """The way from an image to its class map; by default one run of the network.
 
     Probabilities are averaged: over the windows of a scale at that scale, over the scales and
     flips at the size of the image. A dense CRF refines the average.
@@ -71,12 +69,12 @@ class Inference:
             raise UserError(
                 f"scales are {self.scales}; each lies from {SMALLEST_SCALE} to {LARGEST_SCALE}"
             )
-        if self.window is not None and (len(self.window) != 2 or min(self.window) < 1):
+        if window is not None and (len(window) != 2 or min(window) < 1):
             raise UserError(f"window is {self.window}; it is (height, width) in pixels")
-        if self.window is not None and max(self.window) > LONGEST_WINDOW:
+        if window is not None and max(window) > LONGEST_WINDOW:
             raise UserError(
-                f"window is {self.window}; images are padded to it, so that {LONGEST_WINDOW} pixels "
-                "are the most; without a window the network sees whole images"
+                f"window is {self.window}; images are padded to it, so that {LONGEST_WINDOW} "
+                "pixels are the most; without a window the network sees whole images"
             )
         if not 0 <= self.overlap < 1:
             raise UserError(f"overlap is {self.overlap}; it is a share of a window in [0, 1)")
@@ -84,6 +82,11 @@ class Inference:
             raise UserError(
                 f"overlap is {self.overlap}; above {LARGEST_OVERLAP} there are too many windows"
             )
+
+    @property
+    def window_size(self) -> Shape | None:
+        """The (height, width) of the windows, in pixels; None without windows."""
+        return (self.window, self.window) if isinstance(self.window, int) else self.window
 
     @property
     def is_plain(self) -> bool:
@@ -100,7 +103,7 @@ class Inference:
         Raises:
             UserError: An enlarged image would have more than `MOST_PIXELS`.
         """
-        least = self.window or (1, 1)
+        least = self.window_size or (1, 1)
         # To thousandths of a pixel, so that 320 * 0.7 is 224.
         scaled = (math.ceil(round(length * scale, 3)) for length in shape)
         height, width = (-(-length // BUCKET_MULTIPLE) * BUCKET_MULTIPLE for length in scaled)
@@ -113,8 +116,8 @@ class Inference:
 
     def input_shapes(self, shape: Shape) -> set[Shape]:
         """Return the (height, width) of all that the network sees of the images of a bucket."""
-        if self.window is not None:
-            return {self.window}
+        if self.window_size is not None:
+            return {self.window_size}
         return {self.canvas(shape, scale) for scale in self.scales}
 
 
@@ -135,17 +138,15 @@ class Predictor:
         compiled_shapes: (N, height, width) of the inputs that the network has been run on.
 
     Example:
-        >>> model, variables, info, _ = models.load_pretrained("runs/quickstart")
-        >>> predictor = Predictor(model, variables, info, inference=Inference(flip=True))
+        >>> pretrained = models.load_pretrained("runs/quickstart")
+        >>> predictor = Predictor(pretrained, inference=Inference(flip=True))
         >>> for _, sample, labels in predictor.predict([{"image": image}]):
         ...     show(labels)
     """
 
     def __init__(
         self,
-        model: nn.Module,
-        variables: Any,
-        info: ModelInfo,
+        pretrained: Pretrained,
         *,
         inference: Inference = ONE_RUN,
         batch_size: int = 1,
@@ -154,20 +155,20 @@ class Predictor:
         """Put the variables on the devices.
 
         Args:
-            model: A module of `gcn_jax.models`.
-            variables: Its variables, on the host or on devices.
-            info: Its classes and preprocessing.
+            pretrained: The model, its variables, which lie on the host or on devices, its classes
+                and its preprocessing: what `models.load_pretrained` returns.
             inference: Scales, flips, windows and CRF.
             batch_size: Images a step, rounded up to a multiple of the mesh's devices.
             mesh: Over whose axis "data" a batch is split; one device of this host if None.
         """
-        self.info, self.inference = info, inference
-        self.mesh = mesh if mesh is not None else mesh_lib.data_mesh(jax.local_devices()[:1])
+        self.info, self.inference = pretrained.info, inference
+        self.mesh = mesh if mesh is not None else data_mesh(jax.local_devices()[:1])
         self.batch_size = -(-batch_size // self.mesh.size) * self.mesh.size
         self.compiled_shapes: set[tuple[int, int, int]] = set()
-        self._model = model
-        self._variables = jax.device_put(variables, mesh_lib.replicated(self.mesh))
-        self._mean, self._std = (np.asarray(rgb, np.float32) for rgb in (info.mean, info.std))
+        self._model = pretrained.model
+        self._variables = jax.device_put(pretrained.variables, replicated(self.mesh))
+        self._mean = np.asarray(self.info.mean, np.float32)
+        self._std = np.asarray(self.info.std, np.float32)
 
     def without_crf(self) -> "Predictor":
         """Return what predicts the same before the CRF."""
@@ -183,36 +184,40 @@ class Predictor:
             the batch size is 1, else by bucket. Nothing of what was yielded is kept.
         """
         for batch in self.batches(source):
-            yield from batch.cut(mesh_lib.to_host(self.class_maps(batch)))
+            yield from batch.cut(to_host(self.class_maps(batch)))
 
     def batches(self, source: Source) -> Iterator[Batch]:
         """Read every sample of a source once, in batches for this predictor."""
         return padded_batches(source, self.batch_size, mean_color(self._mean))
 
     def class_maps(self, batch: Batch) -> jax.Array:
-        """Return the class of each pixel, int32 [N, H, W] on the devices, padding included."""
-        arrays = {"images": batch.images, "sizes": batch.sizes}
-        arrays = mesh_lib.shard_batch(arrays, self.mesh, same_on_every_host=True)
-        number, *shape = batch.images.shape[:3]
-        seen = self.inference.input_shapes(tuple(shape))
+        """Return the class of each pixel, int32 `[N, H, W]` on the devices, padding included."""
+        on_host = {"images": batch.images, "sizes": batch.sizes}
+        arrays = shard_batch(on_host, self.mesh, same_on_every_host=True)
+        number, height, width = batch.images.shape[:3]
+        seen = self.inference.input_shapes((height, width))
         self.compiled_shapes |= {(number, *input_shape) for input_shape in seen}
         if self.inference.is_plain:  # no softmax and no copies
             return class_maps(self._model, self._variables, arrays["images"], self._mean, self._std)
-        probabilities = self.probabilities(**arrays)
+        probabilities = self.probabilities(arrays["images"], arrays["sizes"])
         if self.inference.crf is not None:
-            return self._refined(batch, mesh_lib.to_host(probabilities))
+            return self._refined(batch, to_host(probabilities), self.inference.crf)
         return _most_likely(probabilities)
 
-    def _refined(self, batch: Batch, probabilities: np.ndarray) -> jax.Array:
+    def _refined(
+        self, batch: Batch, probabilities: np.ndarray, parameters: CRFParameters
+    ) -> jax.Array:
         """Return the class maps after the CRF, whose lattices are built on the host."""
         maps = np.zeros(batch.images.shape[:3], np.int32)
-        sizes = batch.sizes[: len(batch.samples)]
-        marginals = dense_crf_batch(probabilities, batch.images, self.inference.crf, sizes)
+        sizes = [(int(h), int(w)) for h, w in batch.sizes[: len(batch.samples)]]
+        marginals = dense_crf_batch(probabilities, batch.images, parameters, sizes)
         for own, (height, width), refined in zip(maps, sizes, marginals, strict=False):
             own[:height, :width] = refined.argmax(axis=-1)
-        return mesh_lib.shard_batch({"maps": maps}, self.mesh, same_on_every_host=True)["maps"]
+        return shard_batch({"maps": maps}, self.mesh, same_on_every_host=True)["maps"]
 
-    def probabilities(self, images: jax.Array, sizes: jax.Array) -> jax.Array:
+    def probabilities(
+        self, images: jax.Array | np.ndarray, sizes: jax.Array | np.ndarray
+    ) -> jax.Array:
         """Return the probability of each class, averaged over scales, flips and windows.
 
         Args:
@@ -222,7 +227,7 @@ class Predictor:
         Returns:
             float32 `[N, H, W, C]` on the devices; what lies beyond `sizes` means nothing.
         """
-        shape = images.shape[1:3]
+        shape = images.shape[1], images.shape[2]
         total = self._zeros(images.shape[0], shape)
         flips = (False, True) if self.inference.flip else (False,)
         weight = 1 / (len(self.inference.scales) * len(flips))
@@ -236,11 +241,12 @@ class Predictor:
 
     def _of_view(self, view: jax.Array, sizes: jax.Array) -> jax.Array:
         """Predict the images as they are, or window by window, which bounds the memory."""
-        window = self.inference.window
+        window = self.inference.window_size
         if window is None:
             return self._run(view)
-        grid = windows.make_grid(view.shape[1:3], window, self.inference.overlap)
-        total = self._zeros(view.shape[0], view.shape[1:3])
+        shape = view.shape[1], view.shape[2]
+        grid = windows.make_grid(shape, window, self.inference.overlap)
+        total = self._zeros(view.shape[0], shape)
         for index in range(math.prod(grid)):
             result = self._run(_crop(view, sizes, index, window, grid))
             total = _add_window(total, result, sizes, index, grid)
@@ -250,7 +256,7 @@ class Predictor:
         return _probabilities(self._model, self._variables, inputs, self._mean, self._std)
 
     def _zeros(self, number: int, shape: Shape) -> jax.Array:
-        sharding = mesh_lib.batch_sharding(self.mesh)
+        sharding = batch_sharding(self.mesh)
         return jnp.zeros((number, *shape, len(self.info.class_names)), jnp.float32, device=sharding)
 
 

@@ -1,5 +1,4 @@
-"""The heads that score the classes at a level: the global convolution, and what the paper holds
-against it.
+"""The heads that score the classes at a level: the global convolution and its alternatives.
 
 All are linear maps from features to scores, `(features, kernel_size, ...)`, and differ in how much
 of the map a score sees and in what that costs (the paper's Tables 1 to 4).
@@ -31,7 +30,7 @@ class _Head(nn.Module):
         features: Number of output channels (the classes).
         kernel_size: K, odd; an even one raises `UserError`.
         use_bias: Whether every convolution has a bias; the paper's counts of parameters have none.
-        dtype: Of the computation and of the output; parameters are float32.
+        dtype: The precision of the computation and of the output; parameters are float32.
     """
 
     features: int

@@ -51,7 +51,7 @@ def bucket(size: int) -> int:
     return -(-size // step) * step
 
 
-def mean_color(mean: Sequence[float]) -> np.ndarray:
+def mean_color(mean: Sequence[float] | np.ndarray) -> np.ndarray:
     """Return the colour that normalisation takes to zero within half a grey level, uint8 [3]."""
     return np.rint(np.asarray(mean)).astype(np.uint8)
 

@@ -40,11 +40,9 @@ def training_report(workdir: str | Path, path: str | Path | None = None) -> Path
     folder = Workdir(workdir)
     config = folder.read_config()
     source = open_run_data(workdir)
-    model, variables, info, step = models.load_pretrained(workdir)
+    pretrained = models.load_pretrained(workdir)
     predictor = Predictor(
-        model,
-        variables,
-        info,
+        pretrained,
         batch_size=config["eval_batch_size"],
         mesh=mesh.data_mesh(jax.local_devices()),
     )
@@ -54,7 +52,7 @@ def training_report(workdir: str | Path, path: str | Path | None = None) -> Path
     page |= {
         "title": folder.path.resolve().name,
         "subtitle": "Training run; the scores are those of its best checkpoint",
-        "facts": _run_facts(info, config, records, step),
+        "facts": _run_facts(pretrained, config, records),
         "curves": dict(_curves(records)),
         "settings": {name: _plain(value) for name, value in flatten(config).items()},
     }
@@ -140,8 +138,9 @@ def _borders(scores: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return {**scores, "curve": figures.curves({"mIoU, %": defined}, "width of the band, px")}
 
 
-def _run_facts(info, config, records, step) -> dict[str, str]:
+def _run_facts(pretrained, config, records) -> dict[str, str]:
     """Return what a reader wants to know of a run before its scores."""
+    info = pretrained.info
     fields = ", ".join(f"{name}={value}" for name, value in info.fields.items())
     facts = {
         "model": f"{info.name} ({fields})",
@@ -150,7 +149,7 @@ def _run_facts(info, config, records, step) -> dict[str, str]:
     }
     if records:
         facts["steps"] = f"{records[-1]['step']:,}"
-    facts["checkpoint"] = f"of step {step:,}"
+    facts["checkpoint"] = f"of step {pretrained.step:,}"
     return facts
 
 

@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 
 from gcn_jax import evaluation, inference, mesh
 from gcn_jax.errors import UserError, setting
+from gcn_jax.models.pretrained.restore import Pretrained
 from gcn_jax.models.pretrained.steps import BEST_METRIC, why
 from gcn_jax.terminal import ProgressBar
 from gcn_jax.training.checkpoints import Checkpoints
@@ -210,10 +211,9 @@ class _Loop:
                 self._interruption.check()
 
         run = self._run
+        trained = Pretrained(run.parts.model, self._state.variables, run.info, self._step)
         predictor = inference.Predictor(
-            run.parts.model,
-            self._state.variables,
-            run.info,
+            trained,
             batch_size=run.config.eval_batch_size,
             mesh=run.device_mesh,
         )

@@ -8,12 +8,12 @@ from gcn_jax.evaluation import evaluate
 from gcn_jax.inference import Predictor
 from gcn_jax.mesh import data_mesh
 from tests.helpers.fakes import (
-    INFO,
     MEAN,
     NUM_CLASSES,
     STD,
     TinyModel,
     random_source,
+    tiny_pretrained,
     tiny_variables,
     traced_shapes,
 )
@@ -25,7 +25,7 @@ SIZES += [(1, 1), (96, 64), (32, 32)]
 
 def make_predictor(seed=0, batch_size=8, num_devices=8):
     mesh = data_mesh(jax.devices()[:num_devices])
-    return Predictor(TinyModel(), tiny_variables(seed), INFO, batch_size=batch_size, mesh=mesh)
+    return Predictor(tiny_pretrained(seed), batch_size=batch_size, mesh=mesh)
 
 
 def matrices_one_at_a_time(model, variables, source):

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from gcn_jax.models import ModelInfo
+from gcn_jax.models import ModelInfo, Pretrained
 
 NUM_CLASSES = 5
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
@@ -35,7 +35,13 @@ class TinyModel(nn.Module):
 
 
 def tiny_variables(seed: int = 0):
+    """Return the variables of a `TinyModel`, made from a seed."""
     return TinyModel().init(jax.random.key(seed), jnp.zeros((1, 32, 32, 3)))
+
+
+def tiny_pretrained(seed: int = 0, info: ModelInfo = INFO, step: int = 1) -> Pretrained:
+    """Return a `TinyModel` as a workdir would give it."""
+    return Pretrained(TinyModel(), tiny_variables(seed), info, step)
 
 
 def random_source(sizes, *, num_classes: int = NUM_CLASSES, void: float = 0.1, seed: int = 0):

@@ -14,15 +14,14 @@ from gcn_jax.inference.crf import CRFParameters, dense_crf
 from gcn_jax.mesh import data_mesh, shard_batch
 from gcn_jax.models.preprocessing import bucket, mean_color, stack_padded
 from tests.helpers.fakes import (
-    INFO,
     MEAN,
     STD,
     TinyModel,
     random_source,
-    tiny_variables,
+    tiny_pretrained,
     traced_shapes,
 )
-from tests.inference.test_resizing import interpolate
+from tests.helpers.reference import interpolate
 
 
 def test_buckets_of_usual_sizes():
@@ -85,14 +84,12 @@ def test_pending_samples_are_bounded():
     assert max(num_waiting) <= batches.MAX_PENDING_BATCHES * 4
 
 
-VARIABLES = tiny_variables()
+VARIABLES = tiny_pretrained().variables
 
 
 def make_predictor(num_devices=1, batch_size=1, **settings):
     return Predictor(
-        TinyModel(),
-        VARIABLES,
-        INFO,
+        tiny_pretrained(),
         inference=Inference(**settings),
         batch_size=batch_size,
         mesh=data_mesh(jax.devices()[:num_devices]),
@@ -265,9 +262,10 @@ def test_crf_refines_the_averaged_probabilities_of_each_image():
     source = random_source([(20, 30), (24, 17), (40, 33)])
     crf = CRFParameters(3, 3, 30, 20, 5, iterations=3)
     inference = Inference(scales=(0.5, 1.0), flip=True)
-    args = TinyModel(), tiny_variables(), INFO
-    refined = Predictor(*args, inference=dataclasses.replace(inference, crf=crf), batch_size=2)
-    plain = Predictor(*args, inference=inference, batch_size=2)
+    refined = Predictor(
+        tiny_pretrained(), inference=dataclasses.replace(inference, crf=crf), batch_size=2
+    )
+    plain = Predictor(tiny_pretrained(), inference=inference, batch_size=2)
     predictions = {i: prediction for i, _, prediction in refined.predict(source)}
     before = {i: prediction for i, _, prediction in refined.without_crf().predict(source)}
     assert len(predictions) == 3

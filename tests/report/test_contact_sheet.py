@@ -9,13 +9,9 @@ import pytest
 from PIL import Image
 
 from gcn_jax import report
-from gcn_jax.data import (
-    Augment,
-    shuffled,
-    training_batches,
-    training_examples,
-    voc_palette,
-)
+from gcn_jax.data import Augment, training_batches
+from gcn_jax.data.classes import voc_palette
+from gcn_jax.data.pipeline import shuffled, training_examples
 from gcn_jax.errors import UserError
 from gcn_jax.report import pictures
 from gcn_jax.training import default_config

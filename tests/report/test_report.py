@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from gcn_jax import models, report
-from gcn_jax.data import voc_palette
+from gcn_jax import report
+from gcn_jax.data.classes import voc_palette
 from gcn_jax.errors import UserError
 from gcn_jax.evaluation import evaluate
 from gcn_jax.inference import Inference, Predictor
@@ -16,7 +16,7 @@ from gcn_jax.models import ModelInfo
 from gcn_jax.report import cases, pages
 from gcn_jax.report import figures as plots
 from gcn_jax.training import run_data
-from tests.helpers.fakes import MEAN, NUM_CLASSES, STD, TinyModel, random_source, tiny_variables
+from tests.helpers.fakes import MEAN, NUM_CLASSES, STD, random_source, tiny_pretrained
 
 #: The last has to be escaped; the one before is in no image.
 NAMES = ("road", "sky", "tree", "unseen", "<b>&car</b>")
@@ -64,12 +64,10 @@ class Page(HTMLParser):
 @pytest.fixture(scope="module")
 def evaluated():
     source = FakeSource(random_source([(20, 30)] * 10 + [(40, 25)], num_classes=3))
-    model, variables = TinyModel(), tiny_variables()
-    predictor = Predictor(model, variables, INFO, batch_size=4)
+    pretrained = tiny_pretrained(info=INFO, step=10)
+    predictor = Predictor(pretrained, batch_size=4)
     result = evaluate(predictor, source, boundary=True)
-    return SimpleNamespace(
-        result=result, predictor=predictor, model=model, variables=variables, source=source
-    )
+    return SimpleNamespace(result=result, predictor=predictor, pretrained=pretrained, source=source)
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +146,7 @@ def test_page_shows_what_the_same_inference_predicts(evaluated, tmp_path, monkey
 
     monkeypatch.setattr(cases, "show", spy)
     inference = Inference(scales=(2.0,), flip=True)
-    predictor = Predictor(evaluated.model, evaluated.variables, INFO, inference=inference)
+    predictor = Predictor(evaluated.pretrained, inference=inference)
     result = evaluate(predictor, evaluated.source)
     report.evaluation_report(result, tmp_path / "page.html", predictor, evaluated.source, {})
     assert len(shown) == 9
@@ -200,9 +198,8 @@ def workdir(tmp_path, monkeypatch, evaluated):
     ]
     lines = "".join(json.dumps(record) + "\n" for record in records)
     (tmp_path / "metrics.jsonl").write_text(lines)
-    pretrained = models.Pretrained(evaluated.model, evaluated.variables, INFO, 10)
     monkeypatch.setattr(run_data.models, "read_info", lambda workdir: INFO)
-    monkeypatch.setattr(pages.models, "load_pretrained", lambda workdir: pretrained)
+    monkeypatch.setattr(pages.models, "load_pretrained", lambda workdir: evaluated.pretrained)
     monkeypatch.setattr(run_data.data, "open_split", lambda spec, options: evaluated.source)
     return tmp_path
 

@@ -175,13 +175,11 @@ def score(workdir: Path, config: ConfigDict, inference: str = "single") -> Resul
             pixels `[2, CUE_BINS]`, all and right ones, by the distance to the cue that tells their
             class.
     """
-    model, variables, info, step = models.load_pretrained(workdir, step="last")
+    pretrained = models.load_pretrained(workdir, step="last")
     extra = ("cue_distance",) if config.data.val.startswith("shapes:") else ()
     source = data.open_split(config.data.val, config.data, extra)
     predictor = Predictor(
-        model,
-        variables,
-        info,
+        pretrained,
         inference=INFERENCES[inference],
         batch_size=config.eval_batch_size,
         mesh=mesh.data_mesh(jax.local_devices()),
@@ -196,12 +194,14 @@ def score(workdir: Path, config: ConfigDict, inference: str = "single") -> Resul
             cue[row] += np.bincount(bins[where], minlength=CUE_BINS)
 
     result = evaluate(predictor, source, boundary=True, visit=count_cues if extra else None)
-    values = result.to_json(info.class_names)
+    values = result.to_json(pretrained.info.class_names)
     borders = values["boundary"]
     scores = {name: values.get(name, borders.get(name)) for name in METRICS}
     scores["per_class_iou"] = values["per_class_iou"]
-    scores["parameters"] = sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
-    scores["steps"] = step
+    scores["parameters"] = sum(
+        leaf.size for leaf in jax.tree.leaves(pretrained.variables["params"])
+    )
+    scores["steps"] = pretrained.step
     if extra:
         scores["cue"] = cue.tolist()
     return scores

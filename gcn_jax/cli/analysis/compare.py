@@ -92,6 +92,6 @@ def run(arguments: list[str]) -> None:
 
 
 def _predictor(workdir: Path, batch_size: int) -> Predictor:
-    model, variables, info, _ = models.load_pretrained(workdir, step="last")
+    pretrained = models.load_pretrained(workdir, step="last")
     mesh = mesh_lib.data_mesh(jax.local_devices())
-    return Predictor(model, variables, info, batch_size=batch_size, mesh=mesh)
+    return Predictor(pretrained, batch_size=batch_size, mesh=mesh)

@@ -30,10 +30,10 @@ flags.DEFINE_string("output", "contact_sheet.html", "The page to write.", flag_v
 def run(arguments: list[str]) -> None:
     """Write the page."""
     from gcn_jax import report  # not sooner: slow to import
-    from gcn_jax.data.sources import BUILDERS
+    from gcn_jax.data import list_data_sets
 
     if len(arguments) + (CONFIG.path is not None) != 1:
-        names = ", ".join(sorted(BUILDERS))
+        names = ", ".join(list_data_sets())
         raise UserError(f"show needs either one NAME[:SPLIT] or --config=FILE; names: {names}")
     config = CONFIG.value
     with config.unlocked():

@@ -19,7 +19,8 @@ class Plain(nn.Module):
     Attributes:
         widths: Channels of res2, res3, res4, res5.
         frozen_batch_norm: Batch-norm uses the running statistics, even in training.
-        dtype: Of the computation and of the features; parameters and statistics are float32.
+        dtype: The precision of the computation and of the features; parameters and statistics are
+            float32.
         remat: Whether what a stage computes inside is computed again for its gradient.
     """
 

@@ -26,9 +26,9 @@ class GlobalConvBottleneck(nn.Module):
     """Global convolution, 1 x 1 convolution and a shortcut: the block of Figure 5B.
 
     Attributes:
-        width: The width of the bottleneck that it stands for, in `GLOBAL_CONVS`; the block puts out four
-            times as many channels.
-        strides: The stride of the block: of its shortcut, and of the first convolution of both branches.
+        width: The width of the bottleneck that it stands for, in `GLOBAL_CONVS`; the block puts out
+            four times as many channels.
+        strides: The stride of its shortcut, and of the first convolution of both branches.
         conv: Constructor of convolutions.
         norm: Constructor of batch-norms.
         zero_init: As `ResNet.zero_init_residual`.

@@ -2,7 +2,7 @@
 
 FCN, SegNet and DeepLab-LargeFOV pool them each in its own way: their backbones derive from `VGG16`
 and so share the names of layers, and with them the importer of ImageNet's weights
-(`importers.import_vgg`).
+(`gcn_jax.weights.vgg`).
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ class ConvStack(nn.Module):
         first_padding: Zeros on either side before the first one; None keeps the size.
         dilation: Step between kernel taps.
         norm: Constructor of batch-norms, or None.
-        dtype: Of the computation and of the output; parameters are float32.
+        dtype: The precision of the computation and of the output; parameters are float32.
     """
 
     channels: tuple[int, ...]
@@ -57,7 +57,8 @@ class VGG16(nn.Module):
         width: Factor of all channels; 1 is VGG-16, less is for studies that train from scratch.
         batch_norm: Whether every 3 x 3 convolution is followed by one (torchvision's `vgg16_bn`).
         frozen_batch_norm: Batch-norm uses the running statistics, even in training.
-        dtype: Of the computation and of the features; parameters and statistics are float32.
+        dtype: The precision of the computation and of the features; parameters and statistics are
+            float32.
         remat: Whether what a stage computes inside is computed again for its gradient.
     """
 
@@ -66,11 +67,6 @@ class VGG16(nn.Module):
     frozen_batch_norm: bool = False
     dtype: Dtype = jnp.float32
     remat: bool = False
-
-    @property
-    def published(self) -> str:
-        """The name that torchvision and timm have for it."""
-        return "vgg16_bn" if self.batch_norm else "vgg16"
 
     def stage(self, x: jax.Array, number: int, *, train: bool, **settings) -> jax.Array:
         """Apply the convolutions of stage 1 to 5, named "stage1" to "stage5", without its pooling.
@@ -116,6 +112,11 @@ def scaled(channels: int, width: float) -> int:
         width: The factor.
     """
     return max(1, round(width * channels))
+
+
+def published_weights(batch_norm: bool) -> str:
+    """Return the architecture whose published weights fit, by timm's name."""
+    return "vgg16_bn" if batch_norm else "vgg16"
 
 
 def batch_norm(network: nn.Module, train: bool) -> Callable[..., nn.Module]:

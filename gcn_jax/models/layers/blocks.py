@@ -16,7 +16,8 @@ class ConvNormReLU(nn.Module):
         features: Number of output channels.
         kernel_size: Height and width of the kernel.
         frozen_batch_norm: Batch-norm uses the running statistics, even in training.
-        dtype: Of the computation and of the output; parameters and statistics are float32.
+        dtype: The precision of the computation and of the output; parameters and statistics are
+            float32.
     """
 
     features: int
