@@ -74,6 +74,13 @@ class Config:
             rest = settings(["", *words], known_only=True)[1:]
         except flags.Error as error:
             raise UserError(plain_value_error(str(error))) from None
+        except (
+            AttributeError,
+            KeyError,
+            TypeError,
+            ValueError,
+        ) as error:  # a value of another kind
+            raise UserError(f"a --config.KEY=VALUE cannot be set: {error}") from None
         _check_tuples(arguments, before, self.value)
         return [re.sub(r"^--config_file(?=$|=)", "--config", word) for word in rest]
 

@@ -160,7 +160,6 @@ def test_a_verb_that_ran_before_leaves_nothing_behind(tmp_path, monkeypatch):
     monkeypatch.setattr(
         train, "run", lambda rest: seen.append((train.CONFIG.value, train.FLAGS.workdir))
     )
-    monkeypatch.setenv("XLA_FLAGS", "")
     main(["train", f"--config={file}", "--config.num_steps=3", "--workdir=a"])
     main(["train", f"--config={file}"])
     (first, first_folder), (second, second_folder) = seen

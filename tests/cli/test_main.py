@@ -122,10 +122,15 @@ def test_a_typing_error_in_a_flag_is_answered_with_the_nearest(verb, capsys):
         (["analysis", "pictures"], "pictures needs --ckpt=DIR,DIR,..."),
     ],
 )
-def test_mistakes_get_one_line_and_exit_code_2(words, message, capsys, monkeypatch):
-    monkeypatch.setenv("XLA_FLAGS", "")  # a verb that compiles adds to it
+def test_mistakes_get_one_line_and_exit_code_2(words, message, capsys):
     err = said_by(capsys, *words, code=2)
     assert err.startswith(f"error: {message}")
+    assert err.count("\n") == 1
+
+
+def test_a_hostile_name_commands_no_terminal(capsys):
+    err = said_by(capsys, "evaluate", "--ckpt=a\x1b[31m\nb", code=2)
+    assert err.startswith("error: a\\x1b[31m b is not the workdir of a training run")
     assert err.count("\n") == 1
 
 
