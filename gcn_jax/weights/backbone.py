@@ -29,7 +29,7 @@ def load_backbone_weights(source: str, model: SegmentationNetwork) -> dict[str, 
 
     Args:
         source: A `.pth`, `.pt` or `.safetensors` file of torchvision or timm, or "hf://owner/name"
-            of a timm model on the hub (see `hub_file`).
+            or "hf://owner/name@revision" of a timm model on the hub (see `hub_file`).
         model: The network. A classifier among the weights is left out.
 
     Returns:
