@@ -51,7 +51,8 @@ class Network(nn.Module):
 
     `network(images)` maps normalised images `[N, 3, H, W]` to logits, float32
     `[N, num_classes, H, W]`; in training to a dict of all that has a loss, name -> (weight,
-    logits), where "logits" are what ours returns and the others what it sows (`sow_auxiliary`).
+    logits), where "logits" are what ours returns and the others what it sows
+    (`SegmentationNetwork.sow_auxiliary`).
 
     Attributes:
         label_stride: The stride of the labels that logits are for in training: 2 for every second
