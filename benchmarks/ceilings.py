@@ -10,8 +10,8 @@ backward. For each part:
 
 * seconds, of one step;
 * FLOPs of the plain formulation (XLA's count for the traced program), over seconds and the first
-  ceiling. Minimal filtering (`layers/cpu/winograd.py`) makes 16 in place of 36, so that a share
-  flatters parts with such convolutions, and may be more than 1;
+  ceiling. Minimal filtering (`models/layers/cpu/winograd.py`) makes 16 in place of 36, so that a
+  share flatters parts with such convolutions, and may be more than 1;
 * bytes that the compiled operations read and write, each array once an operation, over seconds and
   the second ceiling. More than 1 means that caches answered.
 

@@ -13,18 +13,17 @@ import os
 import platform
 import time
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
-import pydensecrf.densecrf as cpp
 from absl import flags
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.machine import versions
 from gcn_jax import atomic
 from gcn_jax.cli import process
 from gcn_jax.data.image_files import find_images
@@ -70,7 +69,7 @@ def _environment() -> dict[str, Any]:
         "device": f"{device.platform}: {device.device_kind}",
         "processor": platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
-        "versions": {name: version(name) for name in ("jax", "numpy", "pydensecrf2")},
+        "versions": versions("jax", "numpy", "pydensecrf2"),
         "images": "photographs" if _IMAGES.value else "synthetic",
         "load_at_the_start": os.getloadavg(),
     }
@@ -131,6 +130,8 @@ def _cpp_batch(batch: list[Problem], parameters: CRFParameters) -> None:
 
 
 def _cpp(probabilities: np.ndarray, image: np.ndarray, parameters: CRFParameters) -> np.ndarray:
+    import pydensecrf.densecrf as cpp
+
     height, width, num_classes = probabilities.shape
     crf = cpp.DenseCRF2D(width, height, num_classes)
     unary = -np.log(np.clip(probabilities, 1e-5, 1)).reshape(-1, num_classes).T

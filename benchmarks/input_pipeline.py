@@ -29,7 +29,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import psutil
-import torch
 from absl import flags
 from PIL import Image, ImageOps
 
@@ -38,6 +37,11 @@ from benchmarks.machine import cpu_name
 from gcn_jax import atomic, data
 from gcn_jax.cli import process
 from gcn_jax.data.files import IMAGE_SUFFIXES
+
+try:
+    import torch
+except ImportError:
+    raise SystemExit("error: torch is not installed: pip install -e '.[bench]'") from None
 
 _PHOTOS = flags.DEFINE_string("photos", None, "A folder of photographs to use (by default drawn).")
 _OUTPUT = flags.DEFINE_string("output", None, "Where to write the figures, as JSON.")

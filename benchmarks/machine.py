@@ -15,17 +15,25 @@ def describe(*packages: str) -> dict:
     Raises:
         UserError: A package is not installed.
     """
-    try:
-        versions = {name: importlib.metadata.version(name) for name in packages}
-    except importlib.metadata.PackageNotFoundError as error:
-        raise UserError(f"{error.name} is not installed: pip install -e '.[bench]'") from None
     return {
         "device": cpu_name(),
         "cores": len(os.sched_getaffinity(0)),
         "load": os.getloadavg()[0],
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "versions": {"python": platform.python_version()} | versions,
+        "versions": {"python": platform.python_version()} | versions(*packages),
     }
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """Return the versions of packages.
+
+    Raises:
+        UserError: A package is not installed.
+    """
+    try:
+        return {name: importlib.metadata.version(name) for name in packages}
+    except importlib.metadata.PackageNotFoundError as error:
+        raise UserError(f"{error.name} is not installed: pip install -e '.[bench]'") from None
 
 
 def cpu_name() -> str:

@@ -1,7 +1,8 @@
 """Layers of the networks in PyTorch, as a PyTorch user would write them.
 
 Layers bear the names of ours, and `load` copies our variables into a network, so that the logits of
-both can be compared (`tests/benchmarks/`): what is timed is one network, not two alike.
+both can be compared (`tests/benchmarks/test_benchmarks.py`): what is timed is one network, not two
+alike.
 """
 
 from collections.abc import Mapping
@@ -50,7 +51,8 @@ class Network(nn.Module):
 
     `network(images)` maps normalised images `[N, 3, H, W]` to logits, float32
     `[N, num_classes, H, W]`; in training to a dict of all that has a loss, name -> (weight,
-    logits), where "logits" are what ours returns and the others what it sows (`sow_auxiliary`).
+    logits), where "logits" are what ours returns and the others what it sows
+    (`SegmentationNetwork.sow_auxiliary`).
 
     Attributes:
         label_stride: The stride of the labels that logits are for in training: 2 for every second
@@ -235,7 +237,7 @@ def load(network: Network, variables: dict) -> None:
 
     Args:
         network: The network to fill.
-        variables: The params and batch_stats of the network of ours of the same settings.
+        variables: The params and batch_stats of our network of the same settings.
     """
     names = {"kernel": "weight", "scale": "weight", "mean": "running_mean", "var": "running_var"}
     state = {k: v for k, v in network.state_dict().items() if k.endswith("num_batches_tracked")}

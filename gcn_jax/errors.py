@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 
 class UserError(ValueError):
@@ -14,15 +14,15 @@ class UserError(ValueError):
 
     def __str__(self) -> str:
         """Return the message; settings in it are named as `train` takes them."""
-        return self.told("--config.")
+        return self.told(lambda key: f"--config.{key}")
 
-    def told(self, prefix: str) -> str:
+    def told(self, spell: Callable[[str], str]) -> str:
         """Return the message for a verb that takes settings in its own way.
 
         Args:
-            prefix: What stands before the name of a setting there, such as "--set ".
+            spell: Returns how a setting, such as "data.manual_dir", is typed there.
         """
-        return re.sub("\0(.*?)\0", lambda match: prefix + match[1], super().__str__())
+        return re.sub("\0(.*?)\0", lambda match: spell(match[1]), super().__str__())
 
 
 def setting(key: str) -> str:

@@ -6,11 +6,15 @@ import os
 os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=8")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
+import shutil
 import tempfile
 from pathlib import Path
 
 # Compilation dominates the tests: what one run compiled, the next one reads; the verbs, too.
-os.environ["JAX_COMPILATION_CACHE_DIR"] = str(Path(tempfile.gettempdir()) / "gcn_jax_cache")
+os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
+os.environ["JAX_COMPILATION_CACHE_DIR"] = str(
+    Path(os.environ["PYTEST_DEBUG_TEMPROOT"]) / "gcn_jax_cache"
+)
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"
 
 import jax
@@ -22,6 +26,38 @@ from tests.helpers.small_data import CLASS_NAMES, draw_example, save_mask
 
 # A silent broadcast between ranks is a bug in a segmentation library more often than a wish.
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+_litter: list[str] = []
+
+
+def pytest_configure(config):
+    """Give the session a temporary folder, which the processes that it starts inherit.
+
+    What pytest keeps of some sessions, and compiled programs, lie beside it.
+    """
+    if not _is_worker(config):
+        tempfile.tempdir = os.environ["TMPDIR"] = tempfile.mkdtemp(prefix="gcn_jax_tests_")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session):
+    """Fail where a test, or what it started, left something in the temporary folder."""
+    if not _is_worker(session.config):
+        _litter.extend(sorted(os.listdir(tempfile.gettempdir())))
+        shutil.rmtree(tempfile.gettempdir())
+        if _litter and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Name what was left there."""
+    if _litter:
+        terminalreporter.section("left in the temporary folder", red=True)
+        terminalreporter.line(f"{len(_litter)}: {', '.join(_litter[:20])}")
+
+
+def _is_worker(config) -> bool:
+    return hasattr(config, "workerinput")
 
 
 @pytest.fixture(scope="session")

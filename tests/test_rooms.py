@@ -1,5 +1,6 @@
 """The rooms of the house: who may import whom, held by import-linter (setup.cfg)."""
 
+import re
 from pathlib import Path
 
 from importlinter.cli import EXIT_STATUS_SUCCESS, lint_imports
@@ -8,3 +9,15 @@ from importlinter.cli import EXIT_STATUS_SUCCESS, lint_imports
 def test_arrows_point_down():
     config = Path(__file__).parents[1] / "setup.cfg"
     assert lint_imports(str(config), no_cache=True, no_logo=True) == EXIT_STATUS_SUCCESS
+
+
+def test_tests_share_only_their_helpers():
+    """What two files of tests need lies in tests/helpers/."""
+    files = sorted(Path(__file__).parent.rglob("*.py"))
+    shared = [
+        f"{path.name}: {line}"
+        for path in files
+        for line in re.findall(r"^(?:from|import) tests\b.*", path.read_text(), re.M)
+        if not line.startswith("from tests.helpers")
+    ]
+    assert not shared

@@ -1,91 +1,161 @@
 """The flag `--config`: a recipe by its name or its path, and settings that change it.
 
-ml_collections parses it. What a user can get wrong is looked at before, since it answers a name
-that does not exist with the bare name.
+ml_collections reads `--config.KEY=VALUE`. What a user can get wrong is looked at before, since it
+answers a name that does not exist with the bare name.
 """
 
 import difflib
+import importlib
 import importlib.util
 import re
-from collections.abc import Mapping
+import traceback
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
+from gcn_jax.cli.process import plain_value_error
 from gcn_jax.errors import UserError
 
-#: The command line that ml_collections looks for `--config.key=value` in: that of the last call.
-_words: list[str] = []
+_SETTING = re.compile(r"--?(?:no)?config\.(?P<key>[^=]*)")
 
 
-def define_config(values: flags.FlagValues, help_text: str, required: bool) -> flags.FlagHolder:
-    """Define `--config` and, with it, `--config.key=value`.
+class Config:
+    """The settings of a verb, once its command line was taken.
+
+    Args:
+        required: Whether there are none without `--config`.
+
+    Attributes:
+        path: The file that `--config` named; None without.
+        value: The settings, changed as the command line says, and locked.
+    """
+
+    path: Path | None
+    value: ConfigDict
+
+    @property
+    def name(self) -> str:
+        """The name of the settings, that of their file without its ending; "default" without."""
+        return "default" if self.path is None else self.path.stem
+
+    def __init__(self, required: bool):
+        self._required = required
+
+    def take(self, arguments: Sequence[str]) -> list[str]:
+        """Take `--config.KEY=VALUE` out of a command line.
+
+        Args:
+            arguments: The command line.
+
+        Returns:
+            The rest; `--config` itself stays there.
+
+        Raises:
+            UserError: There is no such recipe, file or setting, or a value is not of its kind.
+        """
+        name = _config_of(arguments)
+        self.path = None if name is None else _find(name)
+        if self.path is None and self._required:
+            return list(arguments)
+        self.value = _default() if self.path is None else read_config(self.path)
+        _check_names(arguments, self.value)
+        before = self.value.to_dict()
+        settings = flags.FlagValues()
+        # The flag --config itself belongs to the verb: here it is one that nobody knows.
+        words = [re.sub(r"^--?config(?=$|=)", "--config_file", word) for word in arguments]
+        try:
+            config_flags.DEFINE_config_dict(
+                "config", self.value, flag_values=settings, sys_argv=words
+            )
+            self.value = settings["config"].value
+            rest = settings(["", *words], known_only=True)[1:]
+        except flags.Error as error:
+            raise UserError(plain_value_error(str(error))) from None
+        except (
+            AttributeError,
+            KeyError,
+            TypeError,
+            ValueError,
+        ) as error:  # a value of another kind
+            raise UserError(f"a --config.KEY=VALUE cannot be set: {error}") from None
+        _check_tuples(arguments, before, self.value)
+        return [re.sub(r"^--config_file(?=$|=)", "--config", word) for word in rest]
+
+
+def define_config(values: flags.FlagValues, text: str, *, required: bool) -> Config:
+    """Define `--config` and, with it, `--config.KEY=VALUE`.
 
     Args:
         values: The flags of a verb.
-        help_text: What the settings are for.
-        required: Whether there is no way without.
+        text: What the settings are for.
+        required: Whether there is no way without; else those of `default_config` stand for it.
 
     Returns:
-        The holder of the settings, a locked `ConfigDict`.
+        What `gcn_jax.cli.process` fills with the settings.
     """
-    holder = config_flags.DEFINE_config_file(
+    flags.DEFINE_string(
         "config",
         None,
-        f"{help_text} A name of `gcn-jax configs`, or a file; --config.KEY=VALUE changes one.",
+        f"{text} A name of `gcn-jax configs`, or a file; --config.KEY=VALUE changes one.",
+        required=required,
         flag_values=values,
-        lock_config=True,
-        sys_argv=_words,
     )
-    if required:
-        flags.mark_flag_as_required("config", flag_values=values)
-    return holder
-
-
-def config_path(values: flags.FlagValues) -> Path:
-    """Return the path of the file that `--config` named."""
-    return Path(config_flags.get_config_filename(values["config"]))
+    return Config(required)
 
 
 def recipes() -> dict[str, Path]:
     """Return the recipes of the package, by name: the files of `gcn_jax.configs`."""
-    spec = importlib.util.find_spec("gcn_jax.configs")
-    folders = spec.submodule_search_locations if spec else None
-    paths = sorted(Path(folder) for folder in folders or ())
-    return {
-        file.stem: file
-        for folder in paths
-        for file in sorted(folder.glob("*.py"))
-        if file.stem not in ("__init__", "common")
-    }
+    folder = Path(str(importlib.import_module("gcn_jax.configs").__file__)).parent
+    files = sorted(folder.glob("*.py"))
+    return {file.stem: file for file in files if file.stem not in ("__init__", "common")}
 
 
-def name_config_file(values: flags.FlagValues, words: list[str]) -> list[str]:
-    """Put the path of a recipe where its name was typed, and check the settings that follow.
+def read_config(path: Path) -> ConfigDict:
+    """Return what a config file's `get_config()` returns.
 
     Args:
-        values: The flags of a verb; nothing happens where `--config` is none of them.
-        words: The command line.
-
-    Returns:
-        The command line for `values`.
+        path: The file.
 
     Raises:
-        UserError: There is no such recipe or file, it cannot be read, or there is no such setting.
+        UserError: The file fails, has no `get_config`, or sets what is no setting.
     """
-    if "config" not in values:
-        return words
-    if "--config" in words[:-1]:
-        at = words.index("--config")
-        words[at : at + 2] = [f"--config={words[at + 1]}"]
-    for at, word in enumerate(words):
-        if word.startswith("--config="):
-            path = _find(word.partition("=")[2])
-            words[at] = f"--config={path}"
-            _check_settings(words, _read(path))
-    _words[:] = words
-    return words
+    spec = importlib.util.spec_from_file_location("config_file", path)
+    if spec is None or spec.loader is None:
+        raise UserError(f"--config={path} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+        if not callable(getattr(module, "get_config", None)):
+            raise UserError("there is no function get_config() that returns the settings")
+        config = module.get_config()
+    except UserError as error:
+        raise UserError(f"--config={path}: {error}") from None
+    except Exception as error:  # whatever a file of the user's raises
+        raise UserError(f"--config={path}{_place(error, path)}") from None
+    if not isinstance(config, ConfigDict):
+        raise UserError(
+            f"--config={path}: get_config() returns {type(config).__name__}, not a ConfigDict; "
+            "begin with gcn_jax.training.default_config()"
+        )
+    known = _keys(_default())
+    for key in _keys(config):
+        if key not in known and not key.startswith("model."):  # those are the network's to check
+            raise UserError(f"--config={path}: {_no_setting(key, known)}")
+    return config
+
+
+def _config_of(arguments: Sequence[str]) -> str | None:
+    """Return the value of the last `--config` of a command line."""
+    name = None
+    for at, word in enumerate(arguments):
+        if word in ("--config", "-config"):
+            name = arguments[at + 1] if at + 1 < len(arguments) else None
+        elif match := re.match(r"--?config=(.*)", word):
+            name = match[1]
+    return name
 
 
 def _find(name: str) -> Path:
@@ -105,67 +175,62 @@ def _find(name: str) -> Path:
     )
 
 
-def _read(path: Path) -> ConfigDict:
-    """Read a config file as ml_collections does, for what it has."""
-    spec = importlib.util.spec_from_file_location("get_config_of_a_file", path)
-    if spec is None or spec.loader is None:
-        raise UserError(f"--config={path} is no Python file")
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except UserError:
-        raise
-    except Exception as error:  # whatever a file of the user's raises
-        where = f"line {error.lineno}: " if isinstance(error, SyntaxError) else ""
-        reason = error.msg if isinstance(error, SyntaxError) else str(error)
-        raise UserError(f"--config={path}: {where}{type(error).__name__}: {reason}") from None
-    if not callable(getattr(module, "get_config", None)):
-        raise UserError(f"--config={path} has no function get_config() that returns the settings")
-    config = module.get_config()
-    if not isinstance(config, ConfigDict):
-        raise UserError(
-            f"--config={path}: get_config() returns {type(config).__name__}, not a ConfigDict; "
-            "begin with gcn_jax.training.default_config()"
-        )
-    return config
+def _default() -> ConfigDict:
+    from gcn_jax.training import default_config  # not sooner: --help needs no JAX
+
+    return default_config()
 
 
-def _check_settings(words: list[str], config: ConfigDict) -> None:
-    """Raise `UserError` for `--config.key=value` whose key is no setting; name the nearest."""
-    for word in words:
-        if not (match := re.match(r"--(?:no)?config\.([^=]*)", word)):
-            continue
-        key = match[1]
-        node = config
-        for part in key.split("."):
-            if not isinstance(node, ConfigDict) or part not in node:
-                raise UserError(f"{word}: there is no setting {key!r}; {_nearest(key, config)}")
-            node = node._fields[part]
-        if isinstance(node, ConfigDict):
-            names = ", ".join(f"{key}.{name}" for name in node)
-            raise UserError(f"{word}: {key} is a section; its settings are {names}")
-
-
-def _nearest(key: str, config: ConfigDict) -> str:
-    names = list(_names(config))
-    last = key.rpartition(".")[2]
-    by_last = {name: name.rpartition(".")[2] for name in names}
-    close = [
-        *difflib.get_close_matches(key, names, n=2),
-        *(name for name in names if by_last[name] == last),
-        *(name for name in names if difflib.get_close_matches(last, [by_last[name]], cutoff=0.7)),
+def _place(error: Exception, path: Path) -> str:
+    """Return where in a config file an error arose, and what it says."""
+    if isinstance(error, SyntaxError):
+        return f", line {error.lineno}: {error.msg}"
+    lines = [
+        frame.lineno
+        for frame in traceback.extract_tb(error.__traceback__)
+        if Path(frame.filename) == path
     ]
-    if not close:
-        return f"the settings are {', '.join(names)}"
-    return f"did you mean {' or '.join(list(dict.fromkeys(close))[:3])}?"
+    where = f", line {lines[-1]}" if lines else ""
+    return f"{where}: {type(error).__name__}: {error}"
 
 
-def _names(config: Mapping[str, object], prefix: str = "") -> list[str]:
-    names = []
-    for name in config:
-        value = config._fields[name] if isinstance(config, ConfigDict) else config[name]
-        if isinstance(value, ConfigDict):
-            names += _names(value, f"{prefix}{name}.")
-        else:
-            names.append(f"{prefix}{name}")
-    return names
+def _check_names(arguments: Iterable[str], config: ConfigDict) -> None:
+    """Raise `UserError` for `--config.KEY=VALUE` whose key is no setting."""
+    known = _keys(config)
+    for key in (match["key"] for match in map(_SETTING.match, arguments) if match):
+        if key in known:
+            continue
+        inside = [name for name in known if name.startswith(f"{key}.")]
+        if inside:
+            raise UserError(f"--config.{key} is a section; its settings are {', '.join(inside)}")
+        raise UserError(f"--config.{key}: {_no_setting(key, known)}")
+
+
+def _check_tuples(arguments: Iterable[str], before: dict[str, Any], config: ConfigDict) -> None:
+    """Raise `UserError` for words where a setting had numbers."""
+    for key in (match["key"] for match in map(_SETTING.match, arguments) if match):
+        old: Any = before
+        new: Any = config
+        for name in key.split("."):
+            old, new = old[name], new[name]
+        numbers = isinstance(old, tuple) and old and not any(isinstance(x, str) for x in old)
+        if numbers and any(isinstance(x, str) for x in new):
+            raise UserError(f"--config.{key}={','.join(map(str, new))}: give numbers, as in {old}")
+
+
+def _keys(config: ConfigDict) -> list[str]:
+    from gcn_jax.training.config import flatten
+
+    return list(flatten(config.to_dict()))
+
+
+def _no_setting(key: str, known: Sequence[str]) -> str:
+    """Return that there is no such setting, and the nearest that there are."""
+    section, _, last = key.rpartition(".")
+    lasts = [name.rpartition(".")[2] for name in known]
+    close = difflib.get_close_matches(last, lasts, n=3, cutoff=0.7)
+    names = [name for name, end in zip(known, lasts, strict=True) if end in close]
+    if names:
+        return f"there is no setting {key!r}; did you mean {' or '.join(names[:3])}?"
+    inside = [name for name in known if name.startswith(f"{section}.")]
+    return f"there is no setting {key!r}; choose one of: {', '.join(inside or known)}"

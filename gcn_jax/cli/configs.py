@@ -1,11 +1,12 @@
 """List the recipes that come with the package, or copy one to edit.
 
-gcn-jax configs
-gcn-jax configs copy folder my_recipe.py
-gcn-jax train --config my_recipe.py
+    gcn-jax configs
+    gcn-jax configs copy folder my_recipe.py
+    gcn-jax train --config my_recipe.py
+
+A recipe is a Python file whose get_config() returns the settings of a run.
 """
 
-import ast
 from pathlib import Path
 
 from absl import flags
@@ -13,6 +14,7 @@ from absl import flags
 from gcn_jax import atomic
 from gcn_jax.cli.config_flag import recipes
 from gcn_jax.cli.flags import expect_arguments
+from gcn_jax.cli.help_text import first_line
 from gcn_jax.errors import UserError, check_choice
 from gcn_jax.terminal import say
 
@@ -23,10 +25,9 @@ def run(arguments: list[str]) -> None:
     """Print the recipes, or write a copy of one."""
     known = recipes()
     if arguments:
-        verb, *rest = arguments
-        check_choice("verb of configs", verb, ("copy",))
-        expect_arguments(rest, "a NAME of `gcn-jax configs` and a FILE to write", 2)
-        name, path = rest
+        check_choice("verb of gcn-jax configs", arguments[0], ("copy",))
+        expect_arguments(arguments[1:], "NAME FILE: a name of `gcn-jax configs`, a new file", 2)
+        _, name, path = arguments
         check_choice("recipe", name, known)
         if Path(path).exists():
             raise UserError(f"{path} exists already; name another file")
@@ -35,5 +36,4 @@ def run(arguments: list[str]) -> None:
         return
     width = max(map(len, known))
     for name, file in known.items():
-        summary = (ast.get_docstring(ast.parse(file.read_text())) or "").partition("\n\n")[0]
-        say(f"{name:<{width}}  {' '.join(summary.split())}")
+        say(f"{name:<{width}}  {first_line(file)}")

@@ -11,13 +11,15 @@ import dataclasses
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 
+import jax.numpy as jnp
 import numpy as np
 from absl import flags
 from rich.table import Table
 
 from gcn_jax import mesh, models
 from gcn_jax.cli import process
-from gcn_jax.cli.flags import define_inference_flags, define_run_flags, expect_arguments
+from gcn_jax.cli.flags import define_run_flags, expect_arguments
+from gcn_jax.cli.inference_flags import define_inference_flags
 from gcn_jax.errors import UserError
 from gcn_jax.evaluation.crf_search import DEEPLAB_V2_GRID, SearchResult, make_grid, search
 from gcn_jax.evaluation.metrics import check_labels
@@ -91,7 +93,8 @@ def _samples(
     """Yield (probabilities, image, label) of each sample."""
     done = itertools.count(1)
     for batch in predictor.batches(samples):
-        probabilities = mesh.to_host(predictor.probabilities(batch.images, batch.sizes))
+        images, sizes = jnp.asarray(batch.images), jnp.asarray(batch.sizes)
+        probabilities = mesh.to_host(predictor.probabilities(images, sizes))
         for _, sample, own in batch.cut(probabilities):
             where = f"label of image {sample['id']!r}"
             check_labels(sample["label"], own.shape[-1], where=where)

@@ -2,70 +2,11 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from absl import flags
 
-from gcn_jax.analysis.studies.recipes import read_value
 from gcn_jax.errors import UserError
-from gcn_jax.inference.crf import PRESETS, crf_parameters
-from gcn_jax.inference.predictor import ONE_RUN, Inference
-
-_Number = TypeVar("_Number", int, float)
-
-
-def define_inference_flags(values: flags.FlagValues) -> Callable[[], Inference]:
-    """Define `--scales`, `--flip`, `--window`, `--overlap` and `--crf`.
-
-    Args:
-        values: The flags of a verb.
-
-    Returns:
-        A function that reads them, once they are parsed, and raises `UserError` where a value makes
-        no sense.
-    """
-    scales = flags.DEFINE_list(
-        "scales",
-        [str(scale) for scale in ONE_RUN.scales],
-        "Factors of the image's size, averaged.",
-        flag_values=values,
-    )
-    flip = flags.DEFINE_bool(
-        "flip", ONE_RUN.flip, "Average with the mirrored image.", flag_values=values
-    )
-    window = flags.DEFINE_list(
-        "window",
-        [],
-        "Slide windows of so many pixels over the image: SIZE, or HEIGHT,WIDTH.",
-        flag_values=values,
-    )
-    overlap = flags.DEFINE_float(
-        "overlap",
-        ONE_RUN.overlap,
-        "Least share of a window that its neighbour covers too.",
-        flag_values=values,
-    )
-    crf = flags.DEFINE_string(
-        "crf",
-        None,
-        f"Refine by a dense CRF: {', '.join(PRESETS)}, or GAUSSIAN_SXY,GAUSSIAN_WEIGHT,"
-        "BILATERAL_SXY,BILATERAL_SRGB,BILATERAL_WEIGHT[,ITERATIONS].",
-        flag_values=values,
-    )
-
-    def read() -> Inference:
-        size = _numbers("window", window.value, int)
-        if len(size) > 2:
-            raise UserError(f"--window={','.join(window.value)}: give SIZE, or HEIGHT,WIDTH")
-        return Inference(
-            scales=_numbers("scales", scales.value, float),
-            flip=flip.value,
-            window=size[0] if len(size) == 1 else (size[0], size[1]) if size else None,
-            overlap=overlap.value,
-            crf=None if crf.value is None else crf_parameters(crf.value),
-        )
-
-    return read
 
 
 def define_run_flags(values: flags.FlagValues) -> None:
@@ -89,6 +30,16 @@ def define_run_flags(values: flags.FlagValues) -> None:
     )
 
 
+def settings_of(values: flags.FlagValues) -> dict[str, Any]:
+    """Return the flags that a result depends on, with their values, for its file.
+
+    Args:
+        values: The flags of a verb.
+    """
+    settings = values.flag_values_dict()
+    return {name: value for name, value in settings.items() if name != "compilation_cache"}
+
+
 def define_data_flags(values: flags.FlagValues) -> Callable[[], dict[str, Any]]:
     """Define the flags that say where a data set is, and which.
 
@@ -96,26 +47,25 @@ def define_data_flags(values: flags.FlagValues) -> Callable[[], dict[str, Any]]:
         values: The flags of a verb.
 
     Returns:
-        A function that returns the `data` section of a config, once they are parsed.
+        A function that returns, once they are parsed, those that were given: as the `data` section
+        of a config has them.
     """
+
+    def text(name: str, meaning: str) -> flags.FlagHolder:
+        return flags.DEFINE_string(name, None, meaning, flag_values=values)
+
+    def number(name: str, default: int, meaning: str) -> flags.FlagHolder:
+        return flags.DEFINE_integer(name, default, meaning, flag_values=values)
+
     holders = (
-        flags.DEFINE_string(
-            "data_dir", None, "Where prepared data sets are kept.", flag_values=values
-        ),
-        flags.DEFINE_string(
-            "manual_dir", None, "The folder that holds the data already.", flag_values=values
-        ),
-        flags.DEFINE_enum(
-            "coco_year", "2014", ["2014", "2017"], "Which coco_voc.", flag_values=values
-        ),
-        flags.DEFINE_integer(
-            "coco_min_area",
-            0,
-            "Leave out images of coco_voc with fewer pixels of VOC's classes.",
-            flag_values=values,
+        text("data_dir", "Where prepared data sets are kept."),
+        text("manual_dir", "The folder that holds the data already."),
+        number("coco_year", 2014, "Which coco_voc: 2014 or 2017."),
+        number(
+            "coco_min_area", 0, "Leave out images of coco_voc with fewer pixels of VOC's classes."
         ),
     )
-    return lambda: {holder.name: holder.value for holder in holders}
+    return lambda: {holder.name: holder.value for holder in holders if holder.present}
 
 
 def resolve_data_set(name: str, settings: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -125,7 +75,7 @@ def resolve_data_set(name: str, settings: Mapping[str, Any]) -> tuple[str, dict[
         name: The name of a data set, or the path of a folder of the user's.
         settings: The `data` section of a config.
     """
-    from gcn_jax.data.sources import BUILDERS
+    from gcn_jax.data.builders.registry import BUILDERS
 
     if name not in BUILDERS and Path(name).is_dir():
         return "folder", {**settings, "manual_dir": name}
@@ -159,6 +109,8 @@ def key_and_value(flag: str, text: str) -> tuple[str, Any]:
     Raises:
         UserError: There is no =.
     """
+    from gcn_jax.analysis.studies.recipes import read_value  # not sooner: --help needs no JAX
+
     key, equals, value = text.partition("=")
     if not equals:
         raise UserError(f"{flag}={text} is not KEY=VALUE, such as kernel_size=7")
@@ -182,11 +134,3 @@ def run_names(paths: Sequence[str]) -> list[str]:
     while len({folder.parts[-depth:] for folder in folders}) < len(folders):
         depth += 1
     return ["_".join(folder.parts[-depth:]) for folder in folders]
-
-
-def _numbers(name: str, words: Sequence[str], kind: type[_Number]) -> tuple[_Number, ...]:
-    try:
-        return tuple(kind(word) for word in words)
-    except ValueError:
-        wanted = "whole numbers" if kind is int else "numbers"
-        raise UserError(f"--{name}={','.join(words)}: give {wanted}, with commas between") from None

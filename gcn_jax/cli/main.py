@@ -6,29 +6,33 @@ Only the module of the verb that was typed is imported. To add a verb: a file, a
 import importlib
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from gcn_jax import __version__
 from gcn_jax.cli import process
+from gcn_jax.cli.help_text import first_line, help_text
 from gcn_jax.errors import check_choice
 
-#: Verb -> what it does. Its module is `gcn_jax.cli.<words>`, with `_` for `-`.
-VERBS = {
-    "train": "train a network, or go on with a run",
-    "evaluate": "score a trained model on a split",
-    "predict": "segment images of any size",
-    "data prepare": "download, check and prepare data sets",
-    "data validate": "count the classes of a data set, list all that is wrong with it",
-    "data show": "write a page of images with their labels",
-    "configs": "list the recipes that come with the package; copy one to edit",
-    "verify": "check that the checkpoints of a run are what was written",
-    "compare": "say which of two evaluations is better, and whether it is noise",
-    "crf-search": "find the parameters of a dense CRF for a trained model",
-    "analysis table": "train what a table of the paper compares",
-    "analysis compare": "train all systems under one budget",
-    "analysis pictures": "draw what several runs predict for the same images",
-    "analysis receptive-field": "show what a network could see, and what it looks at",
-    "analysis complexity": "count parameters, FLOPs and memory of a network",
-}
+#: The module of each is `gcn_jax.cli.<words>`, with `_` for `-`; its docstring begins with a line
+#: that says what it does.
+VERBS = (
+    "train",
+    "evaluate",
+    "predict",
+    "data prepare",
+    "data validate",
+    "data show",
+    "configs",
+    "verify",
+    "compare",
+    "crf-search",
+    "analysis table",
+    "analysis compare",
+    "analysis pictures",
+    "analysis receptive-field",
+    "analysis complexity",
+)
+_HELP = ("--help", "-h", "help")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -42,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _run(words: list[str]) -> None:
-    if words in (["--version"], ["version"]):
+    if words == ["--version"]:
         print(f"gcn-jax {__version__}")
         return
     name = next((name for name in VERBS if name.split() == words[: len(name.split())]), None)
@@ -52,7 +56,7 @@ def _run(words: list[str]) -> None:
     verb = importlib.import_module("gcn_jax.cli." + name.replace("-", "_").replace(" ", "."))
     arguments = words[len(name.split()) :]
     if "--help" in arguments or "-h" in arguments:
-        print(process.help_text(name, VERBS[name], verb))
+        print(help_text(name, verb))
     else:
         process.run_verb(verb, arguments)
 
@@ -60,16 +64,22 @@ def _run(words: list[str]) -> None:
 def _explain(words: list[str]) -> None:
     """List the verbs, or those of a group; exit with code 2 unless that was asked for."""
     group = words[0] if words and any(name.startswith(f"{words[0]} ") for name in VERBS) else ""
-    prefix = f"{group} " if group else ""
     rest = words[1:] if group else words
-    shown = {name: text for name, text in VERBS.items() if name.startswith(prefix)}
-    if rest and rest[0] not in ("--help", "-h", "help"):
-        firsts = dict.fromkeys(name.removeprefix(prefix).split()[0] for name in shown)
-        check_choice(f"{prefix}verb", rest[0], firsts)
-    width = max(map(len, shown))
-    listing = "\n".join(f"  gcn-jax {name:<{width}}  {text}" for name, text in shown.items())
-    text = f"usage: gcn-jax {prefix}VERB ...\n\n{listing}\n\nEach says more with --help."
-    if not rest:
-        print(text, file=sys.stderr)
-        sys.exit(process.USER_ERROR_CODE)
-    print(text)
+    shown = [name for name in VERBS if name.startswith(group)]
+    if rest and rest[0] in _HELP:
+        print(_listing(group, shown))
+        return
+    print(_listing(group, shown), file=sys.stderr)
+    if rest:
+        first_words = [name.removeprefix(group).split()[0] for name in shown]
+        check_choice(f"{group} verb".strip(), rest[0], dict.fromkeys(first_words))
+    sys.exit(process.USER_ERROR_CODE)
+
+
+def _listing(group: str, names: Sequence[str]) -> str:
+    width = max(map(len, names))
+    lines = [f"usage: {' '.join(filter(None, ('gcn-jax', group, 'VERB')))} ...", ""]
+    for name in names:
+        file = Path(__file__).parent / (name.replace("-", "_").replace(" ", "/") + ".py")
+        lines.append(f"  gcn-jax {name:<{width}}  {first_line(file)}")
+    return "\n".join([*lines, "", "Each says more with --help."])

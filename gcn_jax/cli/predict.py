@@ -1,6 +1,8 @@
 """Segment images of any size: an indexed PNG and an overlay with a legend for each.
 
-gcn-jax predict --ckpt runs/quickstart photo.jpg folder/ --output predictions
+    gcn-jax predict --ckpt runs/quickstart photo.jpg folder/ --output predictions
+
+A folder stands for the images that lie in it.
 """
 
 from pathlib import Path
@@ -10,11 +12,10 @@ from PIL import Image
 
 from gcn_jax import atomic, models
 from gcn_jax.cli import process
-from gcn_jax.cli.flags import define_inference_flags
+from gcn_jax.cli.inference_flags import define_inference_flags
 from gcn_jax.data.image_files import ImageFiles, find_images, output_names
 from gcn_jax.errors import UserError
 from gcn_jax.inference import Predictor
-from gcn_jax.report import pictures
 from gcn_jax.terminal import say
 
 FLAGS = flags.FlagValues()
@@ -26,6 +27,8 @@ process.define_compilation_cache(FLAGS)
 
 def run(arguments: list[str]) -> None:
     """Write the class map of each image as an indexed PNG, and an overlay with a legend."""
+    from gcn_jax.report import pictures  # not sooner: --help needs no plotting library
+
     if not arguments:
         raise UserError("no image; give files or folders: predict --ckpt DIR PATH...")
     inference = _INFERENCE()

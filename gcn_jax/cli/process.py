@@ -2,29 +2,38 @@
 
 A verb is a module with
 
-- a docstring: usage, an example, and what else a person who types it has to know;
+- a docstring: a line that says what the verb does, an example, and what else a person who types it
+  has to know;
 - `FLAGS`, the `absl.flags.FlagValues` that hold its flags and no others;
-- `run(arguments)`, which gets what is left of the command line without the flags;
-- `SETTING`, where it takes settings in another way than `--config.KEY=VALUE`.
+- `CONFIG`, where it has the flag `--config`: what `define_config` returned;
+- `run(arguments)`, which gets what is left of the command line without the flags.
 """
 
 import ctypes
-import inspect
+import difflib
 import os
 import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from absl import flags, logging
 
-from gcn_jax.cli.config_flag import name_config_file
 from gcn_jax.errors import UserError
 
 #: The exit code of a process that a mistake of the user ended.
 USER_ERROR_CODE = 2
+
+#: What absl says about the value of a flag -> what it wants.
+_WANTED = {
+    r"invalid literal for int\(\) with base 10": "a whole number",
+    "could not convert string to float": "a number",
+    r"\('Non-boolean argument": "true or false",
+    "Error while parsing string": """a tuple, such as '(1, 2)' or '("a", "b")'""",
+}
 
 #: Programs that compile sooner than this, in seconds, are not worth a file.
 _MIN_COMPILE_SECONDS = 0.3
@@ -35,15 +44,6 @@ _XLA_FLAGS = "--xla_cpu_experimental_ynn_fusion_type=LIBRARY_FUSION_TYPE_REDUCE"
 #: From glibc's malloc.h: its parameters M_TRIM_THRESHOLD, M_MMAP_MAX and M_ARENA_MAX, and here
 #: their values: free memory stays, large blocks come from it too, and all threads share it.
 _KEEP_FREED_MEMORY = {-1: -1, -4: 0, -8: 1}
-
-
-class Verb(Protocol):
-    """The module of a verb."""
-
-    FLAGS: flags.FlagValues
-
-    def run(self, arguments: list[str]) -> None:
-        """Do what the verb is for."""
 
 
 def define_compilation_cache(values: flags.FlagValues) -> None:
@@ -68,7 +68,7 @@ def run_verb(verb: Any, arguments: Sequence[str]) -> None:
         UserError: A flag is unknown, its value makes no sense, or the verb says so.
     """
     _prepare()
-    rest = parse(verb.FLAGS, arguments)
+    rest = _parse_verb(verb, arguments)
     if "compilation_cache" in verb.FLAGS:
         _keep_compiled_programs(verb.FLAGS["compilation_cache"].value)
     _run(verb, rest)
@@ -80,16 +80,31 @@ def call(verb: Any, arguments: Sequence[str]) -> None:
     Args:
         verb: Its module.
         arguments: The command line after its name.
+
+    Raises:
+        UserError: A flag is unknown, its value makes no sense, or the verb says so.
     """
-    _run(verb, parse(verb.FLAGS, arguments))
+    _run(verb, _parse_verb(verb, arguments))
+
+
+def _parse_verb(verb: Any, arguments: Sequence[str]) -> list[str]:
+    config = getattr(verb, "CONFIG", None)
+    return parse(verb.FLAGS, arguments if config is None else config.take(arguments))
 
 
 def _run(verb: Any, arguments: list[str]) -> None:
+    def spell(key: str) -> str:
+        last = key.rpartition(".")[2]
+        if hasattr(verb, "CONFIG"):
+            return f"--config.{key}"
+        if "set" in verb.FLAGS:
+            return f"--set {key}"
+        return f"--{last}" if last in verb.FLAGS else key
+
     try:
         verb.run(arguments)
     except UserError as error:
-        # A verb without --config says how it takes settings.
-        raise UserError(error.told(getattr(verb, "SETTING", "--config."))) from None
+        raise UserError(error.told(spell)) from None
 
 
 def run_script(main: Callable[[list[str]], None]) -> None:
@@ -122,7 +137,9 @@ def one_line_for_user_errors(run: Callable[[], None]) -> None:
     try:
         run()
     except UserError as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        from gcn_jax.terminal import printable  # not sooner: --help needs no console
+
+        print(f"error: {printable(' '.join(str(error).split()))}", file=sys.stderr)
         sys.exit(USER_ERROR_CODE)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -140,42 +157,33 @@ def parse(values: flags.FlagValues, arguments: Sequence[str]) -> list[str]:
         The words that are no flags.
 
     Raises:
-        UserError: A flag is unknown, or a value is not of its kind.
+        UserError: A flag is unknown or missing, or a value is not of its kind.
     """
-    for name in list(values) if values is not flags.FLAGS else ():
-        if name.startswith("config."):  # an earlier command line defined it
-            delattr(values, name)
-        else:
+    if values is not flags.FLAGS:
+        for name in values:
             values[name].unparse()
-    words = name_config_file(values, list(arguments))
     try:
-        return values(["", *words])[1:]
+        return values(["", *arguments])[1:]
+    except flags.UnrecognizedFlagError as error:
+        close = difflib.get_close_matches(error.flagname, list(values))
+        hint = f"did you mean --{' or --'.join(close)}?" if close else "--help lists the flags"
+        raise UserError(f"unknown flag --{error.flagname}; {hint}") from None
     except flags.Error as error:
         if missing := re.search(r"--(\w+) must have a value other than None", str(error)):
             raise UserError(f"--{missing[1]} is missing: {values[missing[1]].help}") from None
-        raise UserError(str(error)) from None
+        raise UserError(plain_value_error(str(error))) from None
 
 
-def help_text(name: str, summary: str, verb: Any) -> str:
-    """Return what `--help` prints.
+def plain_value_error(message: str) -> str:
+    """Return absl's message about the value of a flag in plain words.
 
     Args:
-        name: The words of the verb, such as "data show".
-        summary: What it does, in a line.
-        verb: Its module.
+        message: Such as "flag --top=x: invalid literal for int() with base 10: 'x'".
     """
-    lines = [f"gcn-jax {name}: {summary}", "", inspect.cleandoc(verb.__doc__), "", "flags:"]
-    for flag_name in verb.FLAGS:
-        flag = verb.FLAGS[flag_name]
-        shown = f"--[no]{flag_name}" if flag.boolean else f"--{flag_name}"
-        lines.append(f"  {shown}: {flag.help}{_default(flag)}")
-    return "\n".join(lines)
-
-
-def _default(flag: flags.Flag) -> str:
-    if flag.default in (None, [], "", False):
-        return ""
-    return f" (default: {flag.default_as_str.strip(chr(39))})"
+    message = message.removeprefix("flag ")
+    for reason, wanted in _WANTED.items():
+        message = re.sub(rf": {reason}.*", f": give {wanted}", message, flags=re.DOTALL)
+    return message
 
 
 def keep_freed_memory() -> None:
@@ -205,10 +213,9 @@ def _choose_xla_flags() -> None:
     It must come before the first computation. Nothing happens with a release of JAX whose flags
     were not seen: XLA ends a process over a flag that it does not know.
     """
-    import jax
-
-    if jax.__version__.startswith("0.10."):
-        os.environ["XLA_FLAGS"] = f"{_XLA_FLAGS} {os.environ.get('XLA_FLAGS', '')}".strip()
+    given = os.environ.get("XLA_FLAGS", "")
+    if version("jax").startswith("0.10.") and _XLA_FLAGS not in given:
+        os.environ["XLA_FLAGS"] = f"{_XLA_FLAGS} {given}".strip()
 
 
 def _keep_compiled_programs(folder: str | None) -> None:

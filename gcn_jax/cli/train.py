@@ -1,25 +1,24 @@
-"""Train, or go on with a run, and write its report.
+"""Train a network, or go on with a run, and write its report.
 
     gcn-jax train --config quickstart
     gcn-jax train --config configs/camvid.py --config.optimizer.learning_rate=0.01 --workdir runs/a
 
-The workdir holds checkpoints; the same command goes on from the newest. On several hosts the same
-command is started on each, with --coordinator.
+The workdir holds checkpoints; the same command goes on from the newest. Every setting and its
+default is in gcn_jax/training/config.py. On several hosts the same command is started on each,
+with --coordinator.
 """
 
 from pathlib import Path
 
-import jax
 from absl import flags
 
 from gcn_jax.cli import process
-from gcn_jax.cli.config_flag import config_path, define_config
+from gcn_jax.cli.config_flag import define_config
 from gcn_jax.cli.flags import expect_arguments
 from gcn_jax.terminal import say
-from gcn_jax.training import train_and_evaluate
 
 FLAGS = flags.FlagValues()
-_CONFIG = define_config(FLAGS, "The settings of the run.", required=True)
+CONFIG = define_config(FLAGS, "The settings of the run.", required=True)
 flags.DEFINE_string(
     "workdir", None, "The run's folder; by default runs/<config name>.", flag_values=FLAGS
 )
@@ -38,14 +37,18 @@ process.define_compilation_cache(FLAGS)
 
 def run(arguments: list[str]) -> None:
     """Train and write the report."""
+    import jax  # not sooner: --help needs neither of these
+
+    from gcn_jax.training import train_and_evaluate
+
     expect_arguments(arguments, "", 0)
     if FLAGS.coordinator == "auto":
         jax.distributed.initialize()
     elif FLAGS.coordinator:
         jax.distributed.initialize(FLAGS.coordinator, FLAGS.num_processes, FLAGS.process_id)
     process.keep_freed_memory()
-    workdir = FLAGS.workdir or str(Path("runs") / config_path(FLAGS).stem)
-    train_and_evaluate(_CONFIG.value, workdir)
+    workdir = FLAGS.workdir or str(Path("runs") / CONFIG.name)
+    train_and_evaluate(CONFIG.value, workdir)
     if jax.process_index() == 0:
         from gcn_jax import report  # not sooner: its plotting library would delay the first step
 

@@ -44,7 +44,7 @@ def open_submission(
         A function that adds one image: its sample and its class map, integers `[H, W]`.
 
     Raises:
-        UserError: The file cannot be written, or `check_submission` finds a fault.
+        UserError: The file cannot be written, or `check_submission` finds a problem.
 
     Example:
         >>> with open_submission("results.tar.gz", palette, len(source)) as add:

@@ -61,8 +61,7 @@ class Inference:
 
     def __post_init__(self):
         window = (self.window, self.window) if isinstance(self.window, int) else self.window
-        window = None if window is None else tuple(window)
-        object.__setattr__(self, "window", window)
+        object.__setattr__(self, "window", None if window is None else tuple(window))
         object.__setattr__(self, "scales", tuple(self.scales))  # lists have no hash
         if not self.scales or not all(0 < scale < math.inf for scale in self.scales):
             raise UserError(f"scales are {self.scales}; give one or more, above 0")

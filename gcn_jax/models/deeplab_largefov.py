@@ -5,13 +5,14 @@ have stride 8. With the labels of every eighth pixel, from the first one on, the
 upsampling.
 """
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from gcn_jax.models.backbones.vgg import VGG16
+from gcn_jax.models.backbones.vgg import VGG16, published_weights
 from gcn_jax.models.layers import Conv, normal_init, sample_bilinear, size_of
 from gcn_jax.models.layers.pooling import avg_pool, max_pool
 from gcn_jax.models.network import SegmentationNetwork
@@ -60,32 +61,20 @@ class DeepLabLargeFOV(SegmentationNetwork):
 
     @nn.nowrap
     def make_backbone(self) -> LargeFOVBackbone:
-        """Return the backbone, whose parameters are `params["backbone"]`."""
+        """Return the backbone, whose variables are under the name "backbone"."""
         return LargeFOVBackbone(
             width=self.width,
             batch_norm=self.batch_norm,
-            frozen_batch_norm=self.frozen_batch_norm,
-            dtype=self.dtype,
-            remat=self.remat,
-            name="backbone",
+            **self.backbone_fields(),
         )
 
-    @nn.compact
-    def __call__(self, images: jax.Array, *, train: bool = False) -> jax.Array:
-        """Score the classes.
+    @property
+    def backbone_weights(self) -> str:
+        """The architecture whose published weights fit the backbone, by timm's name."""
+        return published_weights(batch_norm=self.batch_norm)
 
-        Args:
-            images: float32 `[N, H, W, 3]`, normalised; any H and W.
-            train: As for `LargeFOVBackbone`.
-
-        Returns:
-            Logits, float32 `[N, H, W, num_classes]`, interpolated between those of every eighth
-            pixel; in training these, `[N, ceil(H / 8), ceil(W / 8), num_classes]`.
-
-        Raises:
-            UserError: If the images are not a batch of floats.
-        """
-        self.check_call(images, train)
+    def _compute_logits(self, images: jax.Array, *, train: bool) -> jax.Array:
+        """Score fc7; in prediction, interpolate between those of every eighth pixel."""
         features = self.make_backbone()(images, train=train)
         logits = Conv(
             self.num_classes, (1, 1), kernel_init=normal_init(0.01), dtype=self.dtype, name="fc8"
@@ -96,7 +85,7 @@ class DeepLabLargeFOV(SegmentationNetwork):
 
 
 #: Name -> the fields that it fixes.
-VARIANTS: dict[str, dict[str, Any]] = {"deeplab_largefov": {}}
+VARIANTS: Mapping[str, Mapping[str, Any]] = {"deeplab_largefov": {}}
 
-#: The name of one, and the fields that make it small for tests.
-TINY: tuple[str, dict[str, Any]] = ("deeplab_largefov", {"width": 1 / 16, "batch_norm": True})
+#: The name of one, and the fields that make it small, for tests.
+TINY: tuple[str, Mapping[str, Any]] = ("deeplab_largefov", {"width": 1 / 16, "batch_norm": True})

@@ -13,9 +13,8 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from gcn_jax.models.backbones.registry import build_backbone, check_backbone
+from gcn_jax.models.backbones.registry import BackboneNetwork
 from gcn_jax.models.layers import Conv, Dtype, normal_init, sample_bilinear, size_of
-from gcn_jax.models.network import SegmentationNetwork, sow_auxiliary
 
 #: Dilations of the branches (the paper's ASPP-L).
 RATES = (6, 12, 18, 24)
@@ -57,7 +56,7 @@ class AtrousPyramid(nn.Module):
         return functools.reduce(jnp.add, branches)
 
 
-class DeepLabV2(SegmentationNetwork):
+class DeepLabV2(BackboneNetwork):
     """DeepLab-v2: one network sees the images at three sizes, and the largest score counts.
 
     Example:
@@ -70,13 +69,15 @@ class DeepLabV2(SegmentationNetwork):
     original, with the labels that lie nearest to its elements.
 
     Attributes:
-        backbone: A name in `list_backbones(dilated=True)`. In the original's, "resnet101_caffe",
+        backbone: One of `list_backbones(dilated=True)`. In the original's, "resnet101_caffe",
             strides sit in the first 1 x 1 convolutions; weights of torchvision are for "resnet101".
         multi_scale: Whether there are scales beside 1, in training and in prediction.
     """
 
     backbone: str = "resnet101_caffe"
     multi_scale: bool = True
+
+    on_dilated: ClassVar[bool] = True
 
     #: In training, logits are of every eighth pixel, for the labels `[:, ::8, ::8]`.
     label_stride: ClassVar[int] = 8
@@ -86,32 +87,8 @@ class DeepLabV2(SegmentationNetwork):
         scale_name(scale): 8 / scale for scale in (1, *SCALES)
     }
 
-    def __post_init__(self):
-        check_backbone(self.backbone, dilated=True)
-        super().__post_init__()
-
-    @nn.nowrap
-    def make_backbone(self) -> nn.Module:
-        """Return the backbone, whose parameters are `params["backbone"]`."""
-        return build_backbone(self, dilated=True)
-
-    @nn.compact
-    def __call__(self, images: jax.Array, *, train: bool = False) -> jax.Array:
-        """Score the classes.
-
-        Args:
-            images: float32 `[N, H, W, 3]`, normalised; any H and W.
-            train: Batch-norm uses the statistics of the batch, and updates the running ones, once
-                for every scale.
-
-        Returns:
-            Logits, float32 `[N, H, W, num_classes]`, interpolated between those of every eighth
-            pixel; in training these, `[N, ceil(H / 8), ceil(W / 8), num_classes]`.
-
-        Raises:
-            UserError: If the images are not a batch of floats.
-        """
-        self.check_call(images, train)
+    def _compute_logits(self, images: jax.Array, *, train: bool) -> jax.Array:
+        """Score the images at every scale, and take the largest score of each class."""
         backbone = self.make_backbone()
         pyramid = AtrousPyramid(self.num_classes, dtype=self.dtype, name="aspp")
 
@@ -125,7 +102,7 @@ class DeepLabV2(SegmentationNetwork):
 
         def sow(scale: float, scores: jax.Array, size: Sequence[int]) -> None:
             if train and self.multi_scale:
-                sow_auxiliary(self, scale_name(scale), labelled(scores, size), weight=1.0)
+                self.sow_auxiliary(scale_name(scale), labelled(scores, size), weight=1.0)
 
         full = size_of(images)
         largest = score(images)
@@ -141,12 +118,12 @@ class DeepLabV2(SegmentationNetwork):
 
 
 #: Name -> the fields that it fixes.
-VARIANTS = {
+VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "deeplab_v2_resnet18": {"backbone": "resnet18"},
     "deeplab_v2_resnet101": {"backbone": "resnet101"},
     "deeplab_v2_resnet101_caffe": {"backbone": "resnet101_caffe"},
     "deeplab_v2_plain4": {"backbone": "plain4"},
 }
 
-#: The name of one, and the fields that make it small for tests.
-TINY: tuple[str, dict[str, Any]] = ("deeplab_v2_plain4", {})
+#: The name of one, and the fields that make it small, for tests.
+TINY: tuple[str, Mapping[str, Any]] = ("deeplab_v2_plain4", {})

@@ -11,6 +11,7 @@ at stride f spreads element i around f * i + f - 1/2. So `upscore32` begins 19 p
 image, `upscore2` begins at element 5 of pool4, and so on.
 """
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -19,7 +20,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from gcn_jax.errors import UserError
-from gcn_jax.models.backbones.vgg import VGG16
+from gcn_jax.models.backbones.vgg import VGG16, published_weights
 from gcn_jax.models.layers import Conv, Dtype, bilinear_kernel_init, bilinear_taps, deconvolve
 from gcn_jax.models.layers.pooling import max_pool
 from gcn_jax.models.network import SegmentationNetwork
@@ -83,31 +84,20 @@ class FCN(SegmentationNetwork):
 
     @nn.nowrap
     def make_backbone(self) -> FCNBackbone:
-        """Return the backbone, whose parameters are `params["backbone"]`."""
+        """Return the backbone, whose variables are under the name "backbone"."""
         return FCNBackbone(
             width=self.width,
             batch_norm=self.batch_norm,
-            frozen_batch_norm=self.frozen_batch_norm,
-            dtype=self.dtype,
-            remat=self.remat,
-            name="backbone",
+            **self.backbone_fields(),
         )
 
-    @nn.compact
-    def __call__(self, images: jax.Array, *, train: bool = False) -> jax.Array:
-        """Score the classes at every pixel.
+    @property
+    def backbone_weights(self) -> str:
+        """The architecture whose published weights fit the backbone, by timm's name."""
+        return published_weights(batch_norm=self.batch_norm)
 
-        Args:
-            images: float32 `[N, H, W, 3]`, normalised; any H and W.
-            train: As for `FCNBackbone`.
-
-        Returns:
-            Logits, float32 `[N, H, W, num_classes]`.
-
-        Raises:
-            UserError: If the images are not a batch of floats.
-        """
-        self.check_call(images, train)
+    def _compute_logits(self, images: jax.Array, *, train: bool) -> jax.Array:
+        """Add the scores of finer features to upsampled coarser ones, and crop the image."""
         features = self.make_backbone()(images, train=train)
         score = partial(
             Conv,
@@ -176,14 +166,14 @@ def _crop(x: jax.Array, offset: int, shape: tuple[int, ...]) -> jax.Array:
 
 
 #: Name -> the fields that it fixes.
-VARIANTS = {
+VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "fcn32s_vgg16": {"stride": 32},
     "fcn16s_vgg16": {"stride": 16},
     "fcn8s_vgg16": {"stride": 8},
 }
 
-#: The name of one, and the fields that make it small for tests.
-TINY: tuple[str, dict[str, Any]] = (
+#: The name of one, and the fields that make it small, for tests.
+TINY: tuple[str, Mapping[str, Any]] = (
     "fcn8s_vgg16",
     {"width": 1 / 32, "batch_norm": True, "learn_upsampling": True},
 )

@@ -6,6 +6,7 @@ at all levels, biases in every convolution of the head, and deconvolutions with 
 as bilinear interpolation.
 """
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -14,10 +15,9 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from gcn_jax.errors import check_choice
-from gcn_jax.models.backbones.registry import build_backbone, check_backbone
+from gcn_jax.models.backbones.registry import BackboneNetwork
 from gcn_jax.models.gcn_heads import HEADS, check_odd
 from gcn_jax.models.layers import Conv, Deconv2x, Dtype, normal_init, relu, resize_bilinear_2x
-from gcn_jax.models.network import SegmentationNetwork
 
 # Nine residual branches lie in a row: each starts small, so that scores do not grow with depth.
 _small_init = normal_init(0.01)
@@ -44,7 +44,7 @@ class BoundaryRefine(nn.Module):
 UPSAMPLINGS = ("deconv", "bilinear")
 
 
-class GCN(SegmentationNetwork):
+class GCN(BackboneNetwork):
     """The segmentation network of Figure 2: scores at four levels, fused from coarse to fine.
 
     Example:
@@ -52,10 +52,10 @@ class GCN(SegmentationNetwork):
         >>> variables = jax.jit(model.init)(jax.random.key(0), images)
         >>> logits = model.apply(variables, images)  # [N, H, W, 21], any H and W
 
-    An unknown name or an even kernel size raises `UserError` when the model is built.
+    An unknown head or upsampling or an even kernel size raises `UserError` when the model is built.
 
     Attributes:
-        backbone: A name in `list_backbones()`.
+        backbone: One of `list_backbones()`.
         kernel_size: K of the global convolutions at every level, odd (15 is the paper's for VOC).
         head: What scores res-5, a name in `HEADS`; by default the finer levels have the same.
         finer_head: What scores res-4 to res-2, where it is to be another head (the studies vary
@@ -65,9 +65,6 @@ class GCN(SegmentationNetwork):
         boundary_refinement: Whether scores are refined after every head, fusion and last
             upsampling.
         upsampling: A name in `UPSAMPLINGS`.
-        remat: Whether what the blocks of the backbone compute inside is computed again for the
-            gradient, instead of kept: less memory for one more forward pass of the backbone. (Not
-            on a CPU, where XLA undoes it.)
     """
 
     backbone: str = "resnet50"
@@ -79,33 +76,14 @@ class GCN(SegmentationNetwork):
     upsampling: str = "deconv"
 
     def __post_init__(self):
-        check_backbone(self.backbone)
         for head in (self.head, self.finer_head or self.head):
             check_choice("head", head, HEADS)
         check_choice("upsampling", self.upsampling, UPSAMPLINGS)
         check_odd(self.kernel_size)
         super().__post_init__()
 
-    @nn.nowrap
-    def make_backbone(self) -> nn.Module:
-        """Return the backbone, whose parameters are `params["backbone"]`."""
-        return build_backbone(self)
-
-    @nn.compact
-    def __call__(self, images: jax.Array, *, train: bool = False) -> jax.Array:
-        """Score the classes at every pixel.
-
-        Args:
-            images: float32 `[N, H, W, 3]`, normalised; any H and W.
-            train: Batch-norm uses the statistics of the batch, and updates the running ones.
-
-        Returns:
-            Logits, float32 `[N, H, W, num_classes]`.
-
-        Raises:
-            UserError: If the images are not a batch of floats.
-        """
-        self.check_call(images, train)
+    def _compute_logits(self, images: jax.Array, *, train: bool) -> jax.Array:
+        """Add the scores of every level to those of the next finer one, and upsample the sum."""
         backbone = self.make_backbone()
         features = backbone(images, train=train)
         strides = dict(zip((2, 3, 4, 5), backbone.strides, strict=True))
@@ -150,7 +128,7 @@ class GCN(SegmentationNetwork):
 
 
 #: Name -> the fields that it fixes. Names with "_" in front are for tests.
-VARIANTS = {
+VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "gcn_resnet18": {"backbone": "resnet18"},
     "gcn_resnet34": {"backbone": "resnet34"},
     "gcn_resnet50": {"backbone": "resnet50"},
@@ -164,5 +142,5 @@ VARIANTS = {
     "_tiny": {"backbone": "_tiny", "kernel_size": 5},
 }
 
-#: The name of one, and the fields that make it small for tests.
-TINY: tuple[str, dict[str, Any]] = ("_tiny", {})
+#: The name of one, and the fields that make it small, for tests.
+TINY: tuple[str, Mapping[str, Any]] = ("_tiny", {})

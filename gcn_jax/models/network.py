@@ -1,5 +1,6 @@
-"""The contract of a network: what training, inference and the studies may ask of it."""
+"""The contract of a network: what training, inference and analysis may ask of it."""
 
+import abc
 import dataclasses
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -8,86 +9,117 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jax.sharding import PartitionSpec
+from jax.typing import DTypeLike
 
 from gcn_jax import mesh
 from gcn_jax.errors import UserError
 
-#: The collection of `sow_auxiliary`: name -> (weight, logits).
+#: The collection of `SegmentationNetwork.sow_auxiliary`: name -> (weight, logits).
 AUXILIARY = "auxiliary"
 
 #: Collections of variables that are no maps: every device has them whole.
 _REPLICATED = ("params", "batch_stats", "preprocessing")
 
 
-class SegmentationNetwork(nn.Module):
-    """A network that scores the classes at every pixel: the base of all networks here.
+class SegmentationNetwork(nn.Module, abc.ABC):
+    """A network that scores the classes at every pixel; all networks derive from it.
 
-    A network has fields, `make_backbone` and `__call__`. For images float32 `[2, 65, 97, 3]` and 21
-    classes its logits are float32 `[2, 65, 97, 21]`; with a `label_stride` of 8 those of training
-    are `[2, 9, 13, 21]`, for the labels `[:, ::8, ::8]`.
+    A network adds its own fields and defines `make_backbone` and `_compute_logits`. Nothing else of
+    it is known to the rest of the package.
+
+    Two images of 65 x 97 pixels and 21 classes, by a GCN on ResNet-50:
+
+        images                       float32 `[2, 65, 97, 3]`, normalised
+        make_backbone()(images)      res2 `[2, 17, 25, 256]`, res3 `[2, 9, 13, 512]`,
+                                     res4 `[2, 5, 7, 1024]`, res5 `[2, 3, 4, 2048]`
+        apply(variables, images)     logits, float32 `[2, 65, 97, 21]`
+
+    and in training by DeepLab-v2, whose `label_stride` is 8:
+
+        logits                       `[2, 9, 13, 21]`, for the labels `[:, ::8, ::8]`
+        auxiliary logits "scale_0.5" `[2, 5, 7, 21]`, for those of every 16th pixel
 
     `apply` and `init` take images that are split over a mesh along N, H or W. Meshes with Auto and
     with Explicit axes (`jax.make_mesh` makes these) both work; logits are split as the images are.
 
+    Example:
+        >>> model = create_model("gcn_resnet50", num_classes=21)
+        >>> variables = jax.jit(model.init)(jax.random.key(0), images)
+        >>> logits = model.apply(variables, images)
+        >>> logits, updates = model.apply(  # in training; "dropout" where the network has some
+        ...     variables, images, train=True, mutable=["batch_stats"], rngs={"dropout": key}
+        ... )
+
     Attributes:
         num_classes: C, number of classes, without void.
-        frozen_batch_norm: Whether batch-norm uses the running statistics, even in training.
-        dtype: The precision of the computation; parameters, statistics and logits are float32.
+        frozen_batch_norm: Whether batch-norm uses the running statistics even in training.
+        dtype: The type that is computed with; parameters, statistics and logits are float32.
         remat: Whether what the blocks of the backbone compute inside is computed again for the
             gradient, instead of kept: less memory for one more forward pass of the backbone. (Not
             on a CPU, where XLA undoes it.)
-        label_stride: The step s between the pixels that the logits of training are for; labels are
-            then `[:, ::s, ::s]`.
-        auxiliary_strides: The same for logits of `sow_auxiliary` that have another step, by their
-            name; they may be fractions. Empty where all have `label_stride`.
     """
 
     num_classes: int
-    frozen_batch_norm: bool = dataclasses.field(default=False, kw_only=True)
-    dtype: Any = dataclasses.field(default=jnp.float32, kw_only=True)
-    remat: bool = dataclasses.field(default=False, kw_only=True)
+    _: dataclasses.KW_ONLY
+    frozen_batch_norm: bool = False
+    dtype: DTypeLike = jnp.float32
+    remat: bool = False
 
+    #: In training the logits are of every s-th pixel, for the labels `[:, ::s, ::s]`.
     label_stride: ClassVar[int] = 1
+
+    #: Name of auxiliary logits -> their stride, which may be a fraction. If it is empty, all have
+    #: `label_stride`; else it has all names.
     auxiliary_strides: ClassVar[Mapping[str, float]] = {}
 
-    @nn.nowrap
+    @abc.abstractmethod
     def make_backbone(self) -> nn.Module:
-        """Return the backbone, whose parameters are `params["backbone"]`."""
-        raise NotImplementedError(f"{type(self).__name__} has no make_backbone")
+        """Return the backbone, whose variables are under the name "backbone"."""
 
+    @property
+    def backbone_weights(self) -> str | None:
+        """The architecture whose published weights fit the backbone, by timm's name, or None."""
+        return None
+
+    @abc.abstractmethod
+    def _compute_logits(self, images: jax.Array, *, train: bool) -> jax.Array:
+        """Score the classes, with images that have been checked; layers can be made here.
+
+        Args:
+            images: float32 `[N, H, W, 3]`, normalised; any H and W.
+            train: As for `__call__`.
+
+        Returns:
+            The logits that `__call__` returns.
+        """
+
+    @nn.compact
     def __call__(self, images: jax.Array, *, train: bool = False) -> jax.Array:
         """Score the classes at every pixel.
 
         Args:
             images: float32 `[N, H, W, 3]`, normalised; any H and W.
-            train: Whether batch-norm uses the statistics of the batch, and updates the running
-                ones: `apply(..., train=True, mutable=["batch_stats"])`.
+            train: Whether batch-norm uses the statistics of the batch and updates the running ones,
+                dropout is on, and auxiliary logits are sown.
 
         Returns:
-            Logits, float32 `[N, H, W, num_classes]`; in training those of every `label_stride`-th
-            pixel, float32 `[N, ceil(H / s), ceil(W / s), num_classes]`.
+            Logits, float32 `[N, H, W, num_classes]`; in training, with s = `label_stride`,
+            `[N, ceil(H / s), ceil(W / s), num_classes]`.
 
         Raises:
-            UserError: The images are not a batch of floats, or training has nowhere to put the
-                statistics.
-        """
-        raise NotImplementedError(f"{type(self).__name__} has no __call__")
-
-    @nn.nowrap
-    def check_call(self, images: jax.Array, train: bool) -> None:
-        """Raise `UserError` where a call cannot be meant as it is; every `__call__` begins with it.
-
-        Args:
-            images: The images of the call.
-            train: Its `train`.
+            UserError: The images are not a batch of floats, or in training the statistics of
+                batch-norm cannot move.
         """
         check_images(images)
-        moves = train and not self.frozen_batch_norm and bool(self.variables.get("batch_stats"))
+        has_statistics = bool(self.variables.get("batch_stats"))
+        moves = train and has_statistics and not self.frozen_batch_norm
         if moves and not self.is_mutable_collection("batch_stats"):
             raise UserError(
-                "train=True moves the statistics of batch-norm: call `model.apply(variables, "
-                'images, train=True, mutable=["batch_stats"])`, which returns (logits, updates)'
+                "in training the statistics of batch-norm move: call `logits, updates = "
+                'model.apply(variables, images, train=True, mutable=["batch_stats"])`, or '
+                "build the model with frozen_batch_norm=True"
             )
+        return self._compute_logits(images, train=train)
 
     @nn.nowrap
     def apply(  # type: ignore[override]  # images have a name here
@@ -130,6 +162,31 @@ class SegmentationNetwork(nn.Module):
         """
         return super().init(rngs, mesh.without_mesh(images), *args, **kwargs)
 
+    @nn.nowrap
+    def backbone_fields(self) -> dict[str, Any]:
+        """Return the fields of the backbone that are the network's own, and its name."""
+        return {
+            "frozen_batch_norm": self.frozen_batch_norm,
+            "dtype": self.dtype,
+            "remat": self.remat,
+            "name": "backbone",
+        }
+
+    @nn.nowrap
+    def sow_auxiliary(self, name: str, logits: jax.Array, weight: float) -> None:
+        """Hand logits to the training step besides those that the network returns.
+
+        The step adds `weight` times their objective to the loss. They are of use in training only,
+        and so are the layers that make them: a network has these
+        `if train or self.is_initializing()`.
+
+        Args:
+            name: The name of the logits.
+            logits: float32 `[N, h, w, num_classes]`, of the stride that `auxiliary_strides` names.
+            weight: The weight of their objective in the loss.
+        """
+        self.sow(AUXILIARY, name, (weight, logits), reduce_fn=lambda _, new: new)
+
 
 def _image_spec(path: tuple[Any, ...], leaf: Any, images: PartitionSpec) -> PartitionSpec:
     """Return how an output of a network is split: maps as the images are, variables not at all."""
@@ -139,39 +196,37 @@ def _image_spec(path: tuple[Any, ...], leaf: Any, images: PartitionSpec) -> Part
 
 
 def check_images(images: jax.Array) -> None:
-    """Raise `UserError` unless images are a batch of floats, channels last.
+    """Raise `UserError` unless images are a batch of floats, and say what makes them one.
 
     Args:
-        images: What a network was called with.
+        images: The images that a network was called with.
     """
-    shape = list(images.shape)
-    wanted = "images must be normalised floats [N, H, W, 3]"
-    if images.ndim == 4 and shape[1] == 3 and shape[3] != 3:
-        raise UserError(
-            f"{wanted}, and are {shape}: channels first, as in PyTorch; give "
-            "images.transpose(0, 2, 3, 1)"
+    remedies = []
+    if not jnp.issubdtype(images.dtype, jnp.floating):
+        remedies.append(
+            "`gcn_jax.models.predict` takes one uint8 image as it is, and "
+            "`gcn_jax.models.preprocessing.normalize(images, mean, std)` makes floats"
         )
-    if images.ndim != 4 or not jnp.issubdtype(images.dtype, jnp.floating):
+    match images.shape:
+        case (_, _, _, 3):
+            pass
+        case (_, 3, _, _):
+            remedies.append("channels come last: `images.transpose(0, 2, 3, 1)`")
+        case (_, _, 3):
+            remedies.append("one image is a batch of one: `images[None]`")
+        case (3, _, _):
+            remedies.append("channels come last: `images.transpose(1, 2, 0)[None]`")
+        case (_, _, _, 1):
+            remedies.append("grey has three equal channels: `images.repeat(3, axis=-1)`")
+        case (_, _, _, 4):
+            remedies.append("no alpha channel: `images[..., :3]`")
+        case _:
+            remedies.append("four axes, of which the last is red, green, blue")
+    if remedies:
         raise UserError(
-            f"{wanted}, and are {images.dtype}{shape}; `gcn_jax.models.predict` takes one uint8 "
-            "image as it is"
+            f"images are {images.dtype}{list(images.shape)}, but must be normalised floats "
+            f"[N, H, W, 3]; {'; '.join(remedies)}"
         )
-
-
-def sow_auxiliary(module: nn.Module, name: str, logits: jax.Array, weight: float) -> None:
-    """Hand logits to the training step besides those that a network returns.
-
-    The step adds `weight` times their objective to the loss. They are of use in training only, and
-    so are the layers that make them: a network has these `if train or self.is_initializing()`.
-
-    Args:
-        module: The network.
-        name: The name of the logits.
-        logits: float32, for the labels of the network's own logits in training, or for those of
-            every s-th pixel where the network has `auxiliary_strides`, name -> s, of all names.
-        weight: The weight of their objective in the sum.
-    """
-    module.sow(AUXILIARY, name, (weight, logits), reduce_fn=lambda _, new: new)
 
 
 def variable_shapes(model: nn.Module) -> Any:

@@ -5,13 +5,14 @@ and res5, and interpolation that keeps the corners where they are. The auxiliary
 of their PyTorch code (the paper gives its place and its weight).
 """
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from gcn_jax.models.backbones.registry import build_backbone, check_backbone
+from gcn_jax.models.backbones.registry import BackboneNetwork
 from gcn_jax.models.layers import (
     Conv,
     Dtype,
@@ -22,7 +23,6 @@ from gcn_jax.models.layers import (
 )
 from gcn_jax.models.layers.blocks import ConvNormReLU
 from gcn_jax.models.layers.pooling import adaptive_avg_pool
-from gcn_jax.models.network import SegmentationNetwork, sow_auxiliary
 
 #: The features are averaged over grids of 1 x 1 to 6 x 6 bins.
 BINS = (1, 2, 3, 6)
@@ -94,7 +94,7 @@ class ScoreHead(nn.Module):
         return scores.astype(jnp.float32)
 
 
-class PSPNet(SegmentationNetwork):
+class PSPNet(BackboneNetwork):
     """PSPNet: pyramid pooling, a classifier, and interpolation of its scores.
 
     Example:
@@ -105,7 +105,7 @@ class PSPNet(SegmentationNetwork):
     Training needs the random key "dropout".
 
     Attributes:
-        backbone: A name in `list_backbones(dilated=True)`. Those of the original, "resnet50s" and
+        backbone: One of `list_backbones(dilated=True)`. Those of the original, "resnet50s" and
             "resnet101s", have its stem of three convolutions; "resnet101" has one of 7 x 7.
         auxiliary: Whether there is another classifier, on res4, whose loss training adds with
             weight `AUXILIARY_WEIGHT`. Prediction does not compute it.
@@ -114,33 +114,12 @@ class PSPNet(SegmentationNetwork):
     backbone: str = "resnet101s"
     auxiliary: bool = True
 
-    def __post_init__(self):
-        check_backbone(self.backbone, dilated=True)
-        super().__post_init__()
+    on_dilated: ClassVar[bool] = True
 
-    @nn.nowrap
-    def make_backbone(self) -> nn.Module:
-        """Return the backbone, whose parameters are `params["backbone"]`."""
-        return build_backbone(self, dilated=True)
-
-    @nn.compact
-    def __call__(self, images: jax.Array, *, train: bool = False) -> jax.Array:
-        """Score the classes at every pixel.
-
-        Args:
-            images: float32 `[N, H, W, 3]`, normalised; any H and W.
-            train: Batch-norm uses the statistics of the batch, and updates the running ones.
-
-        Returns:
-            Logits, float32 `[N, H, W, num_classes]`, interpolated between those of every eighth
-            pixel.
-
-        Raises:
-            UserError: If the images are not a batch of floats.
-        """
-        self.check_call(images, train)
+    def _compute_logits(self, images: jax.Array, *, train: bool) -> jax.Array:
+        """Score features and pyramid at every eighth pixel, and interpolate."""
         features = self.make_backbone()(images, train=train)
-        options = {"frozen_batch_norm": self.frozen_batch_norm, "dtype": self.dtype}
+        options: dict[str, Any] = {"frozen_batch_norm": self.frozen_batch_norm, "dtype": self.dtype}
 
         def classify(x: jax.Array, width: int, name: str) -> jax.Array:
             scores = ScoreHead(width, self.num_classes, **options, name=name)(x, train=train)
@@ -149,18 +128,18 @@ class PSPNet(SegmentationNetwork):
         if self.auxiliary and (train or self.is_initializing()):
             logits = classify(features["res4"], features["res4"].shape[-1] // 4, "auxiliary_head")
             if train:
-                sow_auxiliary(self, "res4", logits, weight=AUXILIARY_WEIGHT)
+                self.sow_auxiliary("res4", logits, weight=AUXILIARY_WEIGHT)
         pyramid = PyramidPooling(**options, name="ppm")(features["res5"], train=train)
         return classify(pyramid, pyramid.shape[-1] // 8, "head")
 
 
 #: Name -> the fields that it fixes.
-VARIANTS = {
+VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "pspnet_resnet18": {"backbone": "resnet18"},
     "pspnet_resnet50": {"backbone": "resnet50s"},
     "pspnet_resnet101": {"backbone": "resnet101s"},
     "pspnet_plain4": {"backbone": "plain4"},
 }
 
-#: The name of one, and the fields that make it small for tests.
-TINY: tuple[str, dict[str, Any]] = ("pspnet_plain4", {})
+#: The name of one, and the fields that make it small, for tests.
+TINY: tuple[str, Mapping[str, Any]] = ("pspnet_plain4", {})

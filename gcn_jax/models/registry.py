@@ -12,8 +12,9 @@ from gcn_jax.errors import UserError, check_choice
 from gcn_jax.models import classifier, deeplab_largefov, deeplab_v2, fcn, gcn, pspnet, segnet
 from gcn_jax.models.network import SegmentationNetwork
 
-#: The networks, each with the file that has its `VARIANTS` and `TINY`.
-_NETWORKS: tuple[tuple[type[SegmentationNetwork], Any], ...] = (
+#: The networks, in the order of `list_models`, each with its file, whose `VARIANTS` are its names.
+#: `TINY` there is one of them with the fields that make it small.
+NETWORKS: tuple[tuple[type[SegmentationNetwork], Any], ...] = (
     (gcn.GCN, gcn),
     (fcn.FCN, fcn),
     (segnet.SegNet, segnet),
@@ -25,11 +26,11 @@ _NETWORKS: tuple[tuple[type[SegmentationNetwork], Any], ...] = (
 
 #: Name -> (module, the fields that the name fixes). Names with "_" in front are for tests.
 MODELS: Mapping[str, tuple[type[SegmentationNetwork], Mapping[str, Any]]] = {
-    name: (network, fields) for network, file in _NETWORKS for name, fields in file.VARIANTS.items()
+    name: (network, fields) for network, file in NETWORKS for name, fields in file.VARIANTS.items()
 }
 
 #: One name of each network -> the fields that make it small, for tests.
-TINY_MODELS: Mapping[str, Mapping[str, Any]] = dict(file.TINY for _, file in _NETWORKS)
+TINY_MODELS: Mapping[str, Mapping[str, Any]] = dict(file.TINY for _, file in NETWORKS)
 
 #: What a config file may call a dtype.
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}

@@ -5,13 +5,21 @@ maximum was; the decoder mirrors it, puts features back at these positions, and 
 maps dense by convolutions.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from gcn_jax.models.backbones.vgg import STAGES, VGG16, ConvStack, batch_norm, scaled
+from gcn_jax.models.backbones.vgg import (
+    STAGES,
+    VGG16,
+    ConvStack,
+    batch_norm,
+    published_weights,
+    scaled,
+)
 from gcn_jax.models.layers import Conv, lecun_normal, size_of
 from gcn_jax.models.layers.pooling import max_pool_with_indices, max_unpool
 from gcn_jax.models.network import SegmentationNetwork
@@ -56,31 +64,20 @@ class SegNet(SegmentationNetwork):
 
     @nn.nowrap
     def make_backbone(self) -> SegNetEncoder:
-        """Return the encoder, whose parameters are `params["backbone"]`."""
+        """Return the encoder, whose variables are under the name "backbone"."""
         return SegNetEncoder(
             width=self.width,
             batch_norm=True,
-            frozen_batch_norm=self.frozen_batch_norm,
-            dtype=self.dtype,
-            remat=self.remat,
-            name="backbone",
+            **self.backbone_fields(),
         )
 
-    @nn.compact
-    def __call__(self, images: jax.Array, *, train: bool = False) -> jax.Array:
-        """Score the classes at every pixel.
+    @property
+    def backbone_weights(self) -> str:
+        """The architecture whose published weights fit the backbone, by timm's name."""
+        return published_weights(batch_norm=True)
 
-        Args:
-            images: float32 `[N, H, W, 3]`, normalised; any H and W.
-            train: As for `SegNetEncoder`.
-
-        Returns:
-            Logits, float32 `[N, H, W, num_classes]`.
-
-        Raises:
-            UserError: If the images are not a batch of floats.
-        """
-        self.check_call(images, train)
+    def _compute_logits(self, images: jax.Array, *, train: bool) -> jax.Array:
+        """Encode, and decode with the indices of the poolings."""
         x, poolings = self.make_backbone()(images, train=train)
         for number in (5, 4, 3, 2, 1):
             x = max_unpool(x, *poolings[number - 1])
@@ -106,7 +103,7 @@ class SegNet(SegmentationNetwork):
 
 
 #: Name -> the fields that it fixes.
-VARIANTS: dict[str, dict[str, Any]] = {"segnet": {}}
+VARIANTS: Mapping[str, Mapping[str, Any]] = {"segnet": {}}
 
-#: The name of one, and the fields that make it small for tests.
-TINY: tuple[str, dict[str, Any]] = ("segnet", {"width": 1 / 16})
+#: The name of one, and the fields that make it small, for tests.
+TINY: tuple[str, Mapping[str, Any]] = ("segnet", {"width": 1 / 16})

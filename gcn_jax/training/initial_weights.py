@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import jax
-from flax import linen as nn
 from flax import traverse_util
 from ml_collections import ConfigDict
 
 from gcn_jax.errors import UserError, check_choice, setting
+from gcn_jax.models.network import SegmentationNetwork
 from gcn_jax.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from gcn_jax.models.pretrained.info import read_info
 from gcn_jax.models.pretrained.restore import load_pretrained
@@ -40,7 +40,7 @@ def with_preprocessing(config: ConfigDict, workdir: str | Path) -> ConfigDict:
 
 
 def start_variables(
-    config: ConfigDict, model: nn.Module, variables: dict[str, Any]
+    config: ConfigDict, model: SegmentationNetwork, variables: dict[str, Any]
 ) -> dict[str, Any]:
     """Return the parameters and statistics that a new run starts with.
 
@@ -72,7 +72,7 @@ def start_variables(
         here = {name: variables[name].get(BACKBONE, {}) for name in variables}
         _check_fit(here, backbone, f"the backbone of backbone_weights={source}")
     else:
-        backbone = load_backbone_weights(source, model.make_backbone())
+        backbone = load_backbone_weights(source, model)
     backbone = jax.device_get(backbone)
     return {
         name: {**tree, BACKBONE: backbone[name]} if name in backbone else tree

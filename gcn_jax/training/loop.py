@@ -211,8 +211,9 @@ class _Loop:
                 self._interruption.check()
 
         run = self._run
+        trained = Pretrained(run.parts.model, self._state.variables, run.info, self._step)
         predictor = inference.Predictor(
-            Pretrained(run.parts.model, self._state.variables, run.info, int(self._state.step)),
+            trained,
             batch_size=run.config.eval_batch_size,
             mesh=run.device_mesh,
         )

@@ -7,9 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from flax import linen as nn
 
-from gcn_jax.models.network import AUXILIARY
+from gcn_jax.models.network import AUXILIARY, SegmentationNetwork
 from gcn_jax.models.preprocessing import normalize
 from gcn_jax.training.objective import MEAN_CROSS_ENTROPY, Objective
 from gcn_jax.training.state import TrainState
@@ -18,7 +17,7 @@ Batch = dict[str, jax.Array]
 
 
 def make_train_step(
-    model: nn.Module,
+    model: SegmentationNetwork,
     tx: optax.GradientTransformation,
     *,
     mean: tuple[float, float, float],

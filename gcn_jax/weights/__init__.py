@@ -1,6 +1,6 @@
 """Weights that others published, as variables of networks of this package."""
 
-from gcn_jax.weights.backbone import load_backbone_weights
+from gcn_jax.weights.backbone import load_backbone_weights, read_backbone_preprocessing
 from gcn_jax.weights.registry import list_sources
 
-__all__ = ["list_sources", "load_backbone_weights"]
+__all__ = ["list_sources", "load_backbone_weights", "read_backbone_preprocessing"]

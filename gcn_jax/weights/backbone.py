@@ -7,48 +7,53 @@ prepared.
 import json
 from collections.abc import Sequence
 from pathlib import Path
-
-from flax import linen as nn
+from typing import Any
 
 from gcn_jax.errors import UserError
 from gcn_jax.hub import hub_file, is_on_hub
+from gcn_jax.models.network import SegmentationNetwork
 from gcn_jax.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from gcn_jax.tensor_files import read_weights
-from gcn_jax.weights.registry import source_for
+from gcn_jax.weights.registry import SOURCES
 
 #: (red, green, blue), in 0..255.
 Color = tuple[float, float, float]
 
 
-def load_backbone_weights(source: str, backbone: nn.Module) -> dict:
-    """Load the weights of a backbone.
+def load_backbone_weights(source: str, model: SegmentationNetwork) -> dict[str, Any]:
+    """Load the weights of a network's backbone.
 
     Example:
-        >>> backbone = ResNet(depth=50)
-        >>> variables = load_backbone_weights("hf://timm/resnet50.a1_in1k", backbone)
+        >>> model = create_model("gcn_resnet50", num_classes=21)
+        >>> backbone = load_backbone_weights("hf://timm/resnet50.a1_in1k", model)
 
     Args:
         source: A `.pth`, `.pt` or `.safetensors` file of torchvision or timm, or "hf://owner/name"
-            of a timm model on the hub (see `hub_file`).
-        backbone: What they are for, without a classifier: that of the weights is left out.
+            or "hf://owner/name@revision" of a timm model on the hub (see `hub_file`).
+        model: The network. A classifier among the weights is left out.
 
     Returns:
         Variables of the backbone: float32 params and batch_stats.
 
     Raises:
-        UserError: Nobody has published weights for such a backbone; the weights cannot be had, or
-            are not its; the message names the source and what differs. A model on the hub is asked
+        UserError: Nobody publishes weights of the backbone; the weights cannot be had, or are not
+            its; the message names the source and the differences. A model on the hub is asked
             for its name, too: timm's resnetblur50 has the tensors of ResNet-50, and is another
             network.
     """
-    published, architecture = source_for(backbone, source), backbone.published
+    architecture = model.backbone_weights
+    if architecture is None:
+        raise UserError(
+            f"{source}: there are no published weights for the backbone of this "
+            f"{type(model).__name__}; there are for: {', '.join(SOURCES)}"
+        )
     path: str | Path = source
     if is_on_hub(source):
         _check_architecture(source, architecture)
         path = hub_file(source, "model.safetensors")
     state_dict = read_weights(path)
     try:
-        return published.read(state_dict, backbone)
+        return SOURCES[architecture](state_dict, model.make_backbone())
     except UserError as error:
         raise UserError(f"{source}, for {architecture}: {error}") from None
 
@@ -60,8 +65,9 @@ def read_backbone_preprocessing(source: str) -> tuple[Color, Color]:
         source: As for `load_backbone_weights`.
 
     Returns:
-        Mean and standard deviation, RGB in 0..255: for the hub what the model's `config.json` says;
-        a local file says nothing, and gets ImageNet's, as torchvision's weights need them.
+        Mean and standard deviation, RGB in 0..255. For the hub they are what the model's
+        `config.json` says. A local file says nothing, and gets ImageNet's, as torchvision's weights
+        need them.
 
     Raises:
         UserError: The repository cannot be had, or does not say.
@@ -90,7 +96,7 @@ def _check_architecture(source: str, expected: str) -> None:
         raise UserError(f"{source} is timm's {found}; this backbone needs weights of {expected}")
 
 
-def _read_config(source: str) -> dict:
+def _read_config(source: str) -> dict[str, Any]:
     """Read the `config.json` of a repository."""
     config = hub_file(source, "config.json").read_text()
     try:

@@ -1,12 +1,13 @@
-"""The total match of a state dict with the variables of a network.
+"""Foreign state dicts, leaf by leaf: numpy arrays by PyTorch's names become Flax variables.
 
 The map is total, or an error: every source tensor is used exactly once, every leaf of the
-variables is filled, and shapes are equal. An architecture adds one function that says which
-tensor fills a leaf. PyTorch itself is not needed: what `torch.load` or a safetensors file gives is
-passed as `{name: array}`.
+variables is filled, shapes are equal, and values are finite. An architecture adds one function that
+says which tensor fills a leaf. PyTorch itself is not needed: what `torch.load` or a safetensors
+file gives is passed as `{name: array}`.
 """
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -14,9 +15,8 @@ from flax import traverse_util
 
 from gcn_jax.errors import UserError
 
-#: The place of a leaf of the variables, such as ("params", "res3_block1", "conv2", "kernel").
+#: Where a leaf of the variables is, such as ("params", "res3_block1", "conv2", "kernel").
 Leaf = tuple[str, ...]
-
 
 #: Flax leaf -> PyTorch tensor, for every kind of layer here.
 LEAVES = {
@@ -29,8 +29,8 @@ LEAVES = {
 
 
 def import_variables(
-    state_dict: Mapping[str, np.ndarray], target: dict, source: Callable[[Leaf], str]
-) -> dict:
+    state_dict: Mapping[str, np.ndarray], target: dict[str, Any], source: Callable[[Leaf], str]
+) -> dict[str, Any]:
     """Fill a tree of variables from a state dict.
 
     Args:
@@ -43,7 +43,8 @@ def import_variables(
         The tree of `target` with float32 arrays.
 
     Raises:
-        UserError: If a leaf has no tensor, a tensor has no leaf, or shapes differ.
+        UserError: A leaf has no tensor, a tensor has no leaf, shapes differ, or values are NaN or
+            infinite.
     """
     arrays = {
         name: _flax_layout(np.asarray(array))
@@ -66,6 +67,11 @@ def import_variables(
             "these weights are not of this model: "
             f"{_listing('missing tensors', missing)}; {_listing('tensors without a use', unused)}; "
             f"{_listing('unequal shapes (in Flax layout)', unequal)}"
+        )
+    broken = [name for name in names.values() if not np.isfinite(arrays[name]).all()]
+    if broken:
+        raise UserError(
+            f"these weights are damaged: {_listing('tensors with NaN or infinity', broken)}"
         )
     return traverse_util.unflatten_dict(
         {path: jnp.asarray(arrays[name], jnp.float32) for path, name in names.items()}

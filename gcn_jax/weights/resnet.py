@@ -1,13 +1,25 @@
-"""The weights of ResNets: torchvision's and timm's."""
+"""Weights of ResNets as torchvision and timm publish them."""
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from gcn_jax.models.backbones.resnet import ResNet
 from gcn_jax.models.network import variable_shapes
 from gcn_jax.weights.matching import LEAVES, Leaf, import_variables
+
+#: Architectures, by timm's names.
+ARCHITECTURES = (
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "resnet101",
+    "resnet152",
+    "resnet50s",
+    "resnet101s",
+)
 
 #: Layer of our ResNet -> of torchvision's (the deep stem: of timm's), where the names differ.
 RESNET_LAYERS = {
@@ -23,7 +35,7 @@ RESNET_LAYERS = {
 }
 
 
-def import_resnet(state_dict: Mapping[str, np.ndarray], model: ResNet) -> dict:
+def import_resnet(state_dict: Mapping[str, np.ndarray], model: ResNet) -> dict[str, Any]:
     """Convert the weights of a torchvision ResNet (timm's plain ResNets have the same names).
 
     Example:

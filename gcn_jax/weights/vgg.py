@@ -1,12 +1,16 @@
-"""The weights of VGG-16: torchvision's and timm's."""
+"""Weights of VGG-16 as torchvision and timm publish them."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
 from gcn_jax.models.backbones.vgg import STAGES, VGG16
 from gcn_jax.models.network import variable_shapes
 from gcn_jax.weights.matching import LEAVES, Leaf, import_variables
+
+#: Architectures, by timm's names.
+ARCHITECTURES = ("vgg16", "vgg16_bn")
 
 #: Dense layer of VGG-16, by torchvision's or timm's name -> the convolution that it becomes, its
 #: kernel size, and what DeepLab-LargeFOV takes of it: every such output, input, row and column.
@@ -18,7 +22,7 @@ VGG_DENSE_LAYERS = {
 }
 
 
-def import_vgg(state_dict: Mapping[str, np.ndarray], model: VGG16) -> dict:
+def import_vgg(state_dict: Mapping[str, np.ndarray], model: VGG16) -> dict[str, Any]:
     """Convert the weights of torchvision's or timm's `vgg16` or `vgg16_bn` for a backbone.
 
     Its classifier is left out, and so are fc6 and fc7 where the backbone has none (SegNet's). As

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from gcn_jax.data import make_builder, prepare
+from gcn_jax.data import prepare
+from gcn_jax.data.builders.registry import make_builder
 from gcn_jax.models.pretrained.restore import load_pretrained
-from tests.cli.test_verbs import ROOT, run
 from tests.helpers import torchvision_weights
 from tests.helpers.published_data import PERSON, make_coco, make_sbd, make_voc
+from tests.helpers.verbs import ROOT, run
 
 #: What makes the stages small; everything else is theirs.
 SMALL = {

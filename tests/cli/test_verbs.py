@@ -4,11 +4,8 @@ import json
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import tarfile
 import time
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -24,8 +21,8 @@ from gcn_jax.training import default_config
 from gcn_jax.training.checkpoints import Checkpoints
 from gcn_jax.training.state import create_state
 from tests.helpers.published_data import VOC_TEST, VOC_VAL, box_label, make_voc
+from tests.helpers.verbs import ROOT, run, start
 
-ROOT = Path(__file__).parents[2]
 SETTINGS = [
     f"--config.{setting}"
     for setting in (
@@ -42,23 +39,6 @@ SETTINGS = [
         "eval_batch_size=4",
     )
 ]
-
-
-def start(verb, *arguments, cwd):
-    return subprocess.Popen(
-        [sys.executable, verb if verb == "-m" else str(ROOT / verb), *map(str, arguments)],
-        cwd=cwd,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def run(verb, *arguments, cwd, code=0):
-    process = start(verb, *arguments, cwd=cwd)
-    out, err = process.communicate(timeout=300)
-    assert process.returncode == code, f"{out}\n{err}"
-    return out, err
 
 
 @pytest.fixture(scope="module")
@@ -129,14 +109,11 @@ def test_evaluate_agrees_with_an_independent_count(trained, voc_folder):
 def test_crf_parameters_that_the_search_prints_are_taken(trained):
     cwd, _, _ = trained
     values = ["--bilateral_weight=2,4", "--bilateral_sxy=20", "--bilateral_srgb=10"]
-    command = ["-m", "gcn_jax", "crf-search", "--ckpt=runs/folder", "--num_images=2"]
-    done = subprocess.run(
-        [sys.executable, *command, *values], cwd=cwd, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
+    command = ["gcn_jax", "crf-search", "--ckpt=runs/folder", "--num_images=2", *values]
+    searched, _ = run("-m", *command, cwd=cwd)
     for name in ("no CRF", "without a CRF: mIoU"):
-        assert name in done.stdout
-    found = re.search(r"best: (--crf=\S+)", done.stdout)
+        assert name in searched
+    found = re.search(r"best: (--crf=\S+)", searched)
     flag = found[1] if found else "--crf=3,3,20,10,4,10"  # none may be best
     out, _ = run("evaluate.py", "--ckpt=runs/folder", flag, "--json=crf.json", cwd=cwd)
     settings = json.loads((cwd / "crf.json").read_text())["settings"]

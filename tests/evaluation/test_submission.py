@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gcn_jax.data import voc_palette
+from gcn_jax.data.classes import voc_palette
 from gcn_jax.errors import UserError
 from gcn_jax.evaluation import open_submission
 from gcn_jax.evaluation.submission import check_submission

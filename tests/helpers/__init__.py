@@ -1,0 +1,1 @@
+"""Fakes, miniatures and comparisons that several files of tests share."""

@@ -25,12 +25,12 @@ class FakeHub:
         monkeypatch.setattr(api, "create_repo", self._create_repo)
         monkeypatch.setattr(api, "upload_folder", self._upload_folder)
 
-    def folder(self, repo_id: str) -> Path:
-        """Return where the files of a repository lie; make it if it is not there."""
+    def folder(self, repo_id: str, commit: str = COMMIT, ref: str = "main") -> Path:
+        """Return where the files of a repository lie at a commit; make it if it is not there."""
         repository = self.root / f"models--{repo_id.replace('/', '--')}"
         (repository / "refs").mkdir(parents=True, exist_ok=True)
-        (repository / "refs/main").write_text(COMMIT)
-        snapshot = repository / "snapshots" / COMMIT
+        (repository / "refs" / ref).write_text(commit)
+        snapshot = repository / "snapshots" / commit
         snapshot.mkdir(parents=True, exist_ok=True)
         return snapshot
 

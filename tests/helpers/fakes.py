@@ -35,10 +35,12 @@ class TinyModel(nn.Module):
 
 
 def tiny_variables(seed: int = 0):
+    """Return the variables of a `TinyModel`, made from a seed."""
     return TinyModel().init(jax.random.key(seed), jnp.zeros((1, 32, 32, 3)))
 
 
 def tiny_pretrained(seed: int = 0, info: ModelInfo = INFO, step: int = 1) -> Pretrained:
+    """Return a `TinyModel` as a workdir would give it."""
     return Pretrained(TinyModel(), tiny_variables(seed), info, step)
 
 

@@ -8,6 +8,7 @@ from gcn_jax.models.network import variable_shapes
 
 
 def normal(*shape, seed=0):
+    """Return seeded normal values, float32."""
     return np.random.default_rng(seed).standard_normal(shape).astype("float32")
 
 

@@ -21,7 +21,7 @@ from tests.helpers.fakes import (
     tiny_pretrained,
     traced_shapes,
 )
-from tests.inference.test_resizing import interpolate
+from tests.helpers.reference import interpolate
 
 
 def test_buckets_of_usual_sizes():

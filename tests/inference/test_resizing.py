@@ -4,21 +4,11 @@ import pytest
 
 from gcn_jax.inference import resizing
 from gcn_jax.mesh import batch_sharding, data_mesh
+from tests.helpers.reference import interpolate
 
 #: (height, width) of images in one array of 64 x 64.
 SIZES = np.array([(17, 31), (20, 64), (64, 33), (1, 1), (40, 2), (64, 64), (5, 60)], np.int32)
 resize = jax.jit(resizing.resize, static_argnums=3)
-
-
-def interpolate(image, shape):
-    """Resize [H, W, K] by NumPy's interpolation of points, which repeats the border too."""
-    for axis, length in enumerate(shape):
-        old = image.shape[axis]
-        places = (np.arange(length) + 0.5) * old / length - 0.5
-        image = np.apply_along_axis(
-            lambda line, at=places: np.interp(at, np.arange(len(line)), line), axis, image
-        )
-    return image
 
 
 def noise(seed=0):

@@ -9,6 +9,11 @@ from gcn_jax.errors import UserError
 from gcn_jax.models import create_model
 from tests.helpers.random_values import normal, random_variables
 
+#: Name -> parameters with 21 classes, of the network and of its backbone.
+PARAMETERS = {
+    "classifier": (23_508_032 + 2_049 * 21, 23_508_032),
+}
+
 
 def test_every_pixel_has_the_scores_of_its_image():
     model = create_model("classifier", num_classes=3, backbone="_tiny")

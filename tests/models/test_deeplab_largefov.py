@@ -7,6 +7,11 @@ from gcn_jax.models import DeepLabLargeFOV
 from tests.helpers import reference
 from tests.helpers.random_values import normal, random_variables
 
+#: Name -> parameters with 21 classes, of the network and of its backbone.
+PARAMETERS = {
+    "deeplab_largefov": (20_505_429, 20_483_904),
+}
+
 
 def features(params, images):
     """Compute fc7."""

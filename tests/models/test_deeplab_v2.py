@@ -12,6 +12,14 @@ from gcn_jax.models.network import AUXILIARY, variable_shapes
 from tests.helpers import reference
 from tests.helpers.random_values import normal, random_variables
 
+#: Name -> parameters with 21 classes, of the network and of its backbone.
+PARAMETERS = {
+    "deeplab_v2_resnet18": (11_563_668, 11_176_512),
+    "deeplab_v2_resnet101": (44_048_532, 42_500_160),
+    "deeplab_v2_resnet101_caffe": (44_048_532, 42_500_160),
+    "deeplab_v2_plain4": (208_620, 135_960),
+}
+
 
 def test_the_pyramid_sums_its_dilated_convolutions():
     x = normal(1, 15, 13, 3)

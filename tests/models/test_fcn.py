@@ -12,6 +12,14 @@ from gcn_jax.models.network import variable_shapes
 from tests.helpers import reference
 from tests.helpers.random_values import normal, random_variables
 
+#: Name -> parameters with 21 classes, of the network and of its backbone.
+# Deconvolutions have none: with kernels that learn FCN-8s has the published 134,489,759 (below).
+PARAMETERS = {
+    "fcn32s_vgg16": (134_346_581, 134_260_544),
+    "fcn16s_vgg16": (134_357_354, 134_260_544),
+    "fcn8s_vgg16": (134_362_751, 134_260_544),
+}
+
 LEVELS = {
     32: ("score_fr",),
     16: ("score_fr", "score_pool4"),

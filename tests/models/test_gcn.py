@@ -12,6 +12,23 @@ from gcn_jax.errors import UserError
 from gcn_jax.models import GCN, BoundaryRefine, create_model
 from tests.helpers.random_values import normal, random_params
 
+#: Name -> parameters with 21 classes, of the network and of its backbone.
+# The head of a GCN on ResNet-152 has 2,472,456 in global convolutions (k = 15), 9 x 7,980 in
+# refinements, and 35,280 in deconvolutions: the sum of these and its trunk is 60,723,364.
+PARAMETERS = {
+    "gcn_resnet18": (11_941_668, 11_176_512),
+    "gcn_resnet34": (22_049_828, 21_284_672),
+    "gcn_resnet50": (26_087_588, 23_508_032),
+    "gcn_resnet101": (45_079_716, 42_500_160),
+    "gcn_resnet152": (60_723_364, 58_143_808),
+    "gcn_resnet50_caffe": (26_087_588, 23_508_032),
+    "gcn_resnet101_caffe": (45_079_716, 42_500_160),
+    "gcn_resnet152_caffe": (60_723_364, 58_143_808),
+    "gcn_resnet50_gcn": (23_076_336, 20_496_780),
+    "gcn_plain4": (440_544, 135_960),
+    "_tiny": (110_468, 1_604),
+}
+
 
 @pytest.fixture(scope="module")
 def tiny_variables():

@@ -1,4 +1,4 @@
-"""What holds for every network but GCN, which has its own tests."""
+"""What holds for every network."""
 
 from functools import partial
 
@@ -9,13 +9,10 @@ import pytest
 from flax import traverse_util
 
 from gcn_jax.errors import UserError
-from gcn_jax.models import create_model
-from gcn_jax.models.network import AUXILIARY, variable_shapes
+from gcn_jax.models.network import AUXILIARY, check_images, variable_shapes
 from gcn_jax.models.registry import TINY_MODELS
+from tests.helpers.networks import tiny
 from tests.helpers.random_values import normal, random_variables
-
-#: GCN has tests of its own.
-NETWORKS = {name: fields for name, fields in TINY_MODELS.items() if name != "_tiny"}
 
 #: Half of the time to compile, and slow programs, which run once.
 compiled_fast = partial(
@@ -27,13 +24,12 @@ compiled_fast = partial(
 )
 
 
-def small(name, **fields):
-    return create_model(name, num_classes=3, **NETWORKS[name], **fields)
+every_network = pytest.mark.parametrize("name", TINY_MODELS)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@every_network
 def test_logits_have_the_size_of_the_images(name):
-    model = small(name)
+    model = tiny(name)
     variables = variable_shapes(model)
     stride = model.label_stride
     for height, width in [(1, 1), (65, 98)]:
@@ -51,9 +47,9 @@ def test_logits_have_the_size_of_the_images(name):
         assert logits.dtype == jnp.float32
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@every_network
 def test_every_parameter_learns_and_every_statistic_moves(name):
-    model = small(name)
+    model = tiny(name)
     variables = random_variables(model)
 
     @compiled_fast
@@ -82,11 +78,11 @@ def test_every_parameter_learns_and_every_statistic_moves(name):
         assert not np.array_equal(statistic, before[path]), path
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@every_network
 def test_bfloat16_is_close_to_float32(name):
-    variables, images = random_variables(small(name)), normal(1, 33, 47, 3)
+    variables, images = random_variables(tiny(name)), normal(1, 33, 47, 3)
     exact, rough = (
-        compiled_fast(small(name, dtype=dtype).apply)(variables, images)
+        compiled_fast(tiny(name, dtype=dtype).apply)(variables, images)
         for dtype in ("float32", "bfloat16")
     )
     assert rough.dtype == jnp.float32
@@ -94,10 +90,39 @@ def test_bfloat16_is_close_to_float32(name):
     assert 0 < error < 0.1
 
 
-@pytest.mark.parametrize("name", NETWORKS)
-def test_images_that_are_no_batch_of_floats_are_refused(name):
-    with pytest.raises(UserError, match=r"must be normalised floats \[N, H, W, 3\]"):
-        jax.eval_shape(small(name).init, jax.random.key(0), np.zeros((1, 16, 16, 3), "uint8"))
+@every_network
+def test_statistics_that_cannot_move_are_named(name):
+    images = jax.ShapeDtypeStruct((2, 32, 32, 3), jnp.float32)
+
+    def train(variables, images, model):
+        rngs = {"dropout": jax.random.key(0)}
+        return model.apply(variables, images, train=True, rngs=rngs)
+
+    model = tiny(name)
+    with pytest.raises(UserError, match=r'train=True, mutable=\["batch_stats"\]\)`'):
+        jax.eval_shape(partial(train, model=model), variable_shapes(model), images)
+    frozen = tiny(name, frozen_batch_norm=True)
+    jax.eval_shape(partial(train, model=frozen), variable_shapes(frozen), images)
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype", "remedy"),
+    [
+        ((1, 16, 24, 3), "uint8", r"models.preprocessing.normalize\(images, mean, std\)` makes"),
+        ((2, 3, 16, 24), "float32", r"last: `images.transpose\(0, 2, 3, 1\)`"),
+        ((3, 16, 24), "float32", r"last: `images.transpose\(1, 2, 0\)\[None\]`"),
+        ((16, 24, 3), "float32", r"is a batch of one: `images\[None\]`"),
+        ((2, 16, 24, 1), "float32", r"grey .*: `images.repeat\(3, axis=-1\)`"),
+        ((2, 16, 24, 4), "float32", r"no alpha channel: `images\[\.\.\., :3\]`"),
+        ((16, 24), "float32", "four axes"),
+    ],
+)
+def test_images_that_are_no_batch_of_floats_are_refused_with_a_remedy(shape, dtype, remedy):
+    images = np.zeros(shape, dtype)
+    with pytest.raises(UserError, match=rf"normalised floats \[N, H, W, 3\].*{remedy}"):
+        check_images(images)
+    with pytest.raises(UserError, match="must be normalised floats"):
+        jax.eval_shape(tiny("segnet").init, jax.random.key(0), images)
 
 
 def test_computing_again_keeps_less_of_the_stages_of_vgg():
@@ -105,7 +130,7 @@ def test_computing_again_keeps_less_of_the_stages_of_vgg():
 
     def kept(remat):
         """Return how many values wait for the backward pass; nothing is computed."""
-        model = small("segnet", remat=remat).make_backbone()
+        model = tiny("segnet", remat=remat).make_backbone()
 
         def pull(params, statistics, images):
             variables = {"params": params, "batch_stats": statistics}
@@ -116,16 +141,3 @@ def test_computing_again_keeps_less_of_the_stages_of_vgg():
         return sum(leaf.size for leaf in jax.tree.leaves(kept))
 
     assert kept(True) < 0.6 * kept(False)
-
-
-@pytest.mark.parametrize("name", TINY_MODELS)
-def test_calls_that_cannot_be_meant_are_answered(name):
-    model = create_model(name, num_classes=3, **TINY_MODELS[name])
-    variables = variable_shapes(model)
-    images = jax.ShapeDtypeStruct((2, 3, 32, 48), jnp.float32)
-    with pytest.raises(UserError, match=r"channels first.*transpose\(0, 2, 3, 1\)"):
-        jax.eval_shape(model.apply, variables, images)
-    images = jax.ShapeDtypeStruct((2, 32, 48, 3), jnp.float32)
-    rngs = {"dropout": jax.random.key(0)}
-    with pytest.raises(UserError, match=r'mutable=\["batch_stats"\]'):
-        jax.eval_shape(lambda v, x: model.apply(v, x, train=True, rngs=rngs), variables, images)

@@ -11,6 +11,15 @@ from gcn_jax.models.pspnet import PyramidPooling
 from tests.helpers import reference
 from tests.helpers.random_values import normal, random_variables
 
+#: Name -> parameters with 21 classes, of the network and of its backbone.
+# With the auxiliary classifier, of 2,365,205 on ResNet-50 and -101 (without: below).
+PARAMETERS = {
+    "pspnet_resnet18": (12_771_242, 11_176_512),
+    "pspnet_resnet50": (49_081_578, 23_631_808),
+    "pspnet_resnet101": (68_073_706, 42_623_936),
+    "pspnet_plain4": (208_722, 135_960),
+}
+
 
 @pytest.mark.parametrize(
     ("backbone", "parameters"),

@@ -9,39 +9,10 @@ import pytest
 
 from gcn_jax import models
 from gcn_jax.errors import UserError
+from gcn_jax.models.registry import MODELS, NETWORKS
+from tests.helpers.networks import published_counts
 
-# Name -> parameters with 21 classes, of the network and of its backbone. The head of a GCN on
-# ResNet-152 has 2,472,456 in global convolutions (k = 15), 9 x 7,980 in refinements, and 35,280 in
-# deconvolutions: the sum of these and its trunk is 60,723,364. FCN's deconvolutions have none: with
-# kernels that learn FCN-8s has the published 134,489,759 (`test_fcn.py`). Those of a PSPNet have an
-# auxiliary classifier, of 2,365,205 on ResNet-50 and -101 (without: `test_pspnet.py`).
-PARAMETERS = {
-    "gcn_resnet18": (11_941_668, 11_176_512),
-    "gcn_resnet34": (22_049_828, 21_284_672),
-    "gcn_resnet50": (26_087_588, 23_508_032),
-    "gcn_resnet101": (45_079_716, 42_500_160),
-    "gcn_resnet152": (60_723_364, 58_143_808),
-    "gcn_resnet50_caffe": (26_087_588, 23_508_032),
-    "gcn_resnet101_caffe": (45_079_716, 42_500_160),
-    "gcn_resnet152_caffe": (60_723_364, 58_143_808),
-    "gcn_resnet50_gcn": (23_076_336, 20_496_780),
-    "gcn_plain4": (440_544, 135_960),
-    "fcn32s_vgg16": (134_346_581, 134_260_544),
-    "fcn16s_vgg16": (134_357_354, 134_260_544),
-    "fcn8s_vgg16": (134_362_751, 134_260_544),
-    "segnet": (29_455_125, 14_723_136),
-    "deeplab_largefov": (20_505_429, 20_483_904),
-    "deeplab_v2_resnet18": (11_563_668, 11_176_512),
-    "deeplab_v2_resnet101": (44_048_532, 42_500_160),
-    "deeplab_v2_resnet101_caffe": (44_048_532, 42_500_160),
-    "deeplab_v2_plain4": (208_620, 135_960),
-    "pspnet_resnet18": (12_771_242, 11_176_512),
-    "pspnet_resnet50": (49_081_578, 23_631_808),
-    "pspnet_resnet101": (68_073_706, 42_623_936),
-    "pspnet_plain4": (208_722, 135_960),
-    "classifier": (23_508_032 + 2_049 * 21, 23_508_032),
-    "_tiny": (110_468, 1_604),
-}
+PARAMETERS = published_counts()
 
 
 def count(tree):
@@ -53,7 +24,7 @@ def abstract_params(model):
     return jax.eval_shape(model.init, jax.random.key(0), images)["params"]
 
 
-@pytest.mark.parametrize("name", PARAMETERS)
+@pytest.mark.parametrize("name", MODELS)
 def test_parameters_are_counted(name):
     params = abstract_params(models.create_model(name, num_classes=21))
     assert (count(params), count(params["backbone"])) == PARAMETERS[name]
@@ -70,6 +41,10 @@ def test_parts_of_the_paper_s_network_are_counted():
 
 def test_private_names_are_not_listed():
     assert models.list_models() == [name for name in PARAMETERS if name != "_tiny"]
+
+
+def test_no_name_stands_for_two_networks():
+    assert len(MODELS) == sum(len(file.VARIANTS) for _, file in NETWORKS)
 
 
 def test_a_name_builds_what_the_class_builds():

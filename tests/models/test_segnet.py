@@ -8,6 +8,11 @@ from gcn_jax.models.network import variable_shapes
 from tests.helpers import reference
 from tests.helpers.random_values import normal, random_variables
 
+#: Name -> parameters with 21 classes, of the network and of its backbone.
+PARAMETERS = {
+    "segnet": (29_455_125, 14_723_136),
+}
+
 
 def pool_with_positions(x):
     """Return maxima of 2 x 2 windows, and for each its (row, column) in the image."""

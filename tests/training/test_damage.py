@@ -19,7 +19,7 @@ from gcn_jax.models.pretrained import steps
 from gcn_jax.models.pretrained.info import write_info
 from gcn_jax.training.checkpoints import Checkpoints
 from gcn_jax.training.state import create_state
-from tests.models.pretrained.test_publishing import INFO
+from tests.helpers.runs import INFO
 
 
 @pytest.fixture(scope="module")

@@ -10,24 +10,15 @@ from gcn_jax.data.shapes import world as shapes
 from gcn_jax.models import create_model, predict
 from gcn_jax.training.state import create_state
 from gcn_jax.training.step import make_train_step
+from tests.helpers.networks import learners
 
-_NARROW_VGG = {"width": 1 / 8, "batch_norm": True}
-NETWORKS = {
-    "gcn_plain4": {"kernel_size": 7},
-    "fcn8s_vgg16": _NARROW_VGG,
-    "fcn16s_vgg16": _NARROW_VGG,
-    "fcn32s_vgg16": _NARROW_VGG,
-    "segnet": {"width": 1 / 8},
-    "deeplab_largefov": _NARROW_VGG,
-    "deeplab_v2_plain4": {},
-    "pspnet_plain4": {},
-}
+LEARNERS = learners()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", [name for name in LEARNERS if name != "classifier"])
 def test_two_images_are_learnt(name):
-    model = create_model(name, num_classes=len(shapes.CLASS_NAMES), **NETWORKS[name])
+    model = create_model(name, num_classes=len(shapes.CLASS_NAMES), **LEARNERS[name])
     tx = optax.chain(optax.clip_by_global_norm(1.0), optax.sgd(0.1, momentum=0.9))
     preprocessing = {"mean": np.full(3, 128.0, "float32"), "std": np.full(3, 64.0, "float32")}
     step = jax.jit(make_train_step(model, tx, **preprocessing, seed=0), donate_argnums=0)

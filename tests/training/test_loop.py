@@ -18,10 +18,7 @@ from gcn_jax.training import default_config, loop, train_and_evaluate
 from gcn_jax.training.config import check_same_run, model_settings
 from gcn_jax.training.initial_weights import start_variables
 from gcn_jax.workdir import Workdir
-
-
-def assert_identical(left, right):
-    jax.tree.map(np.testing.assert_array_equal, left, right)
+from tests.helpers.runs import assert_identical, changed, kept_steps, timeless
 
 
 def test_workdir_holds_what_its_contract_says(finished, config):
@@ -69,10 +66,6 @@ def test_pretrained_gives_the_averaged_weights(finished):
         models.predict(model, variables, image / 255)
 
 
-def kept_steps(workdir):
-    return {int(path.name) for path in (workdir / "checkpoints").iterdir() if path.name.isdigit()}
-
-
 @pytest.mark.parametrize(
     ("number", "stop_step"), [(signal.SIGINT, 7), (signal.SIGTERM, 6), (signal.SIGHUP, 12)]
 )
@@ -101,14 +94,6 @@ def test_interrupted_run_ends_bit_identical(
     assert_identical(train_and_evaluate(config, tmp_path / "run"), whole)
     assert kept_steps(tmp_path / "run") == kept_steps(workdir)
     assert timeless(tmp_path / "run") == timeless(workdir)
-
-
-def timeless(workdir):
-    """The lines of the metrics without what a clock says."""
-    return [
-        {name: value for name, value in line.items() if name != "train/images_per_second"}
-        for line in Workdir(workdir).read_metrics()
-    ]
 
 
 def test_killed_run_goes_on_from_its_last_checkpoint(finished, config, tmp_path, capsys):
@@ -171,12 +156,6 @@ def test_run_goes_on_with_another_number_of_devices(finished, config, tmp_path):
         state.params,
         whole.params,
     )
-
-
-def changed(config, **settings):
-    config = config.copy_and_resolve_references()
-    config.update_from_flattened_dict(settings)
-    return config
 
 
 def test_other_settings_in_the_same_workdir_are_refused(finished, config):

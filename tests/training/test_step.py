@@ -6,12 +6,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from flax import linen as nn
 
 from gcn_jax import mesh as mesh_lib
 from gcn_jax import models
 from gcn_jax.models.layers import Conv
-from gcn_jax.models.network import AUXILIARY, sow_auxiliary
+from gcn_jax.models.network import AUXILIARY, SegmentationNetwork
 from gcn_jax.training.state import create_state
 from gcn_jax.training.step import make_train_step
 
@@ -80,19 +79,21 @@ def test_loss_is_the_mean_over_labelled_pixels():
     np.testing.assert_allclose(metrics["loss"], expected, rtol=1e-5)
 
 
-class Coarse(nn.Module):
+class Coarse(SegmentationNetwork):
     """A network that scores every second pixel in training, and has auxiliary logits."""
 
     num_classes: int = 3
     label_stride: ClassVar[int] = 2
 
-    @nn.compact
-    def __call__(self, images, *, train=False):
+    def make_backbone(self):
+        raise NotImplementedError  # it scores pixels
+
+    def _compute_logits(self, images, *, train):
         logits = Conv(self.num_classes, (1, 1), name="score")(images)
         if not train:
             return logits
         logits = logits[:, ::2, ::2]
-        sow_auxiliary(self, "twice", 2 * logits, weight=0.4)
+        self.sow_auxiliary("twice", 2 * logits, weight=0.4)
         return logits
 
 

@@ -14,11 +14,7 @@ from gcn_jax.training import loop, run, train_and_evaluate
 from gcn_jax.training.checkpoints import Checkpoints
 from gcn_jax.training.interruption import Interrupted, Interruption
 from gcn_jax.workdir import Workdir
-from tests.training.test_loop import assert_identical, changed, timeless
-
-
-def saved_steps(workdir):
-    return {int(path.name) for path in (workdir / "checkpoints").iterdir() if path.name.isdigit()}
+from tests.helpers.runs import assert_identical, changed, kept_steps, timeless
 
 
 def test_signal_during_validation_is_obeyed_at_once(finished, config, tmp_path, monkeypatch):
@@ -41,7 +37,7 @@ def test_signal_during_validation_is_obeyed_at_once(finished, config, tmp_path, 
         train_and_evaluate(config, tmp_path / "run")
     assert stopped.value.code == 143
     assert len(asked) == 1
-    assert saved_steps(tmp_path / "run") == {4, 6}
+    assert kept_steps(tmp_path / "run") == {4, 6}
     assert [line["step"] for line in Workdir(tmp_path / "run").read_metrics()] == [4]
     monkeypatch.undo()
     assert_identical(train_and_evaluate(config, tmp_path / "run"), whole)
@@ -76,7 +72,7 @@ def test_signal_while_waiting_for_data_is_obeyed_at_once(finished, config, tmp_p
         train_and_evaluate(config, tmp_path / "run")
     signal.signal(signal.SIGALRM, previous)
     assert stopped.value.code == 130
-    assert max(saved_steps(tmp_path / "run")) == 5
+    assert max(kept_steps(tmp_path / "run")) == 5
     monkeypatch.undo()
     assert_identical(train_and_evaluate(config, tmp_path / "run"), whole)
     assert timeless(tmp_path / "run") == timeless(workdir)
@@ -108,7 +104,7 @@ def test_a_record_that_cannot_be_read_is_named_and_nothing_is_lost(
         UserError, match="folder:train cannot be read: block header hash mismatch; step 4 is saved"
     ):
         train_and_evaluate(config, tmp_path / "run")
-    assert saved_steps(tmp_path / "run") == {4}
+    assert kept_steps(tmp_path / "run") == {4}
     monkeypatch.undo()
     assert_identical(train_and_evaluate(config, tmp_path / "run"), finished[1])
 

@@ -8,17 +8,25 @@ import pytest
 import safetensors.numpy
 
 from gcn_jax.errors import UserError
-from gcn_jax.models import SegNet
-from gcn_jax.models.backbones.plain import Plain
-from gcn_jax.models.backbones.resnet import ResNet
+from gcn_jax.models import SegNet, create_model
+from gcn_jax.models.backbones import BACKBONES, ResNet
 from gcn_jax.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
-from gcn_jax.weights.backbone import load_backbone_weights, read_backbone_preprocessing
+from gcn_jax.weights import (
+    list_sources,
+    load_backbone_weights,
+    read_backbone_preprocessing,
+)
 from gcn_jax.weights.resnet import import_resnet
 from gcn_jax.weights.vgg import import_vgg
 from tests.helpers import torchvision_weights
 from tests.helpers.fake_hub import FakeHub
 
 INCEPTION = {"mean": [0.5, 0.5, 0.5], "std": [0.25, 0.5, 0.1]}
+
+
+def on(backbone):
+    """Return a network on a backbone."""
+    return create_model("classifier", num_classes=3, backbone=backbone)
 
 
 @pytest.fixture(scope="module")
@@ -43,17 +51,15 @@ def hub(tmp_path, monkeypatch):
 
 
 def test_a_file_fills_the_backbone(file):
-    backbone = ResNet(depth=18)
-    expected = import_resnet(torchvision_weights.state_dict(18), backbone)
-    jax.tree.map(
-        np.testing.assert_array_equal, load_backbone_weights(str(file), backbone), expected
-    )
+    expected = import_resnet(torchvision_weights.state_dict(18), ResNet(depth=18))
+    loaded = load_backbone_weights(str(file), on("resnet18"))
+    jax.tree.map(np.testing.assert_array_equal, loaded, expected)
     assert read_backbone_preprocessing(str(file)) == (IMAGENET_MEAN, IMAGENET_STD)
 
 
 def test_the_hub_gives_weights_and_their_preprocessing(hub, file):
     hub("timm/resnet18.test", {"architecture": "resnet18", "pretrained_cfg": INCEPTION}, file)
-    variables = load_backbone_weights("hf://timm/resnet18.test", ResNet(depth=18))
+    variables = load_backbone_weights("hf://timm/resnet18.test", on("resnet18"))
     kernel = torchvision_weights.state_dict(18)["conv1.weight"]
     np.testing.assert_array_equal(
         variables["params"]["conv1"]["kernel"], np.einsum("oihw->hwio", kernel)
@@ -68,7 +74,7 @@ def test_what_is_not_in_the_cache_cannot_be_had_offline(hub):
         read_backbone_preprocessing("hf://timm/absent")
     hub("timm/half", {"architecture": "resnet18", "pretrained_cfg": INCEPTION})
     with pytest.raises(UserError, match="hf://timm/half: model.safetensors cannot be had"):
-        load_backbone_weights("hf://timm/half", ResNet(depth=18))
+        load_backbone_weights("hf://timm/half", on("resnet18"))
     with pytest.raises(UserError, match="hf://no name: config.json cannot be had"):
         read_backbone_preprocessing("hf://no name")
 
@@ -84,9 +90,9 @@ def test_another_network_with_the_same_tensors_is_refused(hub, file):
     """The blur of timm's resnetblur50 has no weights; without it the others are of little use."""
     hub("timm/resnetblur18", {"architecture": "resnetblur18", "pretrained_cfg": INCEPTION}, file)
     with pytest.raises(UserError, match="is timm's resnetblur18; .* weights of resnet18"):
-        load_backbone_weights("hf://timm/resnetblur18", ResNet(depth=18))
-    with pytest.raises(UserError, match="this backbone needs weights of resnet18s"):
-        load_backbone_weights("hf://timm/resnetblur18", ResNet(depth=18, deep_stem=True))
+        load_backbone_weights("hf://timm/resnetblur18", on("resnet18"))
+    with pytest.raises(UserError, match="this backbone needs weights of resnet50s"):
+        load_backbone_weights("hf://timm/resnetblur18", on("resnet50s"))
 
 
 def test_vgg_comes_with_or_without_batch_norm(hub, tmp_path):
@@ -95,15 +101,21 @@ def test_vgg_comes_with_or_without_batch_norm(hub, tmp_path):
     safetensors.numpy.save_file(weights, path)
     hub("timm/vgg16_bn.test", {"architecture": "vgg16_bn", "pretrained_cfg": INCEPTION}, path)
     hub("timm/vgg16.test", {"architecture": "vgg16", "pretrained_cfg": INCEPTION}, path)
-    backbone = SegNet(num_classes=3, width=1 / 32).make_backbone()
-    variables = load_backbone_weights("hf://timm/vgg16_bn.test", backbone)
-    jax.tree.map(np.testing.assert_array_equal, variables, import_vgg(weights, backbone))
+    model = SegNet(num_classes=3, width=1 / 32)
+    variables = load_backbone_weights("hf://timm/vgg16_bn.test", model)
+    expected = import_vgg(weights, model.make_backbone())
+    jax.tree.map(np.testing.assert_array_equal, variables, expected)
     with pytest.raises(UserError, match="is timm's vgg16; this backbone needs weights of vgg16_bn"):
-        load_backbone_weights("hf://timm/vgg16.test", backbone)
+        load_backbone_weights("hf://timm/vgg16.test", model)
 
 
 def test_weights_that_do_not_fit_are_named(file):
     with pytest.raises(UserError, match=r"resnet18.safetensors, for resnet34: .*missing tensors"):
-        load_backbone_weights(str(file), ResNet(depth=34))
-    with pytest.raises(UserError, match="for ResNets and VGG-16, not for Plain"):
-        load_backbone_weights(str(file), Plain())
+        load_backbone_weights(str(file), on("resnet34"))
+    with pytest.raises(UserError, match="no published weights for .*Classifier; there are"):
+        load_backbone_weights(str(file), on("plain4"))
+
+
+def test_what_a_backbone_says_of_its_weights_has_a_source():
+    names = {backbone.weights for backbone in BACKBONES.values()} - {None}
+    assert names < {*list_sources()}

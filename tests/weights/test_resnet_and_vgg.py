@@ -55,6 +55,15 @@ def test_differences_are_listed_on_both_sides(weights):
     assert "conv1.weight (3, 3, 3, 64) for (7, 7, 3, 64)" in message
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_weights_that_are_no_numbers_are_refused_by_name(weights, value):
+    broken = weights["layer2.0.bn1.running_var"].copy()
+    broken[3] = value
+    wrong = {**weights, "layer2.0.bn1.running_var": broken}
+    with pytest.raises(UserError, match=r"NaN or infinity: layer2.0.bn1.running_var$"):
+        import_resnet(wrong, ResNet(depth=18))
+
+
 def test_weights_of_another_depth_are_refused_briefly(weights):
     with pytest.raises(UserError, match=r"missing tensors: .* and \d+ more"):
         import_resnet(weights, ResNet(depth=34))

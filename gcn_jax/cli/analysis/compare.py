@@ -23,7 +23,7 @@ from gcn_jax.analysis.studies.comparison import Row, print_rows, write_rows
 from gcn_jax.analysis.studies.measure import images_per_second, training_memory
 from gcn_jax.analysis.studies.prediction_picture import draw
 from gcn_jax.analysis.studies.recipes import set_values
-from gcn_jax.analysis.studies.runner import cost, run_once
+from gcn_jax.analysis.studies.runner import Result, cost, run_once
 from gcn_jax.analysis.studies.systems import DATA, SIZES, SYSTEMS, system_config
 from gcn_jax.cli import process
 from gcn_jax.cli.flags import expect_arguments
@@ -37,7 +37,6 @@ _DECIDED = ("seed", "eval_every", "model.name")
 _SHOWN = 4
 
 
-SETTING = "--set "
 FLAGS = flags.FlagValues()
 flags.DEFINE_list("models", list(SYSTEMS), "Which systems.", flag_values=FLAGS)
 flags.DEFINE_string("data", "camvid", f"One of: {', '.join(DATA)}.", flag_values=FLAGS)
@@ -67,7 +66,7 @@ def run(arguments: list[str]) -> None:
     process.keep_freed_memory()
 
     folder = Path(FLAGS.output) / f"{name}_{size}"
-    results = {system: [] for system in configs}
+    results: dict[str, list[Result]] = {system: [] for system in configs}
     for seed in range(seeds):
         for system, config in configs.items():
             config.seed = seed

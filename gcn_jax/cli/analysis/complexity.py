@@ -25,7 +25,8 @@ from gcn_jax import atomic
 from gcn_jax.analysis.costs.complexity import BACKBONE, Cost, compiled_flops, cost_by_level
 from gcn_jax.analysis.costs.kernel_size import head_costs, plot_head_costs, top_features
 from gcn_jax.analysis.sheets import Sheet
-from gcn_jax.cli.flags import expect_arguments, key_and_value
+from gcn_jax.cli import process
+from gcn_jax.cli.flags import expect_arguments, key_and_value, settings_of
 from gcn_jax.errors import UserError
 from gcn_jax.models import create_model
 from gcn_jax.terminal import make_console, say
@@ -48,6 +49,7 @@ flags.DEFINE_string("size", "512", "The image's size, in px: N or HxW.", flag_va
 flags.DEFINE_integer("num_classes", 21, "Classes that it scores.", 1, flag_values=FLAGS)
 flags.DEFINE_multi_string("field", [], "KEY=VALUE of the network.", flag_values=FLAGS)
 flags.DEFINE_string("output", None, "Folder to write to.", flag_values=FLAGS)
+process.define_compilation_cache(FLAGS)
 
 
 def run(arguments: list[str]) -> None:
@@ -58,7 +60,7 @@ def run(arguments: list[str]) -> None:
     levels, compiled = cost_by_level(model, size), compiled_flops(model, size)
     sheets = {"levels": _level_sheet(values, size, levels, compiled)}
     numbers = {
-        "settings": values.flag_values_dict(),
+        "settings": settings_of(FLAGS),
         "network": dataclasses.asdict(sum(levels.values(), Cost())),
         "compiled_flops": compiled,
         "levels": {level: dataclasses.asdict(cost) for level, cost in levels.items()},
@@ -128,8 +130,8 @@ def _kernel_size_sheet(costs: Mapping[str, Mapping[int, Cost]]) -> Sheet:
         ratio = [f"{value:.3f}" for value in (gcn.parameters / conv.parameters, 2 / k)]
         flops = [f"{cost.flops / 1e6:,.1f}" for cost in (gcn, conv)]
         rows.append((str(k), *counts, *ratio, *flops))
-    heads = ("k", "GCN parameters", "k x k parameters", "ratio", "2 / k")
-    heads += ("GCN MFLOPs", "k x k MFLOPs")
+    counted = ("GCN parameters", "k x k parameters", "ratio", "2 / k")
+    heads = ("k", *counted, "GCN MFLOPs", "k x k MFLOPs")
     return Sheet("One head on res-5, without biases, against its kernel size k", heads, rows)
 
 

@@ -39,7 +39,7 @@ from gcn_jax.analysis.receptive_field.theory import OUTPUT, receptive_fields
 from gcn_jax.analysis.receptive_field.units import recentre
 from gcn_jax.analysis.receptive_field.valid import PATCH, STRIDE
 from gcn_jax.cli import process
-from gcn_jax.cli.flags import expect_arguments, key_and_value, run_names
+from gcn_jax.cli.flags import expect_arguments, key_and_value, run_names, settings_of
 from gcn_jax.data.files import read_image
 from gcn_jax.errors import UserError, check_choice
 from gcn_jax.terminal import make_console, progress, say
@@ -89,14 +89,10 @@ def run(arguments: list[str]) -> None:
         console.print(layer_table(network.name, network.fields, options.layer))
     sights = _look_at_all(networks, _scenes(networks[0], options), options)
     console.print(sight_table(networks, sights))
-    files = _figures(networks, sights)
-    results = {"settings": _flag_values(), **numbers(networks, sights)}
+    files: dict[str, str | bytes] = {**_figures(networks, sights)}
+    results = {"settings": settings_of(FLAGS), **numbers(networks, sights)}
     files["receptive_field.json"] = json.dumps(results, indent=1)
     _write(files, options.output)
-
-
-def _flag_values() -> dict[str, Any]:
-    return {k: v for k, v in FLAGS.flag_values_dict().items() if k != "compilation_cache"}
 
 
 def _write(files: Mapping[str, str | bytes], folder: str) -> None:
@@ -163,7 +159,7 @@ def _scenes(network: Network, options: flags.FlagValues) -> list[Scene]:
 def _look_at_all(
     networks: Sequence[Network], scenes: Sequence[Scene], options: flags.FlagValues
 ) -> Sights:
-    found: Sights = {}
+    found: dict[tuple[str, float], list[Sight]] = {}
     scales = sorted({1.0, options.enlarge})
     total = len(networks) * len(scales) * len(scenes)
     with progress("covering") as show:
@@ -194,7 +190,7 @@ def _figures(networks: Sequence[Network], sights: Sights) -> dict[str, bytes]:
         files[f"{network.name}.png"] = rf_figures.panels(shown)
         files[f"{network.name}_stimulus.png"] = _stimulus_figure(sights[network.name, scales[0]][0])
     if len(networks) == 2 and len(scales) == 2:
-        shown = zip("ABC", (0, 0, 1), (scales[0], scales[1], scales[1]), strict=True)
+        three = (("A", 0, scales[0]), ("B", 0, scales[1]), ("C", 1, scales[1]))
         files["enlarged.png"] = rf_figures.panels(
             [
                 (
@@ -202,7 +198,7 @@ def _figures(networks: Sequence[Network], sights: Sights) -> dict[str, bytes]:
                     sights[networks[i].name, scale][0],
                     "valid",
                 )
-                for letter, i, scale in shown
+                for letter, i, scale in three
             ]
         )
     if len(next(iter(sights.values()))) > 1:

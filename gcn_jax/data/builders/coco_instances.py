@@ -16,7 +16,7 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 from gcn_jax import IGNORE_LABEL
-from gcn_jax.data.faults import Fault
+from gcn_jax.data.problems import Problem
 
 #: COCO's number of a category -> VOC's label.
 VOC_LABELS = {
@@ -56,7 +56,7 @@ class Instances:
         """Draw the labels, uint8 `[H, W]`, by the rule of this module.
 
         Raises:
-            Fault: A segmentation is of no known form or size.
+            Problem: A segmentation is of no known form or size.
         """
         label = np.zeros(self.size, np.uint8)
         void = np.zeros(self.size, bool)
@@ -65,7 +65,7 @@ class Instances:
                 covered = decode(one["segmentation"], *self.size)
             except Exception as error:  # pycocotools raises whatever the form leads to
                 message = f"{self}: annotation {one.get('id')} has no readable segmentation"
-                raise Fault("unreadable file", f"{message} ({error!r})") from None
+                raise Problem("unreadable file", f"{message} ({error!r})") from None
             number = VOC_LABELS[one["category_id"]]
             if one["iscrowd"]:
                 void |= covered
@@ -119,7 +119,7 @@ def read_instances(path: Path, min_area: float = 0) -> list[Instances]:
             out, as are those that have none but crowds.
 
     Raises:
-        Fault: The file is missing or is not one of COCO's.
+        Problem: The file is missing or is not one of COCO's.
     """
     try:
         content = json.loads(path.read_bytes())
@@ -141,7 +141,7 @@ def read_instances(path: Path, min_area: float = 0) -> list[Instances]:
         ]
         return [instances for instances in found if instances.area >= min_area]
     except FileNotFoundError:
-        raise Fault("missing file", f"{path}: no such file") from None
+        raise Problem("missing file", f"{path}: no such file") from None
     except (ValueError, KeyError, TypeError) as error:
         message = f"{path}: not a file of COCO's instances ({error!r})"
-        raise Fault("unreadable file", message) from None
+        raise Problem("unreadable file", message) from None

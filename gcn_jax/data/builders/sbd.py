@@ -12,8 +12,8 @@ import scipy.io
 
 from gcn_jax.data.builders.download import Archive
 from gcn_jax.data.builders.voc_segmentation import VocPhotographs, voc_ids
-from gcn_jax.data.faults import Fault, Pair
 from gcn_jax.data.files import read_lines
+from gcn_jax.data.problems import Pair, Problem
 
 
 class Sbd(VocPhotographs, skip_registration=True):  # type: ignore[call-arg]  # TFDS has no types
@@ -59,15 +59,15 @@ def read_mat(path: Path) -> np.ndarray:
     """Read the labels of one of SBD's files: `GTcls.Segmentation`, uint8 `[H, W]`.
 
     Raises:
-        Fault: The file is damaged or holds something else.
+        Problem: The file is damaged or holds something else.
     """
     try:
         content = scipy.io.loadmat(path, simplify_cells=True)
         label = np.asarray(content["GTcls"]["Segmentation"])
     except Exception as error:  # SciPy raises whatever the damage leads to
         message = f"{path}: no readable GTcls.Segmentation ({error!r})"
-        raise Fault("unreadable file", message) from None
+        raise Problem("unreadable file", message) from None
     if label.ndim != 2 or label.dtype != np.uint8:
         message = f"{path}: GTcls.Segmentation is {label.dtype} {label.shape}, not uint8 [H, W]"
-        raise Fault("unreadable file", message)
+        raise Problem("unreadable file", message)
     return label

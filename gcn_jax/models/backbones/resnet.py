@@ -131,8 +131,7 @@ class ResNet(nn.Module):
         num_classes: With a number, the classifier of images is there too.
         frozen_batch_norm: Batch-norm uses the running statistics, even in training.
         dtype: The precision of the computation and of the features; parameters, statistics and the
-            class scores
-            are float32.
+            class scores are float32.
         stride_in_1x1: Where the stride of a bottleneck sits: in its first 1 x 1 convolution, as in
             the original Caffe models, or in its 3 x 3, as in torchvision's. Parameters are alike;
             weights of one kind give poor features in the other. Depths 18 and 34 have no
@@ -163,11 +162,6 @@ class ResNet(nn.Module):
     ceil_mode: bool = False
     zero_init_residual: bool = False
     remat: bool = False
-
-    @property
-    def published(self) -> str:
-        """The name that timm has for it."""
-        return f"resnet{self.depth}{'s' if self.deep_stem else ''}"
 
     def __post_init__(self):
         if self.depth not in VARIANTS:

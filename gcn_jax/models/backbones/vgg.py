@@ -2,7 +2,7 @@
 
 FCN, SegNet and DeepLab-LargeFOV pool them each in its own way: their backbones derive from `VGG16`
 and so share the names of layers, and with them the importer of ImageNet's weights
-(`importers.import_vgg`).
+(`gcn_jax.weights.vgg`).
 """
 
 from collections.abc import Callable
@@ -68,11 +68,6 @@ class VGG16(nn.Module):
     dtype: Dtype = jnp.float32
     remat: bool = False
 
-    @property
-    def published(self) -> str:
-        """The name that torchvision and timm have for it."""
-        return "vgg16_bn" if self.batch_norm else "vgg16"
-
     def stage(self, x: jax.Array, number: int, *, train: bool, **settings) -> jax.Array:
         """Apply the convolutions of stage 1 to 5, named "stage1" to "stage5", without its pooling.
 
@@ -117,6 +112,11 @@ def scaled(channels: int, width: float) -> int:
         width: The factor.
     """
     return max(1, round(width * channels))
+
+
+def published_weights(batch_norm: bool) -> str:
+    """Return the architecture whose published weights fit, by timm's name."""
+    return "vgg16_bn" if batch_norm else "vgg16"
 
 
 def batch_norm(network: nn.Module, train: bool) -> Callable[..., nn.Module]:

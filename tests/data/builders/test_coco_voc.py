@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
-from gcn_jax.data import make_builder, open_split, prepare
+from gcn_jax.data import open_split, prepare
 from gcn_jax.data.builders.coco_instances import VOC_LABELS, decode
 from gcn_jax.data.builders.coco_voc import CocoVoc
 from gcn_jax.data.builders.download import Archive
+from gcn_jax.data.builders.registry import make_builder
 from gcn_jax.data.builders.voc_segmentation import VOC_CLASSES
 from gcn_jax.errors import UserError
 from tests.helpers.published_data import make_coco, serve
@@ -160,7 +161,7 @@ def test_a_compressed_code_that_ends_early_is_refused(monkeypatch):
         ({"counts": [120]}, r"KeyError\('size'\)"),
     ],
 )
-def test_faults_of_segmentations_are_named(tmp_path, segmentation, message):
+def test_problems_of_segmentations_are_named(tmp_path, segmentation, message):
     images = {"train": {7: [instance(DOG, segmentation)]}, "val": {}}
     make_coco(tmp_path, 2014, images)
     options = {"manual_dir": str(tmp_path), "data_dir": str(tmp_path / "data")}
@@ -169,7 +170,7 @@ def test_faults_of_segmentations_are_named(tmp_path, segmentation, message):
 
 
 @pytest.mark.parametrize("content", ["{", "{}", "[]", json.dumps({"annotations": [{}]})])
-def test_faults_of_annotations_are_named(options, tmp_path, content):
+def test_problems_of_annotations_are_named(options, tmp_path, content):
     (tmp_path / "coco/annotations/instances_val2014.json").write_text(content)
     with pytest.raises(UserError, match=r"instances_val2014.json: not a file of COCO's instances"):
         open_split("coco_voc:train", options)

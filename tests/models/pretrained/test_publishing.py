@@ -10,20 +10,12 @@ import safetensors.numpy
 
 from gcn_jax import models
 from gcn_jax.errors import UserError
-from gcn_jax.models.pretrained.info import ModelInfo, write_info
+from gcn_jax.models.pretrained.info import write_info
 from gcn_jax.training import default_config
 from gcn_jax.training.checkpoints import Checkpoints
 from gcn_jax.training.state import create_state
 from tests.helpers.fake_hub import FakeHub
-
-INFO = ModelInfo(
-    name="_tiny",
-    fields={"num_classes": 3},
-    class_names=("background", "square", "disc"),
-    palette=((0, 0, 0), (128, 0, 0), (0, 128, 0)),
-    mean=(100.0, 110.0, 120.0),
-    std=(1.0, 2.0, 3.0),
-)
+from tests.helpers.runs import INFO
 
 
 @pytest.fixture(scope="module")

@@ -8,73 +8,19 @@ import numpy as np
 import pytest
 from flax import linen as nn
 from jax import lax
-from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from gcn_jax.models import layers
 from gcn_jax.models.layers import pooling
 from gcn_jax.models.layers.cpu import convolution as cpu
 from gcn_jax.models.layers.cpu import products as cpu_products
-
-NHWC = ("NHWC", "HWIO", "NHWC")
-
-
-def normal(*shape, seed=0, dtype="float32"):
-    return jnp.asarray(np.random.default_rng(seed).standard_normal(shape), dtype)
-
-
-def convolve_by_xla(x, kernel, strides, padding, dilation):
-    """Convolve by XLA, with the arguments of `cpu.convolve`."""
-    return lax.conv_general_dilated(
-        x,
-        kernel,
-        (strides,) * 2,
-        [(p, p) for p in padding],
-        rhs_dilation=(dilation,) * 2,
-        dimension_numbers=NHWC,
-    )
-
-
-def assert_same_convolution(x, kernel, *how, tolerance=1e-5):
-    """Compare ours with XLA's; `how` is what follows x and the kernel."""
-    assert_same(
-        lambda x, kernel: cpu.convolve(x, kernel, *how),
-        lambda x, kernel: convolve_by_xla(x, kernel, *how),
-        x,
-        kernel,
-        tolerance=tolerance,
-    )
-
-
-def program_of_the_gradient(x_shape, kernel_shape, *how):
-    """Compile the gradient of a kernel for four devices with an image or more each."""
-    mesh = jax.make_mesh((4,), ("data",), axis_types=(AxisType.Auto,))
-    split, whole = (NamedSharding(mesh, PartitionSpec(*axes)) for axes in (["data"], []))
-    x = jax.ShapeDtypeStruct(x_shape, "float32", sharding=split)
-    kernel = jax.ShapeDtypeStruct(kernel_shape, "float32", sharding=whole)
-
-    def loss(kernel, x):
-        return jnp.sum(cpu.convolve(x, kernel, *how) ** 2)
-
-    return jax.jit(jax.grad(loss), out_shardings=whole).lower(kernel, x).compile().as_text()
-
-
-def value_and_gradients(function, *args):
-    """Return the output, and the gradients for a cotangent that differs everywhere."""
-
-    @jax.jit
-    def run(*args):
-        y, pull = jax.vjp(function, *args)
-        return y, *pull(jnp.cos(jnp.arange(y.size, dtype=y.dtype)).reshape(y.shape))
-
-    return run(*args)
-
-
-def assert_same(fast, plain, *args, tolerance=1e-5):
-    """Compare outputs and gradients, each by its largest value."""
-    for a, b in zip(*(value_and_gradients(f, *args) for f in (fast, plain)), strict=True):
-        assert (a.shape, a.dtype) == (b.shape, b.dtype)
-        a, b = np.asarray(a, np.float32), np.asarray(b, np.float32)
-        np.testing.assert_allclose(a, b, atol=tolerance * np.abs(b).max())
+from tests.helpers.convolutions import (
+    NHWC,
+    assert_same,
+    assert_same_convolution,
+    convolve_by_xla,
+    normal,
+    program_of_the_gradient,
+)
 
 
 @pytest.mark.parametrize(

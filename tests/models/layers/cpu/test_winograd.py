@@ -7,7 +7,7 @@ import pytest
 
 from gcn_jax.models.layers.cpu import convolution as cpu
 from gcn_jax.models.layers.cpu import winograd as cpu_winograd
-from tests.models.layers.cpu.test_convolution import (
+from tests.helpers.convolutions import (
     assert_same_convolution,
     normal,
     program_of_the_gradient,

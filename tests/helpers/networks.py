@@ -1,0 +1,38 @@
+"""The networks of the registry: small ones, and those that learn."""
+
+import dataclasses
+from importlib import import_module
+
+from gcn_jax.models import create_model
+from gcn_jax.models.registry import MODELS, NETWORKS, TINY_MODELS
+
+
+def tiny(name, **fields):
+    """Build the small network of a name in `TINY_MODELS`, with three classes."""
+    return create_model(name, **{"num_classes": 3, **TINY_MODELS[name], **fields})
+
+
+def published_counts():
+    """Return name -> parameters of the network and its backbone, from each network's own test."""
+    stems = [file.__name__.rpartition(".")[2] for _, file in NETWORKS]
+    tests = [import_module(f"tests.models.test_{stem}") for stem in stems]
+    return {name: counts for test in tests for name, counts in test.PARAMETERS.items()}
+
+
+def learners():
+    """Return name -> fields of all networks that differ in more than their backbone.
+
+    They are wide enough to learn from scratch in a few steps.
+    """
+    small = dict(zip((network for network, _ in NETWORKS), TINY_MODELS.values(), strict=True))
+    wide = {"backbone": "plain4", "width": 1 / 8}
+    found, kinds = {}, []
+    for name, (network, fixed) in MODELS.items():
+        kind = network, {field: value for field, value in fixed.items() if field != "backbone"}
+        if name.startswith("_") or kind in kinds:
+            continue
+        kinds.append(kind)
+        has = {field.name for field in dataclasses.fields(network)}
+        widened = {field: value for field, value in wide.items() if field in has}
+        found[name] = {**small[network], **widened}
+    return found

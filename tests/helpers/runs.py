@@ -1,0 +1,42 @@
+"""Whole runs, compared: their states, metrics and checkpoints."""
+
+import jax
+import numpy as np
+
+from gcn_jax.models.pretrained.info import ModelInfo
+from gcn_jax.workdir import Workdir
+
+#: The model of a small workdir that is written by hand.
+INFO = ModelInfo(
+    name="_tiny",
+    fields={"num_classes": 3},
+    class_names=("background", "square", "disc"),
+    palette=((0, 0, 0), (128, 0, 0), (0, 128, 0)),
+    mean=(100.0, 110.0, 120.0),
+    std=(1.0, 2.0, 3.0),
+)
+
+
+def assert_identical(left, right):
+    """Compare two pytrees bit by bit."""
+    jax.tree.map(np.testing.assert_array_equal, left, right)
+
+
+def timeless(workdir):
+    """The lines of the metrics without what a clock says."""
+    return [
+        {name: value for name, value in line.items() if name != "train/images_per_second"}
+        for line in Workdir(workdir).read_metrics()
+    ]
+
+
+def changed(config, **settings):
+    """Return a copy of a config with other settings, by their dotted names."""
+    config = config.copy_and_resolve_references()
+    config.update_from_flattened_dict(settings)
+    return config
+
+
+def kept_steps(workdir):
+    """Return the steps whose checkpoints a workdir holds."""
+    return {int(path.name) for path in (workdir / "checkpoints").iterdir() if path.name.isdigit()}
