@@ -64,7 +64,7 @@ def run(arguments: list[str]) -> None:
 
 
 def _write_scores(result, predictor, source, settings) -> None:
-    scores = result.to_json(predictor.info.class_names)
+    scores = result.to_json()
     print_scores(scores, settings | result.facts)
     if FLAGS.json:
         content = {"settings": settings, **result.facts, **scores}
