@@ -70,7 +70,7 @@ def run(arguments: list[str]) -> None:
 def _write_scores(result, predictor, source, settings) -> None:
     from gcn_jax import report  # not sooner: its plotting library is slow to import
 
-    scores = result.to_json(predictor.info.class_names)
+    scores = result.to_json()
     report.print_scores(scores, settings | result.facts)
     if FLAGS.json:
         content = {"settings": settings, **result.facts, **scores}

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from gcn_jax import IGNORE_LABEL
+from gcn_jax.data.png import check_png
 from gcn_jax.data.problems import Problem
 
 #: Suffixes that count as images when a folder is listed.
@@ -144,9 +145,13 @@ def _png_grey_factor(path: str | Path) -> int:
 
 @contextlib.contextmanager
 def _open(file: str | Path | io.BytesIO, name: str) -> Iterator[Image.Image]:
-    """Open and decode an image; what Pillow finds wrong with it becomes a `Problem`."""
+    """Open and decode an image; what is found wrong with it becomes a `Problem`."""
     try:
         with Image.open(file) as image:
+            # Bytes in memory are of a prepared copy: they were checked before it was made, and its
+            # records have checksums of their own.
+            if image.format == "PNG" and not isinstance(file, io.BytesIO):
+                check_png(Path(file).read_bytes())
             image.load()  # decode now, so that a truncated file is found here
             yield image
     except Problem:
