@@ -1,7 +1,7 @@
 """COCO's segmentations as masks; nothing reaches pycocotools' C code before it was checked."""
 
-import math
 from collections.abc import Iterator, Mapping
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -68,7 +68,7 @@ def outline_length(segmentation: Any, height: int, width: int) -> float:
     for points in segmentation:
         if not isinstance(points, list) or len(points) % 2:
             raise ValueError("a polygon is no list of x, y, x, y, ...")
-        if not all(type(one) in (int, float) and math.isfinite(one) for one in points):
+        if not all(map(is_number, points)):
             raise ValueError("a polygon has a coordinate that is no number")
         for place, size in ((points[::2], width), (points[1::2], height)):
             far = [one for one in place if not -size <= one <= 2 * size]
@@ -80,10 +80,17 @@ def outline_length(segmentation: Any, height: int, width: int) -> float:
         steps = np.abs(np.diff(np.reshape([*points, *points[:2]], (-1, 2)), axis=0))
         total += float(steps.max(axis=1).sum()) if len(steps) else 0.0
     if total > LONGEST_OUTLINE:
-        raise ValueError(
-            f"its outlines are {total:.0f} pixels long; {LONGEST_OUTLINE} are the most"
-        )
+        raise ValueError(f"its outlines are {total:.0f} pixels long; the most is {LONGEST_OUTLINE}")
     return total
+
+
+def is_number(value: Any) -> bool:
+    """Return whether a JSON value is a finite number (true and false are none).
+
+    Args:
+        value: Any JSON value.
+    """
+    return (type(value) is int and abs(value) < 2**63) or (type(value) is float and isfinite(value))
 
 
 def _unpack(text: str) -> Iterator[int]:
