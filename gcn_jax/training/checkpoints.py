@@ -19,6 +19,7 @@ from gcn_jax.models.pretrained.digests import (
     digest_of_json,
     digests_of,
     read_digests,
+    warn_without_digests,
 )
 from gcn_jax.models.pretrained.steps import (
     best_step,
@@ -177,7 +178,7 @@ class Checkpoints:
             written = read_digests(self.folder, step)
             if written is not None and written["data"] != digest_of_json(restored["data"]):
                 raise ValueError("the position of the data is not what was written")
-            check_digests(restored["state"], written, f"{self.folder}/{step}")
+            check_digests(restored["state"], written)
             return restored
 
         steps = sorted(self._manager.all_steps(), reverse=True)
@@ -190,6 +191,8 @@ class Checkpoints:
                 )
             return None
         good, restored = found
+        if read_digests(self.folder, good) is None:
+            warn_without_digests(f"{self.folder}/{good}")
         self._put_aside([step for step in steps if step > good], "damaged")
         return restored["state"], restored["data"]
 

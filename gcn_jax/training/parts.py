@@ -8,6 +8,7 @@ import optax
 from ml_collections import ConfigDict
 
 from gcn_jax import data, models
+from gcn_jax.models.network import SegmentationNetwork
 from gcn_jax.training.objective import make_objective
 from gcn_jax.training.optimizer import make_optimizer, make_schedule
 from gcn_jax.training.state import TrainState, create_state
@@ -24,7 +25,11 @@ class Parts(NamedTuple):
         init: The state that a run begins with, from a key; everything is drawn from it.
     """
 
+<<<<<<< HEAD
     model: models.SegmentationNetwork
+=======
+    model: SegmentationNetwork
+>>>>>>> run
     schedule: optax.Schedule
     step: Callable[..., Any]
     init: Callable[[jax.Array], TrainState]

@@ -141,6 +141,14 @@ def test_checkpoints_of_older_versions_are_read_with_a_remark(run):
         assert_right(workdir, states)
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_remark_is_not_taken_for_damage_where_warnings_are_errors(run):
+    for step in (4, 8):
+        shutil.rmtree(run[0] / f"checkpoints/{step}/digests")
+    with pytest.raises(UserWarning, match="checkpoints/4 has no digests"):
+        models.load_pretrained(run[0])
+
+
 def test_verify_says_which_steps_are_whole(run, capsys):
     process.call(verify, [str(run[0])])
     assert capsys.readouterr().out == "step 4: whole\nstep 8: whole\n"

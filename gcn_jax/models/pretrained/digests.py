@@ -45,27 +45,37 @@ def digest_of_json(value: Any) -> str:
     return f"{zlib.crc32(json.dumps(value, sort_keys=True).encode()):08x}"
 
 
-def check_digests(tree: Any, written: Mapping[str, str] | None, where: str) -> None:
+def check_digests(tree: Any, written: Mapping[str, str] | None) -> None:
     """Compare arrays that were read with the digests that were written with them.
 
     Args:
         tree: The arrays; there may be fewer than were written.
-        written: Their digests; None where the checkpoint is of a version that wrote none, which
-            gives a warning.
-        where: What to call the checkpoint in it.
+        written: Their digests; None where the checkpoint is of a version that wrote none: then all
+            is taken as it is.
 
     Raises:
         ValueError: An array is another than was written; the message names it.
     """
     if written is None:
-        warnings.warn(
-            f"{where} has no digests, as those of older versions: damage would not be noticed",
-            stacklevel=2,
-        )
         return
     for path, digest in digests_of(tree).items():
         if written.get(path) != digest:
             raise ValueError(f"{path} is not what was written: its digest differs")
+
+
+def warn_without_digests(where: str) -> None:
+    """Warn that a checkpoint was read, and could not be compared.
+
+    It is not said while the checkpoint is read: where warnings are errors, it would be taken for
+    a damaged one.
+
+    Args:
+        where: What to call the checkpoint.
+    """
+    warnings.warn(
+        f"{where} has no digests, as those of older versions: damage would not be noticed",
+        stacklevel=2,
+    )
 
 
 def read_digests(folder: Path, step: int) -> dict[str, str] | None:

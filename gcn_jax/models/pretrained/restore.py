@@ -21,6 +21,7 @@ from gcn_jax.models.pretrained.digests import (
     PUBLISHED_DIGESTS,
     check_digests,
     read_digests,
+    warn_without_digests,
 )
 from gcn_jax.models.pretrained.info import ModelInfo, read_info
 from gcn_jax.models.pretrained.steps import best_step, first_readable, read_scores
@@ -124,6 +125,8 @@ def _read_checkpoint(workdir: str, step: int | str, shapes: Any) -> tuple[int, d
         )
     if found is None:
         raise UserError(f"{folder}: none of the checkpoints {steps} can be read")
+    if read_digests(folder, found[0]) is None:
+        warn_without_digests(f"{folder}/{found[0]}")
     return found
 
 
@@ -143,9 +146,11 @@ def _read_published(source: str, step: int | str, shapes: Any) -> tuple[int, dic
     except UserError:  # published by an older version
         digests = None
     try:
-        check_digests(variables, read_object(digests) if digests else None, source)
+        check_digests(variables, read_object(digests) if digests else None)
     except ValueError as error:
         raise UserError(f"{source}: its model.safetensors is damaged: {error}") from None
+    if digests is None:
+        warn_without_digests(source)
     published = json.loads(hub_file(source, "scores.json").read_text())["step"]
     return published, {"batch_stats": {}, **jax.tree.map(jnp.asarray, variables)}
 
@@ -190,7 +195,7 @@ def _restore_variables(manager: Any, step: int, shapes: Any) -> dict[str, Any]:
         partial_restore=True,
     )
     restored = manager.restore(step, args=ocp.args.Composite(state=args))["state"]
-    check_digests(restored, written, f"{folder}/{step}")
+    check_digests(restored, written)
     return restored["ema"] if averaged else restored
 
 
