@@ -25,11 +25,7 @@ class Parts(NamedTuple):
         init: The state that a run begins with, from a key; everything is drawn from it.
     """
 
-<<<<<<< HEAD
-    model: models.SegmentationNetwork
-=======
     model: SegmentationNetwork
->>>>>>> run
     schedule: optax.Schedule
     step: Callable[..., Any]
     init: Callable[[jax.Array], TrainState]
