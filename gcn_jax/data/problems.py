@@ -1,7 +1,8 @@
 """The problems of the files of a data set: one exception, so that all can be listed."""
 
+import contextlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,26 @@ class Problem(UserError):
         super().__init__(message)
         self.kind = kind
         self.split = split
+
+
+@contextlib.contextmanager
+def reading_prepared(folder: str | Path) -> Iterator[None]:
+    """Turn whatever goes wrong with a prepared copy into one `Problem` with its remedy.
+
+    Args:
+        folder: The folder of the prepared copy.
+
+    Raises:
+        Problem: Something in the block failed; a `UserError` and a lack of memory pass as they are.
+    """
+    try:
+        yield
+    except (UserError, MemoryError, IndexError):
+        raise
+    except Exception as error:  # TFDS, ArrayRecord and Pillow raise whatever the damage leads to
+        reason = (str(error).strip().splitlines() or [repr(error)])[0][:200]
+        message = f"{folder} is damaged ({reason}); delete that folder, and it is prepared again"
+        raise Problem("damaged prepared data", message) from None
 
 
 def refuse(problems: Sequence[Problem]) -> None:

@@ -16,6 +16,7 @@ from gcn_jax.data import files
 from gcn_jax.data.builders.base import SegmentationBuilder
 from gcn_jax.data.builders.registry import BUILDERS, make_builder, prepare_offline
 from gcn_jax.data.mixture import Mixture, refuse_leak
+from gcn_jax.data.problems import reading_prepared
 from gcn_jax.data.statistics import LabelStatistics
 from gcn_jax.errors import UserError, check_choice
 
@@ -38,7 +39,8 @@ class Source:
         self._builder, self._extra = builder, tuple(extra)
         self._split = builder.combined_splits.get(split, split)  # such as "train+val"
         encoded = dict.fromkeys(("image", "label", *extra), _ENCODED)
-        self._records = builder.as_data_source(self._split, decoders=encoded)
+        with reading_prepared(builder.data_path):
+            self._records = builder.as_data_source(self._split, decoders=encoded)
         self._cache: dict[int, dict[str, Any]] | None = None
 
     @property
@@ -60,13 +62,13 @@ class Source:
     @property
     def is_labelled(self) -> bool:
         """Whether the examples have labels; those of a test split may be secret."""
-        return bool(self._records[0]["label"])
+        return bool(self._record(0)["label"])
 
     @property
     def decoded_size(self) -> float:
         """About how many bytes all images and labels take in memory: judged by 64 of them."""
         every = max(1, len(self) // 64)
-        records = [self._records[i] for i in range(0, len(self), every)]
+        records = [self._record(i) for i in range(0, len(self), every)]
         sizes = [Image.open(io.BytesIO(record["image"])).size for record in records]
         pixels = sum(width * height for width, height in sizes) / len(sizes)
         return len(self) * pixels * (4 + len(self._extra))
@@ -86,6 +88,9 @@ class Source:
             `{"image": uint8 [H, W, 3] RGB, "label": uint8 [H, W], "id": str}` and the extra
             features that were asked for, uint8 `[H, W]`; no "label" in a split without labels.
             The arrays are read-only.
+
+        Raises:
+            Problem: The record is damaged.
         """
         index = operator.index(index)
         if not 0 <= index < len(self):
@@ -97,13 +102,18 @@ class Source:
         return dict(self._cache[index])
 
     def _read(self, index: int) -> dict[str, Any]:
-        record = self._records[index]
-        example = {"image": files.read_image(io.BytesIO(record["image"]), self.name)}
-        for key in ("label", *self._extra):
-            if record[key]:  # else the label is not public
-                example[key] = np.asarray(Image.open(io.BytesIO(record[key])))
-        example["id"] = record["id"].decode()
-        return example
+        record = self._record(index)
+        with reading_prepared(self._builder.data_path):
+            example = {"image": files.read_image(io.BytesIO(record["image"]), self.name)}
+            for key in ("label", *self._extra):
+                if record[key]:  # else the label is not public
+                    example[key] = np.asarray(Image.open(io.BytesIO(record[key])))
+            example["id"] = record["id"].decode()
+            return example
+
+    def _record(self, index: int) -> dict[str, Any]:
+        with reading_prepared(self._builder.data_path):
+            return self._records[index]
 
 
 def open_training_source(specs: Sequence[str], settings: Mapping[str, Any]) -> Source | Mixture:

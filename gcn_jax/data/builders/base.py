@@ -12,7 +12,7 @@ from tensorflow_datasets.core.utils import tqdm_utils
 
 from gcn_jax.data import files
 from gcn_jax.data.classes import ClassTable
-from gcn_jax.data.problems import Pair, Problem, refuse, split_problems
+from gcn_jax.data.problems import Pair, Problem, reading_prepared, refuse, split_problems
 from gcn_jax.data.statistics import LabelStatistics
 from gcn_jax.terminal import ProgressBar
 
@@ -58,7 +58,14 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
     VERSION = tfds.core.Version("1.2.0")
 
     def __init__(self, data_dir: str | None = None, **kwargs):
-        super().__init__(data_dir=data_dir, file_format="array_record", **kwargs)
+        self._data_dir = ""
+        try:
+            super().__init__(data_dir=data_dir, file_format="array_record", **kwargs)
+        except Exception:
+            if not (self._data_dir and self.is_prepared):
+                raise
+            with reading_prepared(self._data_dir):  # TFDS reads the prepared copy's description
+                raise
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> "SegmentationBuilder":
@@ -157,12 +164,37 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
         )
 
     def ids(self, split: str) -> tuple[str, ...]:
-        """List the ids of a split of the prepared data set, in its order."""
-        return tuple(self.info.metadata[split]["ids"])
+        """List the ids of a split of the prepared data set, in its order.
+
+        Raises:
+            Problem: The prepared copy is damaged.
+        """
+        with reading_prepared(self.data_path):
+            ids = tuple(self._known_of(split)["ids"])
+            if len(ids) != self.info.splits[split].num_examples:
+                raise ValueError(f"metadata.json has {len(ids)} ids of {split}")
+            return ids
 
     def label_statistics(self, split: str) -> LabelStatistics:
-        """Return the statistics of a split's labels; of none where they are not public."""
-        return LabelStatistics.from_json(self.info.metadata[split]["labels"])
+        """Return the statistics of a split's labels; of none where they are not public.
+
+        Raises:
+            Problem: The prepared copy is damaged.
+        """
+        with reading_prepared(self.data_path):
+            statistics = LabelStatistics.from_json(self._known_of(split)["labels"])
+            shape = (len(self.classes.names),)
+            if any(
+                counts.shape != shape or counts.dtype.kind != "i"
+                for counts in (statistics.pixels, statistics.image_pixels, statistics.images)
+            ):
+                raise ValueError(f"metadata.json has no counts of the classes of {split}")
+            return statistics
+
+    def _known_of(self, split: str) -> Mapping[str, Any]:
+        if split not in self.info.metadata:
+            raise ValueError(f"metadata.json has nothing about {split}")
+        return self.info.metadata[split]
 
     def _keep(self, split: str, ids: Sequence[str], statistics: LabelStatistics) -> None:
         """Keep what is known of a split as a whole, once all of it was seen."""

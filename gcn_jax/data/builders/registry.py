@@ -12,7 +12,7 @@ from gcn_jax.data.builders.image_folder import ImageFolder
 from gcn_jax.data.builders.sbd import Sbd
 from gcn_jax.data.builders.shapes import Shapes, SingleShapes
 from gcn_jax.data.builders.voc_segmentation import VocSegmentation
-from gcn_jax.data.problems import refuse
+from gcn_jax.data.problems import reading_prepared, refuse
 from gcn_jax.errors import UserError, check_choice, setting
 
 #: Every data set that a config can name.
@@ -71,6 +71,12 @@ def prepare(builder: SegmentationBuilder) -> None:
     """Prepare a data set unless that is done: download, check every file, write ArrayRecords.
 
     Several runs may do so at once: one of them wins, and the others use its result.
+
+    Args:
+        builder: The data set.
+
+    Raises:
+        Problem: One of its files is at fault, or the prepared copy is damaged.
     """
     if not builder.is_prepared:
         print(f"Preparing {builder.name} in {builder.data_path}", flush=True)
@@ -79,4 +85,5 @@ def prepare(builder: SegmentationBuilder) -> None:
         except OSError:
             if not builder.is_prepared:  # otherwise another run was faster
                 raise
-    builder.info.read_from_directory(builder.data_path)
+    with reading_prepared(builder.data_path):
+        builder.info.read_from_directory(builder.data_path)
