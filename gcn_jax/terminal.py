@@ -114,6 +114,7 @@ class ProgressBar:
         for item in items:
             yield item
             self._progress.advance(self._task)
+        self._progress.refresh()  # the last step is seen, however soon the bar begins anew
 
     def advance(self, completed: int, total: int | None = None) -> None:
         """Move the bar.

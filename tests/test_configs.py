@@ -20,7 +20,7 @@ NAMES = [name for name in NAMES if name not in ("__init__", "common")]
 
 @pytest.mark.parametrize("name", NAMES)
 def test_config_builds_its_network_optimizer_and_transform(name):
-    config = import_module(f"configs.{name}").get_config()
+    config = import_module(f"gcn_jax.configs.{name}").get_config()
     check_config(config)
     model = models.create_model(**config.model, num_classes=5)
     params = variable_shapes(model)["params"]
@@ -36,7 +36,7 @@ def test_stages_of_fcn_have_the_rates_of_the_reference_code_and_follow_each_othe
     names = ("fcn32s", "fcn16s", "fcn8s_staged")
     before, layers = None, None
     for name, rate in zip(names, (1e-10, 1e-12, 1e-14), strict=True):  # of a sum over pixels
-        config = import_module(f"configs.{name}").get_config()
+        config = import_module(f"gcn_jax.configs.{name}").get_config()
         assert config.model.name == f"{name.removesuffix('_staged')}_vgg16"
         assert config.optimizer.learning_rate == pytest.approx(rate * 500 * 375)
         assert config.optimizer.weight_decay == pytest.approx(5e-4 / (500 * 375))

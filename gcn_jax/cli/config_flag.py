@@ -36,6 +36,11 @@ class Config:
     path: Path | None
     value: ConfigDict
 
+    @property
+    def name(self) -> str:
+        """The name of the settings, that of their file without its ending; "default" without."""
+        return "default" if self.path is None else self.path.stem
+
     def __init__(self, required: bool):
         self._required = required
 
@@ -69,6 +74,13 @@ class Config:
             rest = settings(["", *words], known_only=True)[1:]
         except flags.Error as error:
             raise UserError(plain_value_error(str(error))) from None
+        except (
+            AttributeError,
+            KeyError,
+            TypeError,
+            ValueError,
+        ) as error:  # a value of another kind
+            raise UserError(f"a --config.KEY=VALUE cannot be set: {error}") from None
         _check_tuples(arguments, before, self.value)
         return [re.sub(r"^--config_file(?=$|=)", "--config", word) for word in rest]
 

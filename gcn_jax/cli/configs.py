@@ -1,8 +1,8 @@
 """List the recipes that come with the package, or copy one to edit.
 
-gcn-jax configs
-gcn-jax configs copy folder my_recipe.py
-gcn-jax train --config my_recipe.py
+    gcn-jax configs
+    gcn-jax configs copy folder my_recipe.py
+    gcn-jax train --config my_recipe.py
 
 A recipe is a Python file whose get_config() returns the settings of a run.
 """

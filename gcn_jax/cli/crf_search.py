@@ -11,6 +11,7 @@ import dataclasses
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 
+import jax.numpy as jnp
 import numpy as np
 from absl import flags
 from rich.table import Table
@@ -92,7 +93,8 @@ def _samples(
     """Yield (probabilities, image, label) of each sample."""
     done = itertools.count(1)
     for batch in predictor.batches(samples):
-        probabilities = mesh.to_host(predictor.probabilities(batch.images, batch.sizes))
+        images, sizes = jnp.asarray(batch.images), jnp.asarray(batch.sizes)
+        probabilities = mesh.to_host(predictor.probabilities(images, sizes))
         for _, sample, own in batch.cut(probabilities):
             where = f"label of image {sample['id']!r}"
             check_labels(sample["label"], own.shape[-1], where=where)

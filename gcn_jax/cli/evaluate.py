@@ -1,8 +1,8 @@
 """Score a trained model, class by class, with the interval of resampled images.
 
-gcn-jax evaluate --ckpt runs/quickstart --report evaluation.html
-gcn-jax evaluate --ckpt runs/a --scales 0.5,1.0,1.5 --flip --crf deeplab_v2_resnet101 --boundary
-gcn-jax evaluate --ckpt runs/stage3 --split test --submission results.tar.gz
+    gcn-jax evaluate --ckpt runs/quickstart --report evaluation.html
+    gcn-jax evaluate --ckpt runs/a --scales 0.5,1.0,1.5 --flip --crf deeplab_v2_resnet101 --boundary
+    gcn-jax evaluate --ckpt runs/stage3 --split test --submission results.tar.gz
 
 Every image is scored at its own size. --json, --report and --submission write what was found.
 """
@@ -46,15 +46,17 @@ def run(arguments: list[str]) -> None:
     )
     settings = {"checkpoint": FLAGS.ckpt, "step": pretrained.step, "split": source.name}
     settings |= {"batch_size": predictor.batch_size, **dataclasses.asdict(inference)}
-    submission = contextlib.nullcontext()
-    if FLAGS.submission:
-        submission = evaluation.open_submission(FLAGS.submission, source.palette, len(source))
-    with submission as visit, progress(source.name) as show:
+    with contextlib.ExitStack() as stack:
+        visit = None
+        if FLAGS.submission:
+            submission = evaluation.open_submission(FLAGS.submission, source.palette, len(source))
+            visit = stack.enter_context(submission)
+        show = stack.enter_context(progress(source.name))
         if source.is_labelled:
             result = evaluation.evaluate(
                 predictor, source, boundary=FLAGS.boundary, visit=visit, progress=show
             )
-        else:
+        elif visit is not None:
             for done, (_, sample, prediction) in enumerate(predictor.predict(source), start=1):
                 visit(sample, prediction)
                 show(done, len(source))
@@ -68,7 +70,7 @@ def run(arguments: list[str]) -> None:
 def _write_scores(result, predictor, source, settings) -> None:
     from gcn_jax import report  # not sooner: its plotting library is slow to import
 
-    scores = result.to_json(predictor.info.class_names)
+    scores = result.to_json()
     report.print_scores(scores, settings | result.facts)
     if FLAGS.json:
         content = {"settings": settings, **result.facts, **scores}

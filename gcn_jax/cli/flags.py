@@ -75,7 +75,7 @@ def resolve_data_set(name: str, settings: Mapping[str, Any]) -> tuple[str, dict[
         name: The name of a data set, or the path of a folder of the user's.
         settings: The `data` section of a config.
     """
-    from gcn_jax.data.sources import BUILDERS
+    from gcn_jax.data.builders.registry import BUILDERS
 
     if name not in BUILDERS and Path(name).is_dir():
         return "folder", {**settings, "manual_dir": name}

@@ -46,8 +46,9 @@ def define_inference_flags(values: flags.FlagValues) -> Callable[[], Inference]:
     crf = flags.DEFINE_string(
         "crf",
         None,
-        f"Refine by a dense CRF: {', '.join(PRESETS)}, or GAUSSIAN_SXY,GAUSSIAN_WEIGHT,"
-        "BILATERAL_SXY,BILATERAL_SRGB,BILATERAL_WEIGHT[,ITERATIONS].",
+        f"Refine by a dense CRF: {', '.join(PRESETS)}, or its parameters with commas between: "
+        "gaussian_sxy, gaussian_weight, bilateral_sxy, bilateral_srgb, bilateral_weight, and "
+        "perhaps iterations.",
         flag_values=values,
     )
 

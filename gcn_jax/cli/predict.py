@@ -1,6 +1,6 @@
 """Segment images of any size: an indexed PNG and an overlay with a legend for each.
 
-gcn-jax predict --ckpt runs/quickstart photo.jpg folder/ --output predictions
+    gcn-jax predict --ckpt runs/quickstart photo.jpg folder/ --output predictions
 
 A folder stands for the images that lie in it.
 """

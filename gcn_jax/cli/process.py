@@ -16,6 +16,7 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -66,10 +67,9 @@ def run_verb(verb: Any, arguments: Sequence[str]) -> None:
     Raises:
         UserError: A flag is unknown, its value makes no sense, or the verb says so.
     """
+    _prepare()
     rest = _parse_verb(verb, arguments)
-    _be_quiet()
     if "compilation_cache" in verb.FLAGS:
-        _choose_xla_flags()
         _keep_compiled_programs(verb.FLAGS["compilation_cache"].value)
     _run(verb, rest)
 
@@ -119,9 +119,8 @@ def run_script(main: Callable[[list[str]], None]) -> None:
         if "--help" in sys.argv[1:]:
             print(flags.FLAGS.main_module_help())
             return
+        _prepare()
         rest = parse(flags.FLAGS, sys.argv[1:])
-        _be_quiet()
-        _choose_xla_flags()
         _keep_compiled_programs(flags.FLAGS["compilation_cache"].value)
         main(rest)
 
@@ -138,7 +137,9 @@ def one_line_for_user_errors(run: Callable[[], None]) -> None:
     try:
         run()
     except UserError as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        from gcn_jax.terminal import printable  # not sooner: --help needs no console
+
+        print(f"error: {printable(' '.join(str(error).split()))}", file=sys.stderr)
         sys.exit(USER_ERROR_CODE)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -199,10 +200,11 @@ def keep_freed_memory() -> None:
             mallopt(parameter, value)
 
 
-def _be_quiet() -> None:
-    """Silence what XLA, TFDS and Orbax note about themselves; it helps nobody who types a verb."""
+def _prepare() -> None:
+    # What XLA, TFDS and Orbax note about themselves helps nobody who types a verb.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     logging.set_verbosity(logging.ERROR)
+    _choose_xla_flags()
 
 
 def _choose_xla_flags() -> None:
@@ -211,10 +213,9 @@ def _choose_xla_flags() -> None:
     It must come before the first computation. Nothing happens with a release of JAX whose flags
     were not seen: XLA ends a process over a flag that it does not know.
     """
-    import jax
-
-    if jax.__version__.startswith("0.10."):
-        os.environ["XLA_FLAGS"] = f"{_XLA_FLAGS} {os.environ.get('XLA_FLAGS', '')}".strip()
+    given = os.environ.get("XLA_FLAGS", "")
+    if version("jax").startswith("0.10.") and _XLA_FLAGS not in given:
+        os.environ["XLA_FLAGS"] = f"{_XLA_FLAGS} {given}".strip()
 
 
 def _keep_compiled_programs(folder: str | None) -> None:

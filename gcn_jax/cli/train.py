@@ -47,7 +47,7 @@ def run(arguments: list[str]) -> None:
     elif FLAGS.coordinator:
         jax.distributed.initialize(FLAGS.coordinator, FLAGS.num_processes, FLAGS.process_id)
     process.keep_freed_memory()
-    workdir = FLAGS.workdir or str(Path("runs") / CONFIG.path.stem)
+    workdir = FLAGS.workdir or str(Path("runs") / CONFIG.name)
     train_and_evaluate(CONFIG.value, workdir)
     if jax.process_index() == 0:
         from gcn_jax import report  # not sooner: its plotting library would delay the first step

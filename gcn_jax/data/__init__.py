@@ -1,37 +1,22 @@
 """Data sets of images and labels: prepared by TFDS without TensorFlow, streamed by Grain."""
 
-from gcn_jax import IGNORE_LABEL
-from gcn_jax.data.classes import ClassTable, class_colors, voc_palette
+from gcn_jax.data.builders.registry import list_data_sets, prepare
+from gcn_jax.data.classes import ClassTable
 from gcn_jax.data.mixture import Mixture
-from gcn_jax.data.pipeline import shuffled, training_batches, training_examples
-from gcn_jax.data.sources import (
-    BUILDERS,
-    Source,
-    make_builder,
-    open_split,
-    open_training_source,
-    prepare,
-)
-from gcn_jax.data.statistics import CLASS_WEIGHTS, LabelStatistics, class_weights
+from gcn_jax.data.pipeline import training_batches
+from gcn_jax.data.sources import Source, open_split, open_training_source
 from gcn_jax.data.transforms import Augment
+from gcn_jax.data.validation import validate
 
 __all__ = [
-    "BUILDERS",
-    "CLASS_WEIGHTS",
-    "IGNORE_LABEL",
     "Augment",
     "ClassTable",
-    "LabelStatistics",
     "Mixture",
     "Source",
-    "class_colors",
-    "class_weights",
-    "make_builder",
+    "list_data_sets",
     "open_split",
     "open_training_source",
     "prepare",
-    "shuffled",
     "training_batches",
-    "training_examples",
-    "voc_palette",
+    "validate",
 ]

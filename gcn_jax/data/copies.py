@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator
 
-from gcn_jax.data.faults import Fault
+from gcn_jax.data.problems import Problem
 
 
 class Copies:
@@ -39,7 +39,7 @@ class Copies:
                     self._found[other_split, split].setdefault(key, other_key)
             first.setdefault(split, key)
 
-    def judge(self, name: str, training: str | None) -> tuple[list[Fault], list[str]]:
+    def judge(self, name: str, training: str | None) -> tuple[list[Problem], list[str]]:
         """Tell leaks from copies that may be meant.
 
         Args:
@@ -50,7 +50,7 @@ class Copies:
         Returns:
             The leaks, and remarks on other copies.
         """
-        leaks: list[Fault] = []
+        leaks: list[Problem] = []
         remarks: list[str] = []
         for (split, later), pairs in self._found.items():
             others = {split, later} - {training}
@@ -63,10 +63,10 @@ class Copies:
         return leaks, remarks
 
 
-def _leaks(name: str, split: str, later: str, pairs: dict[str, str]) -> Iterator[Fault]:
+def _leaks(name: str, split: str, later: str, pairs: dict[str, str]) -> Iterator[Problem]:
     for key, other in pairs.items():
         message = (
             f"{name}: {later} {key!r} and {split} {other!r} are one image (equal pixels or id); "
             "training must not see what it is judged by: take it out of one of them"
         )
-        yield Fault(f"image in {split} and {later}", message, later)
+        yield Problem(f"image in {split} and {later}", message, later)

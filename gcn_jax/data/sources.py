@@ -14,31 +14,10 @@ from PIL import Image
 
 from gcn_jax.data import files
 from gcn_jax.data.builders.base import SegmentationBuilder
-from gcn_jax.data.builders.camvid import Camvid
-from gcn_jax.data.builders.cityscapes import Cityscapes
-from gcn_jax.data.builders.coco_voc import CocoVoc
-from gcn_jax.data.builders.folder import Folder
-from gcn_jax.data.builders.image_folder import ImageFolder
-from gcn_jax.data.builders.sbd import Sbd
-from gcn_jax.data.builders.shapes import Shapes, SingleShapes
-from gcn_jax.data.builders.voc_segmentation import VocSegmentation
-from gcn_jax.data.faults import refuse
+from gcn_jax.data.builders.registry import BUILDERS, make_builder, prepare_offline
 from gcn_jax.data.mixture import Mixture, refuse_leak
 from gcn_jax.data.statistics import LabelStatistics
-from gcn_jax.errors import UserError, check_choice, setting
-
-#: Every data set that a config can name.
-BUILDERS: dict[str, type[SegmentationBuilder]] = {
-    "shapes": Shapes,
-    "single_shapes": SingleShapes,
-    "camvid": Camvid,
-    "cityscapes": Cityscapes,
-    "coco_voc": CocoVoc,
-    "folder": Folder,
-    "image_folder": ImageFolder,
-    "sbd": Sbd,
-    "voc_segmentation": VocSegmentation,
-}
+from gcn_jax.errors import UserError, check_choice
 
 _ENCODED = tfds.decode.SkipDecoding()
 
@@ -127,32 +106,14 @@ class Source:
         return example
 
 
-def make_builder(name: str, options: Mapping[str, Any]) -> SegmentationBuilder:
-    """Make the builder of a data set.
-
-    Args:
-        name: A key of `BUILDERS`.
-        options: The `data` section of a config: `data_dir`, where prepared data sets are kept
-            (None: TFDS's own folder), `manual_dir`, a folder of the user's (for several data sets
-            one that holds the folder of each), and what the builder's `from_options` names.
-
-    Raises:
-        UserError: There is no such data set, or files of the folder are missing.
-    """
-    check_choice("data set", name, BUILDERS)
-    builder = BUILDERS[name].from_options(options)
-    refuse(builder.faults)
-    return builder
-
-
-def open_training_source(specs: Sequence[str], options: Mapping[str, Any]) -> Source | Mixture:
+def open_training_source(specs: Sequence[str], settings: Mapping[str, Any]) -> Source | Mixture:
     """Open what a config trains on: `config.data.train`.
 
     Args:
         specs: `"name:split"`, once or more; several are joined as `Mixture` does. A weight says
             how often the images of a split come in a pass: `"name:split*3"` shows each of them
             three times, `"name:split*0.5"` one half of them, and the other in the next pass.
-        options: The `data` section of a config; see `make_builder`. Its `val`, where there is
+        settings: The `data` section of a config; see `make_builder`. Its `val`, where there is
             one, names the split that training must not see. With `cache_in_memory`, examples stay
             in memory once they were read; see `Source.cache_in_memory`.
 
@@ -163,8 +124,8 @@ def open_training_source(specs: Sequence[str], options: Mapping[str, Any]) -> So
     if not specs:
         raise UserError('data.train is empty; it names what to train on, such as ("shapes:train",)')
     weighted = [_parse_weight(spec) for spec in specs]  # a typing error is found before the work
-    sources = [open_split(spec, options) for spec, _ in weighted]
-    val_sources = [open_split(options["val"], options)] if options.get("val") else []
+    sources = [open_split(spec, settings) for spec, _ in weighted]
+    val_sources = [open_split(settings["val"], settings)] if settings.get("val") else []
     for source in sources + val_sources:
         if not source.is_labelled:
             raise UserError(f"{source.name}: its images have no labels to train or validate with")
@@ -172,7 +133,7 @@ def open_training_source(specs: Sequence[str], options: Mapping[str, Any]) -> So
         refuse_leak(source, val_source)
     weights = [weight for _, weight in weighted]
     mixture = sources[0] if weights == [1] else Mixture(sources, weights)
-    if options.get("cache_in_memory"):
+    if settings.get("cache_in_memory"):
         _check_memory(mixture.name, sum(source.decoded_size for source in sources))
         for source in sources:
             source.cache_in_memory()
@@ -197,12 +158,12 @@ def _check_memory(name: str, needed: float) -> None:
         )
 
 
-def open_split(spec: str, options: Mapping[str, Any], extra: Sequence[str] = ()) -> Source:
+def open_split(spec: str, settings: Mapping[str, Any], extra: Sequence[str] = ()) -> Source:
     """Open one split of a data set, and prepare it first where that needs no download.
 
     Args:
         spec: `"name:split"`, such as `"shapes:train"`.
-        options: The `data` section of a config; see `make_builder`.
+        settings: The `data` section of a config; see `make_builder`.
         extra: Features to read beyond image, label and id, such as `("cue_distance",)`.
 
     Raises:
@@ -212,39 +173,9 @@ def open_split(spec: str, options: Mapping[str, Any], extra: Sequence[str] = ())
     name, _, split = spec.partition(":")
     if not split:
         raise UserError(f"{spec!r} names no split; write it as {name}:train or {name}:val")
-    builder = make_builder(name, options)
+    builder = make_builder(name, settings)
     prepare_offline(builder)
     splits = [*builder.info.splits, *builder.combined_splits]
     if split not in splits:
         raise UserError(f"{name} has no split {split!r}; it has {', '.join(splits)}")
     return Source(builder, split, extra)
-
-
-def prepare_offline(builder: SegmentationBuilder) -> None:
-    """Prepare a data set where that needs no download.
-
-    Raises:
-        UserError: It would have to be downloaded first, or one of its files is at fault.
-    """
-    if not builder.is_prepared and builder.download:
-        raise UserError(
-            f"{builder.name} is not prepared; run `gcn-jax data prepare "
-            f"{builder.prepare_arguments}` (it downloads {builder.download}), or name a folder "
-            f"with {setting('data.manual_dir')}"
-        )
-    prepare(builder)
-
-
-def prepare(builder: SegmentationBuilder) -> None:
-    """Prepare a data set unless that is done: download, check every file, write ArrayRecords.
-
-    Several runs may do so at once: one of them wins, and the others use its result.
-    """
-    if not builder.is_prepared:
-        print(f"Preparing {builder.name} in {builder.data_path}", flush=True)
-        try:
-            builder.download_and_prepare()
-        except OSError:
-            if not builder.is_prepared:  # otherwise another run was faster
-                raise
-    builder.info.read_from_directory(builder.data_path)

@@ -14,9 +14,10 @@ import numpy as np
 
 from gcn_jax.data import files
 from gcn_jax.data.builders.base import Examined, SegmentationBuilder
+from gcn_jax.data.builders.registry import BUILDERS, prepare_offline
 from gcn_jax.data.copies import Copies
-from gcn_jax.data.faults import Fault, split_faults
-from gcn_jax.data.sources import BUILDERS, Source, prepare_offline
+from gcn_jax.data.problems import Problem, split_problems
+from gcn_jax.data.sources import Source
 from gcn_jax.data.statistics import CLASS_WEIGHTS, LabelStatistics, class_weights
 from gcn_jax.errors import check_choice
 from gcn_jax.terminal import ProgressBar
@@ -61,7 +62,7 @@ class Validation:
         name: The data set.
         class_names: The names of labels 0..C-1; none where they are what is wrong.
         splits: By name, in the order of the data set.
-        faults: What has to be corrected: preparation would refuse it, or training would see what
+        problems: What has to be corrected: preparation would refuse it, or training would see what
             it is judged by.
         remarks: What may be meant.
     """
@@ -69,7 +70,7 @@ class Validation:
     name: str
     class_names: Sequence[str]
     splits: Mapping[str, SplitSummary]
-    faults: Sequence[Fault]
+    problems: Sequence[Problem]
     remarks: Sequence[str] = ()
 
     @property
@@ -102,49 +103,52 @@ class Validation:
             },
             "class_weights": {name: array.tolist() for name, array in self.class_weights.items()},
             "problems": [
-                {"kind": fault.kind, "split": fault.split, "message": str(fault)}
-                for fault in self.faults
+                {"kind": problem.kind, "split": problem.split, "message": str(problem)}
+                for problem in self.problems
             ],
             "remarks": list(self.remarks),
         }
 
 
-def validate(name: str, options: Mapping[str, Any]) -> Validation:
+def validate(name: str, settings: Mapping[str, Any]) -> Validation:
     """Look at every image of a data set.
 
     The user's folder (`manual_dir`) is read as it is; without one, the prepared copy. A folder has
-    no fault in it exactly if it can be prepared and no image of its training split is in another.
+    no problem in it exactly if it can be prepared and no image of its training split is in another.
 
     Args:
         name: A key of `BUILDERS`.
-        options: The `data` section of a config; see `make_builder`.
+        settings: The `data` section of a config; see `make_builder`.
 
     Raises:
         UserError: There is no such data set or folder, or it would have to be downloaded first.
     """
     check_choice("data set", name, BUILDERS)
     try:
-        builder = BUILDERS[name].from_options(options)
-    except Fault as fault:  # without classes or a known layout there is nothing to look at
-        return Validation(name, (), {}, [fault])
+        builder = BUILDERS[name].from_settings(settings)
+    except Problem as problem:  # without classes or a known layout there is nothing to look at
+        return Validation(name, (), {}, [problem])
     if builder.raw_splits() is None:
         prepare_offline(builder)
-    faults, splits, copies = list(builder.faults), {}, Copies(by_id=builder.collection is not None)
+    problems = list(builder.problems)
+    splits: dict[str, SplitSummary] = {}
+    copies = Copies(by_id=builder.collection is not None)
     with ProgressBar(stderr=True) as bar, _threads() as pool:
         try:
             for split, items, look in _splits_to_look_at(builder):
                 seen = bar.track(pool.map(look, items), len(items), f"{name}:{split}")
                 splits[split], found = _summarise(split, seen, len(builder.classes.names), copies)
-                faults += found
-                if not any(fault.split == split for fault in faults) or splits[split].num_pixels:
+                problems += found
+                spoiled = any(problem.split == split for problem in problems)
+                if not spoiled or splits[split].num_pixels:
                     statistics = splits[split].statistics
-                    faults += split_faults(name, split, len(items), statistics)
-        except Fault as fault:  # a list of images, which is read only when it is due
-            faults.append(fault)
+                    problems += split_problems(name, split, len(items), statistics)
+        except Problem as problem:  # a list of images, which is read only when it is due
+            problems.append(problem)
     leaks, remarks = copies.judge(name, _training_split(splits))
     class_names = builder.classes.names
     remarks = [*_remarks(splits, class_names), *remarks]
-    return Validation(name, class_names, splits, faults + leaks, remarks)
+    return Validation(name, class_names, splits, problems + leaks, remarks)
 
 
 @contextlib.contextmanager
@@ -163,7 +167,7 @@ class _Seen(NamedTuple):
     size: tuple[int, int] | None
     digest: bytes | None
     statistics: LabelStatistics | None
-    faults: Sequence[Fault]
+    problems: Sequence[Problem]
 
 
 def _splits_to_look_at(
@@ -186,35 +190,35 @@ def _look_at_prepared(source: Source, index: int) -> _Seen:
     num_classes = len(source.class_names)
     try:
         example = source[index]
-    except Fault as fault:
-        return _keep(key, Examined(None, None, [fault]), num_classes)
-    image, label, faults = example["image"], example.get("label"), []
+    except Problem as problem:
+        return _keep(key, Examined(None, None, [problem]), num_classes)
+    image, label, problems = example["image"], example.get("label"), []
     if label is not None:
-        faults = list(files.pair_faults(image, label, num_classes, key))
-    return _keep(example["id"], Examined(image, label, faults), num_classes)
+        problems = list(files.pair_problems(image, label, num_classes, key))
+    return _keep(example["id"], Examined(image, label, problems), num_classes)
 
 
 def _keep(key: str, examined: Examined, num_classes: int) -> _Seen:
-    image, label, faults = examined
+    image, label, problems = examined
     size = digest = statistics = None
     if image is not None:
         size = image.shape[:2]
         content = hashlib.blake2b(repr(size).encode(), digest_size=16)
         content.update(np.ascontiguousarray(image).data)
         digest = content.digest()
-    if label is not None and not faults:
+    if label is not None and not problems:
         statistics = LabelStatistics.of(label, num_classes)
-    return _Seen(key, size, digest, statistics, faults)
+    return _Seen(key, size, digest, statistics, problems)
 
 
 def _summarise(
     split: str, seen: Iterator[_Seen], num_classes: int, copies: Copies
-) -> tuple[SplitSummary, list[Fault]]:
+) -> tuple[SplitSummary, list[Problem]]:
     """Go through the images of a split, and tell `copies` of each."""
     summary = SplitSummary(LabelStatistics.empty(num_classes))
-    faults = []
+    problems = []
     for one in seen:
-        faults += [Fault(fault.kind, str(fault), split) for fault in one.faults]
+        problems += [Problem(problem.kind, str(problem), split) for problem in one.problems]
         if one.size is not None:
             summary.sizes[one.size] += 1
         if one.statistics is not None:
@@ -222,7 +226,7 @@ def _summarise(
             if np.count_nonzero(one.statistics.pixels) + (one.statistics.void > 0) == 1:
                 summary.constant.append(one.key)
         copies.add(split, one.key, one.digest)
-    return summary, faults
+    return summary, problems
 
 
 def _training_split(splits: Mapping[str, Any]) -> str | None:

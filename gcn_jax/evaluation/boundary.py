@@ -22,7 +22,14 @@ import numpy as np
 from scipy import ndimage
 
 from gcn_jax import IGNORE_LABEL
-from gcn_jax.evaluation.metrics import iou, json_by_class, json_value, mean_of_defined, ratio
+from gcn_jax.evaluation.metrics import (
+    Score,
+    iou,
+    json_by_class,
+    json_of_scores,
+    mean_of_defined,
+    ratio,
+)
 from gcn_jax.evaluation.outlines import outline_f_scores
 
 #: Pixels at most this far from the border are "boundary", the others "internal" (GCN, Table 5).
@@ -127,16 +134,26 @@ class BoundaryCounts:
         widths = [str(width) for width in range(1, MAX_TRIMAP_WIDTH + 1)]
         return {
             "boundary_width": BOUNDARY_WIDTH,
-            "boundary_accuracy": json_value(self.boundary_accuracy),
-            "internal_accuracy": json_value(self.internal_accuracy),
+            **json_of_scores(BOUNDARY_SCORES, self),
             "trimap_miou": json_by_class(widths, self.trimap_miou),
-            "boundary_iou": json_value(self.boundary_iou),
             "per_class_boundary_iou": json_by_class(class_names, self.per_class_boundary_iou),
-            "boundary_f_score": json_value(self.boundary_f_score),
             "per_class_boundary_f_score": json_by_class(
                 class_names, self.per_class_boundary_f_score
             ),
         }
+
+
+#: Every score of borders that is one number; see `metrics.SCORES`.
+BOUNDARY_SCORES: tuple[Score, ...] = (
+    Score(
+        "boundary_accuracy",
+        f"boundary accuracy ({BOUNDARY_WIDTH} px)",
+        lambda counts: counts.boundary_accuracy,
+    ),
+    Score("internal_accuracy", "internal accuracy", lambda counts: counts.internal_accuracy),
+    Score("boundary_iou", "Boundary IoU", lambda counts: counts.boundary_iou),
+    Score("boundary_f_score", "boundary F-score", lambda counts: counts.boundary_f_score),
+)
 
 
 def boundary_counts(label: np.ndarray, prediction: np.ndarray, num_classes: int) -> BoundaryCounts:

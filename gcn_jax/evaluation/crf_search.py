@@ -50,12 +50,12 @@ def _named(values: Mapping[str, Any], combination: Sequence[float]) -> dict[str,
 
 
 def search(
-    samples: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]], grid: Sequence[CRFParameters]
+    examples: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]], grid: Sequence[CRFParameters]
 ) -> list[SearchResult]:
     """Score each setting on the same images.
 
     Args:
-        samples: Probabilities float `[H, W, C]`, image uint8 `[H, W, 3]` and label uint8 `[H, W]`
+        examples: Probabilities float `[H, W, C]`, image uint8 `[H, W, 3]` and label uint8 `[H, W]`
             for each image; read once, one at a time.
         grid: The settings.
 
@@ -65,7 +65,7 @@ def search(
     """
     settings: list[CRFParameters | None] = [None, *grid]
     counts: dict[int, np.ndarray] = {}
-    for probabilities, image, label in samples:
+    for probabilities, image, label in examples:
         for i, parameters in enumerate(settings):
             marginals = dense_crf(probabilities, image, parameters) if parameters else probabilities
             counts[i] = counts.get(i, 0) + _confusion_matrix(label, marginals)

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 import jax
@@ -23,7 +23,7 @@ from gcn_jax.evaluation.metrics import (
     ratio,
 )
 from gcn_jax.evaluation.results import result_json
-from gcn_jax.inference.batches import Batch, Sample, Source
+from gcn_jax.inference.batches import Example, Examples, PaddedBatch
 from gcn_jax.inference.predictor import Predictor
 from gcn_jax.models.preprocessing import stack_padded
 
@@ -62,6 +62,7 @@ class EvaluationResult:
     """The findings of `evaluate`.
 
     Attributes:
+        class_names: The names of the classes 0..C-1.
         scores: Those of all pixels of the source together.
         images: The scores of each image on its own, in the order of the source.
         boundary: How well borders are met, where that was asked for.
@@ -70,6 +71,7 @@ class EvaluationResult:
         seconds: Time that the evaluation took, compilation included.
     """
 
+    class_names: tuple[str, ...]
     scores: Scores
     images: tuple[ImageScore, ...]
     boundary: BoundaryCounts | None
@@ -90,19 +92,19 @@ class EvaluationResult:
             "images_per_second": round(self.num_images / self.seconds, 1),
         }
 
-    def to_json(self, class_names: Sequence[str]) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Return the scores, their intervals and the table of images: see `result_json`."""
         sums = np.stack([image.sums for image in self.images])
         ids = [image.id for image in self.images]
-        return result_json(class_names, self.scores, ids, sums, self.boundary)
+        return result_json(self.class_names, self.scores, ids, sums, self.boundary)
 
 
 def evaluate(
     predictor: Predictor,
-    source: Source,
+    source: Examples,
     *,
     boundary: bool = False,
-    visit: Callable[[Sample, np.ndarray], None] | None = None,
+    visit: Callable[[Example, np.ndarray], None] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> EvaluationResult:
     """Score a model on every image of a source, each exactly once and at its own size.
@@ -115,7 +117,7 @@ def evaluate(
         predictor: The model and how it predicts.
         source: Labelled images of any sizes. With several hosts, every host reads all of them.
         boundary: Whether to score borders, too, which takes some 50 ms an image on the host.
-        visit: Called for each image, by bucket, with its sample and its class map int32 `[H, W]`.
+        visit: Called for each image, by bucket, with its example and its class map int32 `[H, W]`.
         progress: Called after each batch with the number of images done and of all images.
 
     Raises:
@@ -127,10 +129,10 @@ def evaluate(
     start = time.monotonic()
     num_classes = len(predictor.info.class_names)
 
-    def count(batch: Batch) -> tuple[jax.Array, jax.Array]:
+    def count(batch: PaddedBatch) -> tuple[jax.Array, jax.Array]:
         labels = {"labels": _stack_labels(batch, num_classes)}
         on_devices = mesh_lib.shard_batch(labels, predictor.mesh, same_on_every_host=True)
-        predictions = predictor.class_maps(batch)
+        predictions = predictor.predict_batch(batch)
         return predictions, _image_matrices(
             on_devices["labels"], predictions=predictions, num_classes=num_classes
         )
@@ -141,18 +143,19 @@ def evaluate(
     for batch, (predictions, counted) in _one_ahead(count, predictor.batches(source)):
         matrices = mesh_lib.to_host(counted)
         total += matrices.sum(axis=0, dtype=np.int64)
-        rows = zip(batch.indices, batch.samples, class_sums(matrices), strict=False)
-        images += (ImageScore(index, sample["id"], sums) for index, sample, sums in rows)
+        rows = zip(batch.indices, batch.examples, class_sums(matrices), strict=False)
+        images += (ImageScore(index, example["id"], sums) for index, example, sums in rows)
         if boundary or visit is not None:
-            for _, sample, prediction in batch.cut(mesh_lib.to_host(predictions)):
+            for _, example, prediction in batch.cut(mesh_lib.to_host(predictions)):
                 if borders is not None:
-                    borders += boundary_counts(sample["label"], prediction, num_classes)
+                    borders += boundary_counts(example["label"], prediction, num_classes)
                 if visit is not None:
-                    visit(sample, prediction)
+                    visit(example, prediction)
         if progress is not None:
             progress(len(images), len(source))
     images.sort(key=lambda image: image.index)
     return EvaluationResult(
+        class_names=tuple(predictor.info.class_names),
         scores=Scores(total),
         images=tuple(images),
         boundary=borders,
@@ -161,24 +164,24 @@ def evaluate(
     )
 
 
-def _stack_labels(batch: Batch, num_classes: int) -> np.ndarray:
+def _stack_labels(batch: PaddedBatch, num_classes: int) -> np.ndarray:
     """Return the labels of a batch, padded with void: uint8 [N, H, W]."""
-    for sample in batch.samples:
-        _check(sample, num_classes)
-    labels = [sample["label"] for sample in batch.samples]
+    for example in batch.examples:
+        _check(example, num_classes)
+    labels = [example["label"] for example in batch.examples]
     return stack_padded(labels, len(batch.images), IGNORE_LABEL)
 
 
-def _check(sample: Sample, num_classes: int) -> None:
-    if "label" not in sample:
-        raise UserError(f"image {sample['id']!r} has no label: evaluation needs a labelled split")
-    image, label = sample["image"], sample["label"]
+def _check(example: Example, num_classes: int) -> None:
+    if "label" not in example:
+        raise UserError(f"image {example['id']!r} has no label: evaluation needs a labelled split")
+    image, label = example["image"], example["label"]
     if image.shape[:2] != label.shape:
         raise UserError(
-            f"image {sample['id']!r} is {image.shape[1]} x {image.shape[0]} pixels, but its label "
+            f"image {example['id']!r} is {image.shape[1]} x {image.shape[0]} pixels, but its label "
             f"is {label.shape[1]} x {label.shape[0]}"
         )
-    check_labels(label, num_classes, where=f"label of image {sample['id']!r}")
+    check_labels(label, num_classes, where=f"label of image {example['id']!r}")
 
 
 def _one_ahead(run: Callable[[_In], _Out], batches: Iterable[_In]) -> Iterator[tuple[_In, _Out]]:

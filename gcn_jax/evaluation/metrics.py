@@ -1,8 +1,8 @@
 """Confusion matrices and the scores that follow from them: sums until the last line."""
 
 import dataclasses
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -119,6 +119,31 @@ def json_by_class(class_names: Sequence[str], values: np.ndarray) -> dict[str, f
     return {name: json_value(value) for name, value in zip(class_names, values, strict=True)}
 
 
+class Score(NamedTuple):
+    """A score that is one number: its name in files, its name for people, and how it is computed.
+
+    Attributes:
+        key: The name in JSON files.
+        title: The name in tables and pages.
+        of: A function that returns it, a share of 1 or nan, of `Scores`; of `BoundaryCounts` for
+            those of borders.
+    """
+
+    key: str
+    title: str
+    of: Callable[[Any], float]
+
+
+def json_of_scores(scores: Iterable[Score], counts: Any) -> dict[str, float | None]:
+    """Return scores as JSON has them, by key.
+
+    Args:
+        scores: Rows of `SCORES` or `BOUNDARY_SCORES`.
+        counts: What they are computed from.
+    """
+    return {score.key: json_value(score.of(counts)) for score in scores}
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Scores:
     """Scores of a set of pixels, from its summed confusion matrix.
@@ -186,12 +211,22 @@ class Scores:
             class_names: C names, the keys of what is given per class.
         """
         return {
-            "miou": json_value(self.miou),
-            "pixel_accuracy": json_value(self.pixel_accuracy),
-            "mean_accuracy": json_value(self.mean_accuracy),
-            "frequency_weighted_iou": json_value(self.frequency_weighted_iou),
+            **json_of_scores(SCORES, self),
             "per_class_iou": json_by_class(class_names, self.per_class_iou),
             "per_class_precision": json_by_class(class_names, self.precision),
             "per_class_recall": json_by_class(class_names, self.recall),
             "confusion_matrix": self.confusion_matrix.tolist(),
         }
+
+
+#: Every score that is one number. Files, tables, pages and studies take all of them from here.
+SCORES: tuple[Score, ...] = (
+    Score("miou", "mIoU", lambda scores: scores.miou),
+    Score("pixel_accuracy", "pixel accuracy", lambda scores: scores.pixel_accuracy),
+    Score("mean_accuracy", "mean accuracy", lambda scores: scores.mean_accuracy),
+    Score(
+        "frequency_weighted_iou",
+        "frequency-weighted IoU",
+        lambda scores: scores.frequency_weighted_iou,
+    ),
+)

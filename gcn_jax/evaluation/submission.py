@@ -18,7 +18,7 @@ from PIL import Image
 
 from gcn_jax import atomic
 from gcn_jax.errors import UserError
-from gcn_jax.inference.batches import Sample
+from gcn_jax.inference.batches import Example
 
 #: Where the server looks for the images.
 FOLDER = "results/VOC2012/Segmentation/comp6_test_cls"
@@ -29,7 +29,7 @@ NUM_CLASSES = 21
 @contextlib.contextmanager
 def open_submission(
     path: str | Path, palette: np.ndarray, num_images: int
-) -> Iterator[Callable[[Sample, np.ndarray], None]]:
+) -> Iterator[Callable[[Example, np.ndarray], None]]:
     """Write a submission image by image; check it, and only then give it its name.
 
     The same predictions in the same order make the same bytes. A block that ends with an error
@@ -41,15 +41,15 @@ def open_submission(
         num_images: How many images it must have in the end.
 
     Yields:
-        A function that adds one image: its sample and its class map, integers `[H, W]`.
+        A function that adds one image: its example and its class map, integers `[H, W]`.
 
     Raises:
-        UserError: The file cannot be written, or `check_submission` finds a fault.
+        UserError: The file cannot be written, or `check_submission` finds a problem.
 
     Example:
         >>> with open_submission("results.tar.gz", palette, len(source)) as add:
-        ...     for _, sample, prediction in predictor.predict(source):
-        ...         add(sample, prediction)
+        ...     for _, example, prediction in predictor.predict(source):
+        ...         add(example, prediction)
     """
     sizes: dict[str, tuple[int, int]] = {}
     with atomic.replacing(path) as file:
@@ -57,12 +57,12 @@ def open_submission(
         zipped = gzip.GzipFile("", "wb", fileobj=file, mtime=0)
         with zipped, tarfile.open(fileobj=zipped, mode="w") as archive:
 
-            def add(sample: Sample, prediction: np.ndarray) -> None:
+            def add(example: Example, prediction: np.ndarray) -> None:
                 content = _encode(prediction, palette)
-                member = tarfile.TarInfo(f"{FOLDER}/{sample['id']}.png")
+                member = tarfile.TarInfo(f"{FOLDER}/{example['id']}.png")
                 member.size = len(content)
                 archive.addfile(member, io.BytesIO(content))
-                sizes[sample["id"]] = sample["image"].shape[:2]
+                sizes[example["id"]] = example["image"].shape[:2]
 
             yield add
         file.seek(0)

@@ -17,9 +17,10 @@ from jax.sharding import Mesh
 
 from gcn_jax.errors import UserError
 from gcn_jax.inference import resizing, windows
-from gcn_jax.inference.batches import Batch, Sample, Source, padded_batches
+from gcn_jax.inference.batches import Example, Examples, PaddedBatch, padded_batches
 from gcn_jax.inference.crf import CRFParameters, dense_crf_batch
 from gcn_jax.mesh import batch_sharding, data_mesh, replicated, shard_batch, to_host
+from gcn_jax.models.layers import size_of
 from gcn_jax.models.preprocessing import BUCKET_MULTIPLE, mean_color
 from gcn_jax.models.pretrained.predict import class_maps, logits
 from gcn_jax.models.pretrained.restore import Pretrained
@@ -59,10 +60,11 @@ class Inference:
     overlap: float = 1 / 3
     crf: CRFParameters | None = None
 
-    def __post_init__(self):
-        window = (self.window, self.window) if isinstance(self.window, int) else self.window
-        object.__setattr__(self, "window", None if window is None else tuple(window))
-        object.__setattr__(self, "scales", tuple(self.scales))  # lists have no hash
+    def __post_init__(self) -> None:
+        window = (self.window,) * 2 if isinstance(self.window, int) else self.window
+        if window is not None:
+            object.__setattr__(self, "window", tuple(window))  # lists have no hash
+        object.__setattr__(self, "scales", tuple(self.scales))
         if not self.scales or not all(0 < scale < math.inf for scale in self.scales):
             raise UserError(f"scales are {self.scales}; give one or more, above 0")
         if not all(SMALLEST_SCALE <= scale <= LARGEST_SCALE for scale in self.scales):
@@ -70,10 +72,10 @@ class Inference:
                 f"scales are {self.scales}; each lies from {SMALLEST_SCALE} to {LARGEST_SCALE}"
             )
         if window is not None and (len(window) != 2 or min(window) < 1):
-            raise UserError(f"window is {self.window}; it is (height, width) in pixels")
+            raise UserError(f"window is {window}; it is (height, width) in pixels")
         if window is not None and max(window) > LONGEST_WINDOW:
             raise UserError(
-                f"window is {self.window}; images are padded to it, so that {LONGEST_WINDOW} "
+                f"window is {window}; images are padded to it, so that {LONGEST_WINDOW} "
                 "pixels are the most; without a window the network sees whole images"
             )
         if not 0 <= self.overlap < 1:
@@ -85,7 +87,7 @@ class Inference:
 
     @property
     def window_size(self) -> Shape | None:
-        """The (height, width) of the windows, in pixels; None without windows."""
+        """The (height, width) of `window`, whichever way that was given."""
         return (self.window, self.window) if isinstance(self.window, int) else self.window
 
     @property
@@ -140,7 +142,7 @@ class Predictor:
     Example:
         >>> pretrained = models.load_pretrained("runs/quickstart")
         >>> predictor = Predictor(pretrained, inference=Inference(flip=True))
-        >>> for _, sample, labels in predictor.predict([{"image": image}]):
+        >>> for _, example, labels in predictor.predict([{"image": image}]):
         ...     show(labels)
     """
 
@@ -176,27 +178,27 @@ class Predictor:
         before.inference = dataclasses.replace(self.inference, crf=None)
         return before
 
-    def predict(self, source: Source) -> Iterator[tuple[int, Sample, np.ndarray]]:
+    def predict(self, source: Examples) -> Iterator[tuple[int, Example, np.ndarray]]:
         """Predict every image of a source, once, at its own size; labels are not looked at.
 
         Yields:
-            (index in the source, sample, class map int32 `[H, W]`); in the order of the source if
+            (index in the source, example, class map int32 `[H, W]`); in the order of the source if
             the batch size is 1, else by bucket. Nothing of what was yielded is kept.
         """
         for batch in self.batches(source):
-            yield from batch.cut(to_host(self.class_maps(batch)))
+            yield from batch.cut(to_host(self.predict_batch(batch)))
 
-    def batches(self, source: Source) -> Iterator[Batch]:
-        """Read every sample of a source once, in batches for this predictor."""
-        return padded_batches(source, self.batch_size, mean_color(self._mean))
+    def batches(self, source: Examples) -> Iterator[PaddedBatch]:
+        """Read every example of a source once, in batches for this predictor."""
+        return padded_batches(source, self.batch_size, mean_color(self.info.mean))
 
-    def class_maps(self, batch: Batch) -> jax.Array:
+    def predict_batch(self, batch: PaddedBatch) -> jax.Array:
         """Return the class of each pixel, int32 `[N, H, W]` on the devices, padding included."""
-        on_host = {"images": batch.images, "sizes": batch.sizes}
-        arrays = shard_batch(on_host, self.mesh, same_on_every_host=True)
-        number, height, width = batch.images.shape[:3]
-        seen = self.inference.input_shapes((height, width))
-        self.compiled_shapes |= {(number, *input_shape) for input_shape in seen}
+        arrays = shard_batch(
+            {"images": batch.images, "sizes": batch.sizes}, self.mesh, same_on_every_host=True
+        )
+        seen = self.inference.input_shapes(size_of(batch.images))
+        self.compiled_shapes |= {(len(batch.images), *shape) for shape in seen}
         if self.inference.is_plain:  # no softmax and no copies
             return class_maps(self._model, self._variables, arrays["images"], self._mean, self._std)
         probabilities = self.probabilities(arrays["images"], arrays["sizes"])
@@ -205,12 +207,12 @@ class Predictor:
         return _most_likely(probabilities)
 
     def _refined(
-        self, batch: Batch, probabilities: np.ndarray, parameters: CRFParameters
+        self, batch: PaddedBatch, probabilities: np.ndarray, crf: CRFParameters
     ) -> jax.Array:
         """Return the class maps after the CRF, whose lattices are built on the host."""
         maps = np.zeros(batch.images.shape[:3], np.int32)
-        sizes = [(int(h), int(w)) for h, w in batch.sizes[: len(batch.samples)]]
-        marginals = dense_crf_batch(probabilities, batch.images, parameters, sizes)
+        sizes = [(height, width) for height, width in batch.sizes[: len(batch.examples)].tolist()]
+        marginals = dense_crf_batch(probabilities, batch.images, crf, sizes)
         for own, (height, width), refined in zip(maps, sizes, marginals, strict=False):
             own[:height, :width] = refined.argmax(axis=-1)
         return shard_batch({"maps": maps}, self.mesh, same_on_every_host=True)["maps"]
@@ -227,7 +229,7 @@ class Predictor:
         Returns:
             float32 `[N, H, W, C]` on the devices; what lies beyond `sizes` means nothing.
         """
-        shape = images.shape[1], images.shape[2]
+        shape = size_of(images)
         total = self._zeros(images.shape[0], shape)
         flips = (False, True) if self.inference.flip else (False,)
         weight = 1 / (len(self.inference.scales) * len(flips))
@@ -244,9 +246,8 @@ class Predictor:
         window = self.inference.window_size
         if window is None:
             return self._run(view)
-        shape = view.shape[1], view.shape[2]
-        grid = windows.make_grid(shape, window, self.inference.overlap)
-        total = self._zeros(view.shape[0], shape)
+        grid = windows.make_grid(size_of(view), window, self.inference.overlap)
+        total = self._zeros(view.shape[0], size_of(view))
         for index in range(math.prod(grid)):
             result = self._run(_crop(view, sizes, index, window, grid))
             total = _add_window(total, result, sizes, index, grid)

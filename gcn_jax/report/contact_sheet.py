@@ -10,7 +10,8 @@ from ml_collections import ConfigDict
 from PIL import Image
 
 from gcn_jax import IGNORE_LABEL, data
-from gcn_jax.errors import UserError
+from gcn_jax.data.pipeline import shuffled, training_examples
+from gcn_jax.errors import UserError, setting
 from gcn_jax.models.preprocessing import IMAGENET_MEAN
 from gcn_jax.report import cases, html, pictures
 from gcn_jax.training.initial_weights import with_preprocessing
@@ -45,7 +46,7 @@ def split_view(spec: str, settings: Mapping[str, Any], augment: Mapping[str, Any
 
     Args:
         spec: `"name:split"`.
-        settings: The `data` section of a config; see `data.make_builder`.
+        settings: The `data` section of a config; see `make_builder`.
         augment: The `augment` section of a config; padding has ImageNet's mean colour. None for
             the images as they are.
 
@@ -59,7 +60,7 @@ def split_view(spec: str, settings: Mapping[str, Any], augment: Mapping[str, Any
     if not source.is_labelled:
         raise UserError(f"{source.name} has no labels to train with; drop --augmented")
     if augment.get("crop_size") is None:
-        raise UserError('--augmented needs --augment.crop_size="(height, width)", or --config=FILE')
+        raise UserError(f'name a size to crop to, {setting("augment.crop_size")}="(height, width)"')
     return View(source, data.Augment(**augment, fill=IMAGENET_MEAN))
 
 
@@ -96,12 +97,12 @@ def contact_sheet(view: View, path: str | Path, *, num_images: int = 24) -> Path
         The path of the page.
     """
     source, augment, seed = view
-    order = data.shuffled(source, seed)
+    order = shuffled(source, seed)
     if augment is None:
         num_images = min(num_images, len(source))
         seen, subtitle = order, "Images and labels as they are"
     else:
-        seen, subtitle = data.training_examples(source, augment, seed), "As training sees them"
+        seen, subtitle = training_examples(source, augment, seed), "As training sees them"
     facts = {
         "images": f"{num_images:,} of {len(source):,}, in the order of seed {seed}",
         "sizes": "height x width",

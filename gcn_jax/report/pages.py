@@ -9,6 +9,8 @@ import numpy as np
 
 from gcn_jax import data, mesh, models
 from gcn_jax.evaluation import EvaluationResult, evaluate
+from gcn_jax.evaluation.boundary import BOUNDARY_SCORES
+from gcn_jax.evaluation.metrics import SCORES
 from gcn_jax.inference import Predictor
 from gcn_jax.models.pretrained.steps import BEST_METRIC
 from gcn_jax.report import cases, figures, html, pictures
@@ -88,7 +90,7 @@ def evaluation_report(
 def _page(result: EvaluationResult, predictor: Predictor, source) -> dict[str, Any]:
     """Return what both pages show of an evaluation."""
     class_names, palette = predictor.info.class_names, source.palette
-    scores = result.to_json(class_names)
+    scores = result.to_json()
     groups = cases.choose(result.images)
     chosen = [score for group in groups.values() for score in group]
     examples = [source[score.index] for score in chosen]
@@ -103,6 +105,8 @@ def _page(result: EvaluationResult, predictor: Predictor, source) -> dict[str, A
     errors = cases.legend(range(3), pictures.ERROR_NAMES, pictures.ERROR_PALETTE)
     return {
         "scores": scores,
+        "score_rows": SCORES,
+        "boundary_rows": BOUNDARY_SCORES,
         "num_images": result.num_images,
         "rows": list(_rows(scores, classes)),
         "matrix": figures.confusion(result.scores.confusion_matrix, class_names),

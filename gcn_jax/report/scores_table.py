@@ -5,19 +5,9 @@ from typing import Any
 
 from rich.table import Table
 
+from gcn_jax.evaluation.boundary import BOUNDARY_SCORES
+from gcn_jax.evaluation.metrics import SCORES
 from gcn_jax.terminal import cell, make_console, say
-
-_MEANS = {
-    "pixel accuracy": "pixel_accuracy",
-    "mean accuracy": "mean_accuracy",
-    "frequency-weighted IoU": "frequency_weighted_iou",
-}
-_BORDERS = {
-    "boundary accuracy ({boundary_width} px)": "boundary_accuracy",
-    "internal accuracy": "internal_accuracy",
-    "boundary IoU": "boundary_iou",
-    "boundary F-score": "boundary_f_score",
-}
 
 
 def print_scores(scores: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
@@ -36,13 +26,13 @@ def print_scores(scores: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
         others = (scores[f"per_class_{measure}"][name] for measure in ("precision", "recall"))
         table.add_row(cell(name), _percent(iou), interval, *map(_percent, others))
     table.add_section()
-    table.add_row("mIoU", _percent(scores["miou"]), _range(intervals["miou"]))
-    for title, name in _MEANS.items():
-        table.add_row(title, _percent(scores[name]))
+    for score in SCORES:
+        interval = _range(intervals[score.key]) if score.key in intervals else ""
+        table.add_row(score.title, _percent(scores[score.key]), interval)
     if "boundary" in scores:
         table.add_section()
-        for title, name in _BORDERS.items():
-            table.add_row(title.format(**scores["boundary"]), _percent(scores["boundary"][name]))
+        for score in BOUNDARY_SCORES:
+            table.add_row(score.title, _percent(scores["boundary"][score.key]))
     make_console().print(table)
     line = "{num_images} images of {split}, {images_per_second} images/s, compiled shapes: "
     say((line + "{num_compiled_shapes}; {checkpoint}, step {step}").format(**facts))

@@ -10,7 +10,7 @@ from rich.table import Table
 from gcn_jax.data.validation import SplitSummary, Validation
 from gcn_jax.terminal import cell
 
-#: Faults of one kind that are shown.
+#: Problems of one kind that are shown.
 _SHOWN = 10
 
 
@@ -26,9 +26,9 @@ def print_validation(validation: Validation, console: Console) -> None:
         console.print(_class_table(validation))
     for remark in validation.remarks:
         console.print(cell(f"remark: {remark}"), soft_wrap=True)
-    for line in _fault_lines(validation):
+    for line in _problem_lines(validation):
         console.print(cell(line), soft_wrap=True)
-    count = len(validation.faults)
+    count = len(validation.problems)
     problems = "no problems" if not count else f"{count} problem{'s' * (count > 1)}"
     console.print(cell(f"{validation.name}: {problems}"), soft_wrap=True)
 
@@ -79,14 +79,14 @@ def _share(summary: SplitSummary, number: int | None) -> str:
     return f"{100 * part / whole:.2f}" if whole else "-"
 
 
-def _fault_lines(validation: Validation) -> Iterator[str]:
-    """Group the faults by kind; name the split of each."""
+def _problem_lines(validation: Validation) -> Iterator[str]:
+    """Group the problems by kind; name the split of each."""
     kinds = defaultdict(list)
-    for fault in validation.faults:
-        kinds[fault.kind].append(fault)
-    for kind, faults in kinds.items():
-        yield f"{kind}: {len(faults)}"
-        for fault in faults[:_SHOWN]:
-            yield f"  [{fault.split}] {fault}" if fault.split else f"  {fault}"
-        if len(faults) > _SHOWN:
-            yield f"  and {len(faults) - _SHOWN} more"
+    for problem in validation.problems:
+        kinds[problem.kind].append(problem)
+    for kind, problems in kinds.items():
+        yield f"{kind}: {len(problems)}"
+        for problem in problems[:_SHOWN]:
+            yield f"  [{problem.split}] {problem}" if problem.split else f"  {problem}"
+        if len(problems) > _SHOWN:
+            yield f"  and {len(problems) - _SHOWN} more"

@@ -11,6 +11,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from gcn_jax import data
+from gcn_jax.data.statistics import CLASS_WEIGHTS, class_weights
 from gcn_jax.errors import UserError, check_choice
 from gcn_jax.training import losses
 
@@ -122,11 +123,11 @@ def _class_weights(text: str, source: data.Source | data.Mixture) -> np.ndarray:
     try:
         weights = np.array([float(part) for part in text.split(",")], np.float32)
     except ValueError:
-        check_choice("loss.class_weights", text, data.CLASS_WEIGHTS)
-        return data.class_weights(text, source.label_statistics)
+        check_choice("loss.class_weights", text, CLASS_WEIGHTS)
+        return class_weights(text, source.label_statistics)
     if len(weights) != len(source.class_names) or not _are_weights(weights):
         raise UserError(
-            f"loss.class_weights is {text!r}; it is a method ({', '.join(data.CLASS_WEIGHTS)}) or "
+            f"loss.class_weights is {text!r}; it is a method ({', '.join(CLASS_WEIGHTS)}) or "
             f"{len(source.class_names)} numbers, 0 or more, one for each class of {source.name}"
         )
     return weights

@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 
 import jax
 import optax
-from flax import linen as nn
 from ml_collections import ConfigDict
 
 from gcn_jax import data, models
@@ -25,7 +24,7 @@ class Parts(NamedTuple):
         init: The state that a run begins with, from a key; everything is drawn from it.
     """
 
-    model: nn.Module
+    model: models.SegmentationNetwork
     schedule: optax.Schedule
     step: Callable[..., Any]
     init: Callable[[jax.Array], TrainState]

@@ -10,6 +10,7 @@ import psutil
 from ml_collections import ConfigDict
 
 from gcn_jax import atomic, data, mesh
+from gcn_jax.data.classes import class_colors
 from gcn_jax.errors import UserError
 from gcn_jax.hub import is_on_hub
 from gcn_jax.models.pretrained.info import ModelInfo, write_info
@@ -50,7 +51,7 @@ class Run(NamedTuple):
             name=fields.pop("name"),
             fields=fields,
             class_names=self.train.class_names,
-            palette=tuple(data.class_colors(self.train.palette, num_classes)),
+            palette=tuple(class_colors(self.train.palette, num_classes)),
             mean=tuple(self.config.data.mean),
             std=tuple(self.config.data.std),
         )

@@ -7,6 +7,7 @@ import sys
 import pytest
 from PIL import Image
 
+from gcn_jax.cli.main import main
 from tests.helpers.small_data import parallel_folders
 
 
@@ -15,14 +16,6 @@ def run(*arguments, cwd, code=0):
     done = subprocess.run(command, cwd=cwd, capture_output=True, text=True)
     assert done.returncode == code, f"{done.stdout}\n{done.stderr}"
     return done.stdout, done.stderr
-
-
-def test_without_a_verb_all_are_listed(tmp_path):
-    out, err = run(cwd=tmp_path, code=2)
-    assert out == ""
-    for verb in ("prepare", "validate", "show"):
-        (line,) = (line for line in err.splitlines() if f"gcn-jax data {verb} " in line)
-        assert len(line.split("  ")[-1]) > 20  # what it does
 
 
 def test_validate_says_what_is_wrong_by_its_exit_code(tmp_path):
@@ -40,7 +33,7 @@ def test_validate_says_what_is_wrong_by_its_exit_code(tmp_path):
 def test_show_writes_a_page(tmp_path):
     parallel_folders(tmp_path / "mine", 3, ("train", "val"))
     out, _ = run(
-        "show", "mine:val", "--augmented", "--augment.crop_size=(24,20)", "--num_images=5",
+        "show", "mine:val", "--augmented", "--config.augment.crop_size=(24,20)", "--num_images=5",
         f"--data_dir={tmp_path / 'data'}", "--output=page.html", cwd=tmp_path,
     )  # fmt: skip
     assert out.endswith("wrote page.html\n")
@@ -52,13 +45,37 @@ def test_show_writes_a_page(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["validat", "shapes"], "unknown data verb 'validat' (did you mean validate?)"),
-        (["show", "shapes", "--config=quickstart"], "show needs either one NAME"),
-        (["show", "--config=configs/none.py"], "configs/none.py: no such file"),
+        (["shapes", "--config=quickstart"], "show needs either one NAME"),
+        (["--config=configs/none.py"], "configs/none.py: no such file"),
+        (
+            ["shapes", "--augmented", "--config.augment.crop=1"],
+            "there is no setting 'augment.crop'",
+        ),
+        (["folder"], "folder: name the folder of your data with --config.data.manual_dir"),
     ],
 )
-def test_mistakes_get_one_line_and_exit_code_2(tmp_path, arguments, message):
-    _, err = run(*arguments, cwd=tmp_path, code=2)
+def test_what_cannot_be_shown_gets_one_line_and_exit_code_2(arguments, message, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["data", "show", *arguments])
+    assert ended.value.code == 2
+    err = capsys.readouterr().err
     assert err.startswith("error: ")
     assert err.count("\n") == 1
     assert message in err
+
+
+def test_a_setting_is_advised_as_the_verb_takes_it(capsys):
+    with pytest.raises(SystemExit):
+        main(["data", "validate", "folder"])
+    assert "name the folder of your data with --manual_dir" in capsys.readouterr().err
+
+
+def test_both_spellings_of_where_the_data_is_are_taken(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    parallel_folders(tmp_path / "mine", 3, ("train", "val"))
+    places = ("--data_dir=data", "--manual_dir=mine", "--num_images=2")
+    main(["data", "show", "folder:val", *places, "--output=a.html"])
+    settings = [place.replace("--", "--config.data.") for place in places[:2]]
+    main(["data", "show", "folder:val", *settings, *places[2:], "--output=b.html"])
+    assert capsys.readouterr().out.splitlines()[-2:] == ["wrote a.html", "wrote b.html"]
+    assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from gcn_jax.data import make_builder, prepare
+from gcn_jax.data import prepare
+from gcn_jax.data.builders.registry import make_builder
 from gcn_jax.models.pretrained.restore import load_pretrained
 from tests.helpers import torchvision_weights
 from tests.helpers.published_data import PERSON, make_coco, make_sbd, make_voc

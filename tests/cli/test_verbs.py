@@ -4,8 +4,6 @@ import json
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import tarfile
 import time
 
@@ -111,14 +109,11 @@ def test_evaluate_agrees_with_an_independent_count(trained, voc_folder):
 def test_crf_parameters_that_the_search_prints_are_taken(trained):
     cwd, _, _ = trained
     values = ["--bilateral_weight=2,4", "--bilateral_sxy=20", "--bilateral_srgb=10"]
-    command = ["-m", "gcn_jax", "crf-search", "--ckpt=runs/folder", "--num_images=2"]
-    done = subprocess.run(
-        [sys.executable, *command, *values], cwd=cwd, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
+    command = ["gcn_jax", "crf-search", "--ckpt=runs/folder", "--num_images=2", *values]
+    searched, _ = run("-m", *command, cwd=cwd)
     for name in ("no CRF", "without a CRF: mIoU"):
-        assert name in done.stdout
-    found = re.search(r"best: (--crf=\S+)", done.stdout)
+        assert name in searched
+    found = re.search(r"best: (--crf=\S+)", searched)
     flag = found[1] if found else "--crf=3,3,20,10,4,10"  # none may be best
     out, _ = run("evaluate.py", "--ckpt=runs/folder", flag, "--json=crf.json", cwd=cwd)
     settings = json.loads((cwd / "crf.json").read_text())["settings"]

@@ -117,17 +117,17 @@ def test_image_is_turned_upright(tmp_path):
 def test_pair_of_different_sizes_or_with_unknown_labels():
     image = np.zeros((2, 3, 3), np.uint8)
 
-    def faults(*arguments):
-        return [(fault.kind, str(fault)) for fault in files.pair_faults(image, *arguments)]
+    def problems(*arguments):
+        return [(problem.kind, str(problem)) for problem in files.pair_problems(image, *arguments)]
 
-    assert faults(LABEL, 21, "ok.png") == []
-    ((kind, message),) = faults(LABEL[:, :2], 21, "a.png")
+    assert problems(LABEL, 21, "ok.png") == []
+    ((kind, message),) = problems(LABEL[:, :2], 21, "a.png")
     assert kind == "size mismatch"
     assert message.startswith("a.png: the mask is 2x2 pixels, its image 3x2")
-    ((kind, message),) = faults(LABEL, 20, "b.png")
+    ((kind, message),) = problems(LABEL, 20, "b.png")
     assert kind == "label out of range"
     assert message.startswith("b.png: label 20 (1 px) where the 20 classes are 0..19")
-    assert [kind for kind, _ in faults(LABEL[1:], 20, "both.png")] == [
+    assert [kind for kind, _ in problems(LABEL[1:], 20, "both.png")] == [
         "size mismatch",
         "label out of range",
     ]

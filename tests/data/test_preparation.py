@@ -3,7 +3,8 @@
 import pytest
 from tensorflow_datasets.core.utils import tqdm_utils
 
-from gcn_jax.data import Source, make_builder, prepare
+from gcn_jax.data import Source, prepare
+from gcn_jax.data.builders.registry import make_builder
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def test_terminal_shows_how_far_each_split_is(make, monkeypatch, capsys):
     assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h") == 1  # the cursor comes back
 
 
-def test_fault_ends_the_bar(make, monkeypatch, capsys):
+def test_problem_ends_the_bar(make, monkeypatch, capsys):
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm")
     builder = make()

@@ -5,14 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from gcn_jax.data import (
-    LabelStatistics,
-    class_weights,
-    make_builder,
-    open_split,
-    open_training_source,
-    prepare,
-)
+from gcn_jax.data import open_split, open_training_source, prepare
+from gcn_jax.data.builders.registry import make_builder
+from gcn_jax.data.statistics import LabelStatistics, class_weights
 from gcn_jax.errors import UserError
 
 # Of 4 classes, class 3 does not occur. First image: 6 px of class 0, 2 of class 1, 2 void.

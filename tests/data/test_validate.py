@@ -1,4 +1,4 @@
-"""Validation finds every fault at once, and nothing where preparation succeeds."""
+"""Validation finds every problem at once, and nothing where preparation succeeds."""
 
 import io
 import json
@@ -11,9 +11,11 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from gcn_jax.data import class_weights, make_builder, open_split, prepare
+from gcn_jax.data import open_split, prepare
 from gcn_jax.data.builders import shapes as shapes_builder
-from gcn_jax.data.faults import Fault
+from gcn_jax.data.builders.registry import make_builder
+from gcn_jax.data.problems import Problem
+from gcn_jax.data.statistics import class_weights
 from gcn_jax.data.validation import validate
 from gcn_jax.errors import UserError
 from gcn_jax.report.validation_table import print_validation
@@ -33,7 +35,7 @@ def options(root):
 
 
 def kinds(validation):
-    return Counter(fault.kind for fault in validation.faults)
+    return Counter(problem.kind for problem in validation.problems)
 
 
 def save_grey(values, path):
@@ -72,19 +74,19 @@ SPOILERS = {
 @pytest.mark.parametrize("kind", SPOILERS)
 def test_what_preparation_refuses_is_found(root, kind):
     SPOILERS[kind](root)
-    with pytest.raises(Fault) as refused:
+    with pytest.raises(Problem) as refused:
         prepare(make_builder("folder", options(root)))
     assert refused.value.kind == kind
-    found = validate("folder", options(root)).faults
-    assert {fault.kind for fault in found} == {kind}
+    found = validate("folder", options(root)).problems
+    assert {problem.kind for problem in found} == {kind}
     first = str(found[0])
     assert str(refused.value).startswith(first)
 
 
-def test_folder_that_can_be_prepared_has_no_faults(root):
+def test_folder_that_can_be_prepared_has_no_problems(root):
     save_grey(np.zeros((32, 40)), root / "masks/val/0.png")  # odd, but allowed
     validation = validate("folder", options(root))
-    assert validation.faults == []
+    assert validation.problems == []
     assert validation.remarks == ["val: masks of one value only: 1 (0)"]
     prepare(make_builder("folder", options(root)))
     for split, summary in validation.splits.items():
@@ -92,7 +94,7 @@ def test_folder_that_can_be_prepared_has_no_faults(root):
         assert summary.statistics.to_json() == kept.to_json()
 
 
-def test_class_names_that_cannot_be_read_are_a_fault(root):
+def test_class_names_that_cannot_be_read_are_a_problem(root):
     (root / "classes.txt").unlink()
     (root / "classes.txt").mkdir()
     assert kinds(validate("folder", options(root))) == {"unreadable file": 1}
@@ -103,14 +105,14 @@ def test_what_tools_leave_behind_is_skipped(root):
         (root / folder / "val/._1.png").write_bytes(b"resource fork")
     (root / "images/.ipynb_checkpoints").mkdir()
     validation = validate("folder", options(root))
-    assert validation.faults == []
+    assert validation.problems == []
     assert {name: one.num_images for name, one in validation.splits.items()} == {
         "train": 3,
         "val": 3,
     }
 
 
-def test_all_faults_are_found_at_once(root):
+def test_all_problems_are_found_at_once(root):
     (root / "masks/train/0.png").unlink()
     (root / "images/train/1.png").write_bytes(b"PNG?")
     label = np.asarray(Image.open(root / "masks/train/1.png")).copy()
@@ -126,16 +128,16 @@ def test_all_faults_are_found_at_once(root):
         "colour mask": 1,
         "size mismatch": 1,
     }
-    assert Counter(fault.split for fault in validation.faults) == {"train": 3, "val": 3}
-    messages = " ".join(map(str, validation.faults))
+    assert Counter(problem.split for problem in validation.problems) == {"train": 3, "val": 3}
+    messages = " ".join(map(str, validation.problems))
     for part in ("masks/train/1.png: label 9 (7 px)", "masks/val/1.png: label 8 (1200 px)"):
         assert part in messages
     assert validation.splits["train"].num_images == 1
-    with pytest.raises(Fault, match="'0' has no mask"):
+    with pytest.raises(Problem, match="'0' has no mask"):
         make_builder("folder", options(root))
 
 
-def test_many_faults_of_lists_are_each_named(voc_folder, tmp_path):
+def test_many_problems_of_lists_are_each_named(voc_folder, tmp_path):
     root = shutil.copytree(voc_folder, tmp_path / "mine")
     with (root / "ImageSets/Segmentation/val.txt").open("a") as file:
         file.write("val_00\nnowhere\n")
@@ -144,7 +146,7 @@ def test_many_faults_of_lists_are_each_named(voc_folder, tmp_path):
     expected = {"listed twice": 1, "missing image": 2, "missing mask": 1}
     assert kinds(found) == expected
     assert [found.splits[split].num_images for split in ("train", "val")] == [11, 5]
-    with pytest.raises(Fault, match="and 3 more faults, which .* validate"):
+    with pytest.raises(Problem, match="and 3 more problems, which .* validate"):
         make_builder("folder", options(root))
 
 
@@ -165,7 +167,7 @@ def test_numbers_by_hand(tmp_path):
         image = rng.integers(0, 256, (*np.shape(mask), 3))
         save_grey(image, root / f"images/{name}.png")
     validation = validate("folder", options(root))
-    assert not validation.faults
+    assert not validation.problems
     train, val = validation.splits["train"], validation.splits["val"]
     assert (train.num_images, val.num_images) == (3, 1)
     assert train.typical_sizes[1:] == ((3, 2), (1, 9))
@@ -193,7 +195,7 @@ def printed(validation):
     return console.file.getvalue()
 
 
-def test_ten_faults_of_a_kind_are_shown(tmp_path):
+def test_ten_problems_of_a_kind_are_shown(tmp_path):
     root = tmp_path / "mine"
     parallel_folders(root, 13, ("train", "val"))
     for path in (root / "masks/train").iterdir():
@@ -210,7 +212,7 @@ def test_ten_faults_of_a_kind_are_shown(tmp_path):
 def test_equal_pixels_in_two_splits_are_a_leak(root):
     Image.open(root / "images/train/2.png").save(root / "images/val/other.bmp")
     shutil.copy(root / "masks/train/2.png", root / "masks/val/other.png")
-    (leak,) = validate("folder", options(root)).faults
+    (leak,) = validate("folder", options(root)).problems
     assert leak.kind == "image in train and val"
     assert "val 'other' and train '2' are one image" in str(leak)
 
@@ -219,7 +221,7 @@ def test_equal_pixels_in_one_split_are_a_remark(root):
     for kind in ("images", "masks"):
         shutil.copy(root / kind / "train/0.png", root / kind / "train/again.png")
     validation = validate("folder", options(root))
-    assert validation.faults == []
+    assert validation.problems == []
     assert validation.remarks == ["copies in train: 1 (such as 'again', there '0')"]
 
 
@@ -229,13 +231,13 @@ def test_one_id_in_two_lists(voc_folder, tmp_path):
     train, val = ((lists / f"{split}.txt").read_text() for split in ("train", "val"))
     (lists / "trainval.txt").write_text(train + val)
     validation = validate("folder", options(root))
-    assert validation.faults == []
+    assert validation.problems == []
     assert validation.remarks == [
         "images of trainval in train: 12 (such as 'train_00', there 'train_00')",
         "images of val in trainval: 5 (such as 'val_00', there 'val_00')",
     ]
     (lists / "val.txt").write_text(val + "train_07\n")
-    (leak,) = validate("folder", options(root)).faults
+    (leak,) = validate("folder", options(root)).problems
     assert "val 'train_07' and train 'train_07'" in str(leak)
 
 
@@ -269,7 +271,7 @@ def test_published_data_sets(tmp_path):
         ("coco_voc", "unreadable file"),
     ):
         assert kind in kinds(validate(name, options(tmp_path)))
-        with pytest.raises(Fault) as refused:
+        with pytest.raises(Problem) as refused:
             prepare(make_builder(name, options(tmp_path)))
         assert refused.value.kind == kind
 
@@ -277,7 +279,7 @@ def test_published_data_sets(tmp_path):
 def test_without_a_folder_the_prepared_copy_is_read(tmp_path, monkeypatch):
     monkeypatch.setattr(shapes_builder, "_SPLITS", {"train": (30, 1), "val": (3, 2)})
     validation = validate("shapes", {"data_dir": str(tmp_path)})
-    assert not validation.faults
+    assert not validation.problems
     source = open_split("shapes:train", {"data_dir": str(tmp_path)})
     counted = validation.splits["train"].statistics
     assert counted.to_json() == source.label_statistics.to_json()

@@ -33,16 +33,16 @@ def matrices_one_at_a_time(model, variables, source):
     bucket = {size: -(-size // 32) * 32 for size in range(1, 129)}
     mean, std = np.float32(MEAN), np.float32(STD)
     matrices = []
-    for sample in source:
-        height, width = sample["label"].shape
+    for example in source:
+        height, width = example["label"].shape
         padded = np.full((1, bucket[height], bucket[width], 3), [124, 116, 104])
-        padded[0, :height, :width] = sample["image"]
+        padded[0, :height, :width] = example["image"]
         logits = model.apply(variables, (padded.astype(np.float32) - mean) / std)
         prediction = np.asarray(logits[0]).argmax(-1)[:height, :width]
-        valid = sample["label"] != 255
+        valid = example["label"] != 255
         matrices.append(
             sklearn_confusion_matrix(
-                sample["label"][valid], prediction[valid], labels=range(NUM_CLASSES)
+                example["label"][valid], prediction[valid], labels=range(NUM_CLASSES)
             )
         )
     return matrices
@@ -58,7 +58,7 @@ def test_equals_an_independent_computation_for_each_image(num_devices, batch_siz
     np.testing.assert_array_equal(result.scores.confusion_matrix, sum(matrices))
     assert result.scores.confusion_matrix.dtype == np.int64
     assert result.num_images == len(SIZES)
-    assert [image.id for image in result.images] == [sample["id"] for sample in source]
+    assert [image.id for image in result.images] == [example["id"] for example in source]
     assert result.num_compiled_shapes == 3
     for image, matrix in zip(result.images, matrices, strict=True):
         expected = [matrix.diagonal(), matrix.sum(axis=1), matrix.sum(axis=0)]
@@ -107,12 +107,12 @@ def test_predictions_are_handed_out_at_the_images_size_and_agree_with_the_matric
     result = evaluate(
         make_predictor(),
         source,
-        visit=lambda sample, prediction: found.update({sample["id"]: prediction}),
+        visit=lambda example, prediction: found.update({example["id"]: prediction}),
     )
     assert len(found) == len(source)
-    for sample, image in zip(source, result.images, strict=True):
-        prediction, valid = found[sample["id"]], sample["label"] != 255
-        truth, predicted = sample["label"][valid], prediction[valid]
+    for example, image in zip(source, result.images, strict=True):
+        prediction, valid = found[example["id"]], example["label"] != 255
+        truth, predicted = example["label"][valid], prediction[valid]
         pixels = truth[truth == predicted], truth, predicted
         expected = [np.bincount(classes, minlength=NUM_CLASSES) for classes in pixels]
         np.testing.assert_array_equal(image.sums, expected)
@@ -127,17 +127,17 @@ def test_void_image_counts_nowhere():
 
 
 def broken(**changes):
-    sample = random_source([(20, 30)])[0] | changes
-    return [{name: value for name, value in sample.items() if value is not None}]
+    example = random_source([(20, 30)])[0] | changes
+    return [{name: value for name, value in example.items() if value is not None}]
 
 
 @pytest.mark.parametrize(
     ("source", "message"),
     [
         ([], "the source has no images"),
-        (broken(label=None), "'sample_00' has no label"),
+        (broken(label=None), "'example_00' has no label"),
         (broken(label=np.zeros((30, 20), np.uint8)), "30 x 20 pixels, but its label is 20 x 30"),
-        (broken(label=np.full((20, 30), 5, np.uint8)), "'sample_00': 600 of 600 .*found 5"),
+        (broken(label=np.full((20, 30), 5, np.uint8)), "'example_00': 600 of 600 .*found 5"),
     ],
 )
 def test_mistakes_of_the_user_are_named(source, message):

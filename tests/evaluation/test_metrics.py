@@ -7,7 +7,16 @@ from sklearn.metrics import confusion_matrix as sklearn_confusion_matrix
 
 from gcn_jax import IGNORE_LABEL
 from gcn_jax.errors import UserError
-from gcn_jax.evaluation.metrics import Scores, check_labels, class_sums, confusion_matrix, iou
+from gcn_jax.evaluation.metrics import (
+    SCORES,
+    Scores,
+    check_labels,
+    class_sums,
+    confusion_matrix,
+    iou,
+)
+from gcn_jax.evaluation.uncertainty import bootstrap
+from gcn_jax.report.scores_table import print_scores
 
 count = jax.jit(confusion_matrix, static_argnums=2)
 
@@ -129,3 +138,17 @@ def test_sums_above_2_to_31_are_exact():
     assert scores.pixel_accuracy == pytest.approx(2**34 / (2**34 + 8), abs=1e-15)
     # A matrix that comes in 32 bits is summed in 64.
     assert Scores(np.full((2, 2), 2**31 - 1, np.int32)).pixel_accuracy == 0.5
+
+
+def test_every_score_is_a_row_in_files_and_tables(capsys):
+    scores = Scores([[3, 1], [0, 0]])
+    values = scores.to_json(["road", "car"])
+    for score in SCORES:
+        assert values[score.key] == score.of(scores) == getattr(scores, score.key)
+    facts = dict.fromkeys(
+        ("num_images", "split", "images_per_second", "num_compiled_shapes", "checkpoint", "step"), 1
+    )
+    intervals = bootstrap(class_sums(np.array([[[3, 1], [0, 0]]])), num_resamples=2)
+    print_scores({**values, "intervals": intervals.to_json(["road", "car"])}, facts)
+    printed = capsys.readouterr().out
+    assert all(score.title in printed for score in SCORES)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gcn_jax.data import voc_palette
+from gcn_jax.data.classes import voc_palette
 from gcn_jax.errors import UserError
 from gcn_jax.evaluation import open_submission
 from gcn_jax.evaluation.submission import check_submission
@@ -15,7 +15,7 @@ FOLDER = "results/VOC2012/Segmentation/comp6_test_cls"
 SIZES = {"2008_000006": (20, 30), "2008_000011": (33, 17)}
 
 
-def samples():
+def examples():
     rng = np.random.default_rng(0)
     for key, size in SIZES.items():
         prediction = rng.integers(0, 21, size).astype(np.int32)
@@ -24,16 +24,16 @@ def samples():
 
 def submit(path, pairs, num_images=2):
     with open_submission(path, voc_palette(), num_images) as add:
-        for sample, prediction in pairs:
-            add(sample, prediction)
+        for example, prediction in pairs:
+            add(example, prediction)
 
 
 def test_archive_has_the_servers_layout(tmp_path):
-    submit(tmp_path / "new/results.tar.gz", samples())
+    submit(tmp_path / "new/results.tar.gz", examples())
     with tarfile.open(tmp_path / "new/results.tar.gz", "r:gz") as archive:
         assert archive.getnames() == [f"{FOLDER}/{key}.png" for key in SIZES]
-        for sample, prediction in samples():
-            picture = Image.open(archive.extractfile(f"{FOLDER}/{sample['id']}.png"))
+        for example, prediction in examples():
+            picture = Image.open(archive.extractfile(f"{FOLDER}/{example['id']}.png"))
             assert (picture.format, picture.mode) == ("PNG", "P")
             np.testing.assert_array_equal(np.asarray(picture), prediction)
             # Aeroplane, sheep and void, as in VOC's development kit.
@@ -43,26 +43,26 @@ def test_archive_has_the_servers_layout(tmp_path):
 
 
 def test_the_same_predictions_make_the_same_bytes(tmp_path):
-    submit(tmp_path / "a.tar.gz", samples())
-    submit(tmp_path / "b.tar.gz", samples())
+    submit(tmp_path / "a.tar.gz", examples())
+    submit(tmp_path / "b.tar.gz", examples())
     assert (tmp_path / "a.tar.gz").read_bytes() == (tmp_path / "b.tar.gz").read_bytes()
 
 
-def of_wrong_size(sample, prediction):
-    return sample, prediction[1:]
+def of_wrong_size(example, prediction):
+    return example, prediction[1:]
 
 
-def of_no_class(sample, prediction):
-    return sample, np.full_like(prediction, 21)
+def of_no_class(example, prediction):
+    return example, np.full_like(prediction, 21)
 
 
 @pytest.mark.parametrize(
     ("pairs", "message"),
     [
-        ([next(samples())], "it has 1 images; it must have 2"),
-        ([next(samples())] * 2, "2008_000006.png is there twice"),
-        ([of_wrong_size(*pair) for pair in samples()], r"000006.png is PNG P \(19, 30\)"),
-        ([of_no_class(*pair) for pair in samples()], "has the label 21; VOC has 0..20"),
+        ([next(examples())], "it has 1 images; it must have 2"),
+        ([next(examples())] * 2, "2008_000006.png is there twice"),
+        ([of_wrong_size(*pair) for pair in examples()], r"000006.png is PNG P \(19, 30\)"),
+        ([of_no_class(*pair) for pair in examples()], "has the label 21; VOC has 0..20"),
     ],
 )
 def test_what_the_server_would_refuse_is_not_written(tmp_path, pairs, message):
@@ -76,7 +76,7 @@ def test_a_run_that_fails_leaves_what_was_there(tmp_path):
     path.write_bytes(b"before")
 
     def fail():
-        yield next(samples())
+        yield next(examples())
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -39,10 +39,10 @@ def test_equals_scores_of_resampled_confusion_matrices():
 def test_intervals_hold_the_truth_as_often_as_they_say():
     # Accuracies are uniform on 0..100 %, so the IoU of all images there could be is 0.5.
     rng = np.random.default_rng(0)
-    samples = [accuracies(rng.integers(0, 101, 60)) for _ in range(300)]
+    examples = [accuracies(rng.integers(0, 101, 60)) for _ in range(300)]
     intervals = [
         bootstrap(sums, num_resamples=300, seed=seed).per_class_iou[0]
-        for seed, sums in enumerate(samples)
+        for seed, sums in enumerate(examples)
     ]
     low, high = np.transpose(intervals)
     # Of 300 intervals at 95 %, 285 +- 4 (one standard deviation) hold it; with 60 images and the

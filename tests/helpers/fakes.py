@@ -45,12 +45,12 @@ def tiny_pretrained(seed: int = 0, info: ModelInfo = INFO, step: int = 1) -> Pre
 
 
 def random_source(sizes, *, num_classes: int = NUM_CLASSES, void: float = 0.1, seed: int = 0):
-    """Return one sample of noise for each (height, width)."""
+    """Return one example of noise for each (height, width)."""
     rng = np.random.default_rng(seed)
-    samples = []
+    examples = []
     for number, (height, width) in enumerate(sizes):
         label = rng.integers(0, num_classes, (height, width)).astype(np.uint8)
         label[rng.random((height, width)) < void] = 255
         image = rng.integers(0, 256, (height, width, 3)).astype(np.uint8)
-        samples.append({"image": image, "label": label, "id": f"sample_{number:02d}"})
-    return samples
+        examples.append({"image": image, "label": label, "id": f"example_{number:02d}"})
+    return examples

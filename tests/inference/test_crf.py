@@ -245,22 +245,22 @@ def test_search_ranks_settings_by_the_miou_of_all_images():
     label = np.zeros((30, 40), np.uint8)
     label[:, 18:] = 1
     image = np.where(label[..., None], [200, 60, 60], [60, 60, 200]).astype(np.uint8)
-    samples = []
+    examples = []
     for _ in range(2):
         noise = rng.normal(scale=0.3, size=label.shape)
         first = np.clip(np.where(label == 0, 0.7, 0.3) + noise, 0.1, 0.9)
         noisy = label.copy()
         noisy[:3] = 255  # void, whatever is predicted there
         first[:3] = rng.random(first[:3].shape)
-        samples.append((np.stack([first, 1 - first], axis=-1).astype(np.float32), image, noisy))
+        examples.append((np.stack([first, 1 - first], axis=-1).astype(np.float32), image, noisy))
     base = CRFParameters(3, 0, 20, 20, 0, iterations=5)
     grid = make_grid({"bilateral_weight": (0, 5)}, base)
     assert [setting.bilateral_weight for setting in grid] == [0, 5]
-    results = search(iter(samples), grid)
+    results = search(iter(examples), grid)
     assert [result.parameters for result in results] == [grid[1], None, grid[0]]
     assert results[0].scores.miou == 1
     truth = np.stack([label[3:]] * 2)
-    wrong = np.stack([sample[0][3:].argmax(-1) for sample in samples])
+    wrong = np.stack([example[0][3:].argmax(-1) for example in examples])
     ious = [
         ((truth == k) & (wrong == k)).sum() / ((truth == k) | (wrong == k)).sum() for k in (0, 1)
     ]

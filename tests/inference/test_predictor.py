@@ -55,17 +55,17 @@ def test_padding_is_below_and_to_the_right():
     assert (stacked[1] == fill).all()
 
 
-def test_batches_hold_one_bucket_and_each_sample_once():
+def test_batches_hold_one_bucket_and_each_example_once():
     source = random_source([(20, 20), (40, 20), (30, 31), (20, 21), (33, 32)])
     found = list(batches.bucket_batches(source, 2))
     # (20, 20) and (30, 31) fill the first batch, (40, 20) and (33, 32) the second.
     assert [[index for index, _ in batch] for batch in found] == [[0, 2], [1, 4], [3]]
-    assert all(sample is source[index] for batch in found for index, sample in batch)
+    assert all(example is source[index] for batch in found for index, example in batch)
 
 
-def test_pending_samples_are_bounded():
+def test_pending_examples_are_bounded():
     class Counting:
-        """Never fills a batch: each of its samples has another bucket."""
+        """Never fills a batch: each of its examples has another bucket."""
 
         num_read = 0
 
@@ -169,8 +169,8 @@ def test_batches_equal_an_independent_computation_for_each_image(mode):
     probabilities = np.asarray(predictor.probabilities(**arrays))
     found = list(predictor.predict(source))
     assert [index for index, _, _ in found] == [0, 1, 2, 3]
-    for index, sample, own in batch.cut(probabilities):
-        expected = expected_probabilities(sample["image"], **MODES[mode])
+    for index, example, own in batch.cut(probabilities):
+        expected = expected_probabilities(example["image"], **MODES[mode])
         np.testing.assert_allclose(own, expected, atol=2e-5)
         prediction = found[index][2]
         assert prediction.dtype == np.int32
@@ -190,8 +190,8 @@ def test_one_run_of_images_in_several_buckets_equals_the_notebooks_predict():
         index: prediction for index, _, prediction in make_predictor(batch_size=3).predict(source)
     }
     assert sorted(found) == list(range(len(source)))
-    for index, sample in enumerate(source):
-        alone = models.predict(TinyModel(), variables, sample["image"])
+    for index, example in enumerate(source):
+        alone = models.predict(TinyModel(), variables, example["image"])
         np.testing.assert_array_equal(found[index], alone)
 
 
@@ -270,8 +270,8 @@ def test_crf_refines_the_averaged_probabilities_of_each_image():
     before = {i: prediction for i, _, prediction in refined.without_crf().predict(source)}
     assert len(predictions) == 3
     for batch in plain.batches(source):
-        for i, sample, p in batch.cut(np.asarray(plain.probabilities(batch.images, batch.sizes))):
-            expected = dense_crf(p, sample["image"], crf).argmax(axis=-1)
+        for i, example, p in batch.cut(np.asarray(plain.probabilities(batch.images, batch.sizes))):
+            expected = dense_crf(p, example["image"], crf).argmax(axis=-1)
             np.testing.assert_array_equal(predictions[i], expected)
             np.testing.assert_array_equal(before[i], p.argmax(axis=-1))
             assert (before[i] != expected).any()

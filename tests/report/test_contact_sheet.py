@@ -9,13 +9,9 @@ import pytest
 from PIL import Image
 
 from gcn_jax import report
-from gcn_jax.data import (
-    Augment,
-    shuffled,
-    training_batches,
-    training_examples,
-    voc_palette,
-)
+from gcn_jax.data import Augment, training_batches
+from gcn_jax.data.classes import voc_palette
+from gcn_jax.data.pipeline import shuffled, training_examples
 from gcn_jax.errors import UserError
 from gcn_jax.report import pictures
 from gcn_jax.training import default_config
@@ -122,7 +118,7 @@ def test_split_needs_a_crop_size(voc_folder, tmp_path):
     options = {"manual_dir": str(voc_folder), "data_dir": str(tmp_path)}
     assert report.split_view("folder:val", options, None).augment is None
     settings = {"crop_size": None, "flip": False, "scale": None, "jitter": 0.0}
-    with pytest.raises(UserError, match="needs --augment.crop_size"):
+    with pytest.raises(UserError, match="--config.augment.crop_size="):
         report.split_view("folder:val", options, settings)
     view = report.split_view("folder:val", options, settings | {"crop_size": (8, 8)})
     assert (len(view.source), view.augment.crop_size, view.augment.flip) == (5, (8, 8), False)

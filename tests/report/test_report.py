@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gcn_jax import report
-from gcn_jax.data import voc_palette
+from gcn_jax.data.classes import voc_palette
 from gcn_jax.errors import UserError
 from gcn_jax.evaluation import evaluate
 from gcn_jax.inference import Inference, Predictor

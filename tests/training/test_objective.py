@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gcn_jax.data import LabelStatistics, class_weights
+from gcn_jax.data.statistics import LabelStatistics, class_weights
 from gcn_jax.errors import UserError
 from gcn_jax.training import default_config, losses
 from gcn_jax.training.objective import MEAN_CROSS_ENTROPY, make_objective

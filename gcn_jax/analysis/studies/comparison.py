@@ -72,7 +72,7 @@ def write_rows(rows: Sequence[Row], folder: Path, config: ConfigDict) -> None:
     for row in rows:
         own = (row.cost.parameters, row.cost.flops, row.images_per_second, row.memory)
         for result in row.results:
-            scores = [result[metric] for metric in METRICS]
+            scores = [result.get(metric) for metric in METRICS]
             writer.writerow([row.system, result["seed"], *scores, *own])
     atomic.write(folder / "compare.csv", buffer.getvalue())
 

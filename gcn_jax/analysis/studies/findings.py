@@ -22,7 +22,7 @@ class OverSeeds:
 
     def values(self, metric: str) -> list[float]:
         """Return a metric of each seed, in percent; nan where nothing was there to score."""
-        shares = (result[metric] for result in self.results)
+        shares = (result.get(metric) for result in self.results)  # old ones lack younger scores
         return [math.nan if share is None else 100 * share for share in shares]
 
     def mean_and_spread(self, metric: str) -> tuple[float, float]:

@@ -26,9 +26,9 @@ def images_per_second(predictor: Predictor, source: data.Source, repeats: int = 
     seconds = []
     for _ in range(repeats + 1):
         start = time.perf_counter()
-        predictor.class_maps(batch).block_until_ready()
+        predictor.predict_batch(batch).block_until_ready()
         seconds.append(time.perf_counter() - start)
-    return len(batch.samples) / statistics.median(seconds[1:])
+    return len(batch.examples) / statistics.median(seconds[1:])
 
 
 def training_memory(config: ConfigDict) -> int:

@@ -18,20 +18,15 @@ from gcn_jax.analysis.studies.recipes import INFERENCES, base_config, set_stage,
 from gcn_jax.data.shapes.world import NO_CUE
 from gcn_jax.errors import UserError
 from gcn_jax.evaluation import evaluate
+from gcn_jax.evaluation.boundary import BOUNDARY_SCORES
+from gcn_jax.evaluation.metrics import SCORES
 from gcn_jax.inference import Predictor
 from gcn_jax.training import train_and_evaluate
 from gcn_jax.training.config import differing_settings, json_settings
 from gcn_jax.workdir import Workdir
 
 #: The scores that are kept of an evaluation, as shares of 1, and their titles.
-METRICS = {
-    "miou": "mIoU",
-    "pixel_accuracy": "pixel accuracy",
-    "boundary_accuracy": "boundary accuracy",
-    "internal_accuracy": "internal accuracy",
-    "boundary_iou": "Boundary IoU",
-    "boundary_f_score": "boundary F-score",
-}
+METRICS = {score.key: score.title for score in (*SCORES, *BOUNDARY_SCORES)}
 #: Pixels of `shapes` are counted by the distance to their cue in steps of so many pixels.
 #: What is farther than all of them counts in the last.
 CUE_STEP, CUE_BINS = 8, 14
@@ -194,7 +189,7 @@ def score(workdir: Path, config: ConfigDict, inference: str = "single") -> Resul
             cue[row] += np.bincount(bins[where], minlength=CUE_BINS)
 
     result = evaluate(predictor, source, boundary=True, visit=count_cues if extra else None)
-    values = result.to_json(pretrained.info.class_names)
+    values = result.to_json()
     borders = values["boundary"]
     scores = {name: values.get(name, borders.get(name)) for name in METRICS}
     scores["per_class_iou"] = values["per_class_iou"]

@@ -81,7 +81,7 @@ def _csv(study: Study, findings: Sequence[Finding]) -> str:
         for result in finding.results:
             writer.writerow(
                 [study.number, cell.row, study.axis, cell.column, result["seed"]]
-                + [result[metric] for metric in METRICS]
+                + [result.get(metric) for metric in METRICS]
                 + [finding.cost.parameters, finding.cost.flops]
             )
     return buffer.getvalue()

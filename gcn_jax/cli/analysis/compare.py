@@ -23,7 +23,7 @@ from gcn_jax.analysis.studies.comparison import Row, print_rows, write_rows
 from gcn_jax.analysis.studies.measure import images_per_second, training_memory
 from gcn_jax.analysis.studies.prediction_picture import draw
 from gcn_jax.analysis.studies.recipes import set_values
-from gcn_jax.analysis.studies.runner import cost, run_once
+from gcn_jax.analysis.studies.runner import Result, cost, run_once
 from gcn_jax.analysis.studies.systems import DATA, SIZES, SYSTEMS, system_config
 from gcn_jax.cli import process
 from gcn_jax.cli.flags import expect_arguments

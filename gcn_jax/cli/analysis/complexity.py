@@ -130,8 +130,8 @@ def _kernel_size_sheet(costs: Mapping[str, Mapping[int, Cost]]) -> Sheet:
         ratio = [f"{value:.3f}" for value in (gcn.parameters / conv.parameters, 2 / k)]
         flops = [f"{cost.flops / 1e6:,.1f}" for cost in (gcn, conv)]
         rows.append((str(k), *counts, *ratio, *flops))
-    heads = ("k", "GCN parameters", "k x k parameters", "ratio", "2 / k")
-    heads += ("GCN MFLOPs", "k x k MFLOPs")
+    counted = ("GCN parameters", "k x k parameters", "ratio", "2 / k")
+    heads = ("k", *counted, "GCN MFLOPs", "k x k MFLOPs")
     return Sheet("One head on res-5, without biases, against its kernel size k", heads, rows)
 
 

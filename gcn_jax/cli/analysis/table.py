@@ -16,11 +16,12 @@ What is set holds for every stage of table 7, steps and rate too. Data that you 
 
 from absl import flags
 
+from gcn_jax.analysis.studies.findings import Finding
 from gcn_jax.analysis.studies.paper import STUDIES, Study, study
 from gcn_jax.analysis.studies.published_counts import count_table
 from gcn_jax.analysis.studies.recipes import RECIPES
-from gcn_jax.analysis.studies.runner import CellRunner, cost
-from gcn_jax.analysis.studies.tables import Finding, print_table, write_table
+from gcn_jax.analysis.studies.runner import CellRunner, Result, cost
+from gcn_jax.analysis.studies.tables import print_table, write_table
 from gcn_jax.cli import process
 from gcn_jax.cli.flags import expect_arguments
 from gcn_jax.errors import UserError
@@ -54,7 +55,7 @@ def run(arguments: list[str]) -> None:
 def _run_all(runner: CellRunner, table: Study, seeds: int) -> list[Finding]:
     """Run every cell with every seed, one seed after the other, so that an early stop is fair."""
     process.keep_freed_memory()
-    results = {cell.name: [] for cell in table.cells}
+    results: dict[str, list[Result]] = {cell.name: [] for cell in table.cells}
     for seed in range(seeds):
         for cell in table.cells:
             results[cell.name].append(runner.run(cell, seed))

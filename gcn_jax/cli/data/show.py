@@ -30,16 +30,16 @@ flags.DEFINE_string("output", "contact_sheet.html", "The page to write.", flag_v
 def run(arguments: list[str]) -> None:
     """Write the page."""
     from gcn_jax import report  # not sooner: slow to import
-    from gcn_jax.data.sources import BUILDERS
+    from gcn_jax.data import list_data_sets
 
     if len(arguments) + (CONFIG.path is not None) != 1:
-        names = ", ".join(sorted(BUILDERS))
+        names = ", ".join(list_data_sets())
         raise UserError(f"show needs either one NAME[:SPLIT] or --config=FILE; names: {names}")
     config = CONFIG.value
     with config.unlocked():
         config.data.update(_SETTINGS())
     if CONFIG.path is not None:
-        view = report.config_view(config, Path("runs") / CONFIG.path.stem, FLAGS.augmented)
+        view = report.config_view(config, Path("runs") / CONFIG.name, FLAGS.augmented)
     else:
         name, _, split = arguments[0].partition(":")
         name, settings = resolve_data_set(name, config.data)

@@ -23,15 +23,15 @@ flags.DEFINE_string("json", None, "File to write all that was found to.", flag_v
 
 def run(arguments: list[str]) -> None:
     """Validate, print what was found, and exit with 1 where there is a problem."""
-    from gcn_jax.data import sources  # not sooner: --help needs no data library
+    from gcn_jax.data import list_data_sets  # not sooner: --help needs no data library
     from gcn_jax.data.validation import validate
     from gcn_jax.report.validation_table import print_validation
 
-    names = ", ".join(sorted(sources.BUILDERS))
+    names = ", ".join(list_data_sets())
     expect_arguments(arguments, f"one NAME, a folder of yours or one of: {names}", 1)
     validation = validate(*resolve_data_set(arguments[0], _SETTINGS()))
     print_validation(validation, make_console(width=None if sys.stdout.isatty() else 120))
     if FLAGS.json:
         atomic.write(FLAGS.json, json.dumps(validation.to_json(), indent=2) + "\n")
-    if validation.faults:
+    if validation.problems:
         sys.exit(1)

@@ -12,7 +12,7 @@ from tensorflow_datasets.core.utils import tqdm_utils
 
 from gcn_jax.data import files
 from gcn_jax.data.classes import ClassTable
-from gcn_jax.data.faults import Fault, Pair, refuse, split_faults
+from gcn_jax.data.problems import Pair, Problem, refuse, split_problems
 from gcn_jax.data.statistics import LabelStatistics
 from gcn_jax.terminal import ProgressBar
 
@@ -23,12 +23,12 @@ class Examined(NamedTuple):
     Attributes:
         image: uint8 `[H, W, 3]`; None where it cannot be read.
         label: uint8 `[H, W]`; None where it cannot be read, or is not public.
-        faults: What is wrong with the pair.
+        problems: What is wrong with the pair.
     """
 
     image: np.ndarray | None
     label: np.ndarray | None
-    faults: Sequence[Fault]
+    problems: Sequence[Problem]
 
 
 class _Info(tfds.core.DatasetInfo):
@@ -42,18 +42,18 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
     """A data set of images and masks, prepared without TensorFlow.
 
     A subclass has a class table (`classes`), its splits (`_split_generators`), and builds itself
-    from the `data` section of a config (`from_options`). Examples are `{"id": text, "image":
+    from the `data` section of a config (`from_settings`). Examples are `{"id": text, "image":
     encoded bytes, "label": PNG of class indices}`, in the order in which the subclass lists them;
     an example without a label has no bytes there. What is known of a split as a whole, its ids and
     the statistics of its labels, is kept beside it. Preparation checks every pair; an error leaves
     nothing on disk that looks complete.
 
     Attributes:
-        faults: What is wrong with a folder of the user's before any image is opened, such as a mask
-            that is not there. Such a folder is not prepared.
+        problems: What is wrong with a folder of the user's before any image is opened, such as a
+            mask that is not there. Such a folder is not prepared.
     """
 
-    faults: Sequence[Fault] = ()
+    problems: Sequence[Problem] = ()
 
     VERSION = tfds.core.Version("1.2.0")
 
@@ -61,9 +61,9 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
         super().__init__(data_dir=data_dir, file_format="array_record", **kwargs)
 
     @classmethod
-    def from_options(cls, options: Mapping[str, Any]) -> "SegmentationBuilder":
+    def from_settings(cls, settings: Mapping[str, Any]) -> "SegmentationBuilder":
         """Build from `config.data`: here from `data_dir`, where prepared data sets are kept."""
-        return cls(data_dir=options.get("data_dir"))
+        return cls(data_dir=settings.get("data_dir"))
 
     @property
     def classes(self) -> ClassTable:
@@ -105,18 +105,18 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
     def examine(self, pair: Pair) -> Examined:
         """Read one pair and find all that is wrong with it."""
         _, image_path, mask = pair
-        faults: list[Fault] = []
-        image = _attempt(files.read_image, image_path, faults)
+        problems: list[Problem] = []
+        image = _attempt(files.read_image, image_path, problems)
         if mask is None:
-            return Examined(image, None, faults)
-        label = _attempt(self._read_label, mask, faults)
+            return Examined(image, None, problems)
+        label = _attempt(self._read_label, mask, problems)
         if label is not None:
-            faults.extend(files.pair_faults(image, label, len(self.classes.names), str(mask)))
-        return Examined(image, label, faults)
+            problems.extend(files.pair_problems(image, label, len(self.classes.names), str(mask)))
+        return Examined(image, label, problems)
 
     def download_and_prepare(self, **kwargs) -> None:
         """Prepare as TFDS does, but show one bar of our own."""
-        refuse(self.faults)
+        refuse(self.problems)
         self._bar = ProgressBar(stderr=True)
         shown_before = getattr(tqdm_utils, "_active", True)  # TFDS has a setter only
         tqdm_utils.display_progress_bar(False)
@@ -178,7 +178,7 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
         ids, statistics = [], LabelStatistics.empty(num_classes)
         for key, image_path, mask in self._track(pairs, split):
             examined = self.examine((key, image_path, mask))
-            refuse(examined.faults[:1])
+            refuse(examined.problems[:1])
             encoded_label = io.BytesIO()
             if examined.label is not None:
                 statistics += LabelStatistics.of(examined.label, num_classes)
@@ -192,16 +192,16 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
                     "label": encoded_label,
                 },
             )
-        refuse(split_faults(self.name, split, len(ids), statistics))
+        refuse(split_problems(self.name, split, len(ids), statistics))
         self._keep(split, ids, statistics)
 
 
-def _attempt(read: Callable[[Any], np.ndarray], file: Any, faults: list[Fault]):
-    """Read a file, or add what is wrong with it to the faults and return None."""
+def _attempt(read: Callable[[Any], np.ndarray], file: Any, problems: list[Problem]):
+    """Read a file, or add what is wrong with it to the problems and return None."""
     try:
         return read(file)
-    except Fault as fault:
-        faults.append(fault)
+    except Problem as problem:
+        problems.append(problem)
         return None
 
 
@@ -209,7 +209,7 @@ def folder_config(
     root: Path,
     class_names: Sequence[str],
     splits: Mapping[str, Sequence[tuple]],
-    faults: Sequence[Fault] = (),
+    problems: Sequence[Problem] = (),
 ) -> tfds.core.BuilderConfig:
     """Name the prepared copy of a folder after what is in it, so that a change makes a new one.
 
@@ -218,12 +218,12 @@ def folder_config(
         class_names: The names of its classes.
         splits: Its pairs, or other tuples of an id and files (None: no file); a file counts as
             changed with its path, size or time.
-        faults: What is missing from it: a folder with faults is another than one without.
+        problems: What is missing from it: a folder with problems is another than one without.
 
     Raises:
-        Fault: A file does not exist.
+        Problem: A file does not exist.
     """
-    digest = hashlib.sha256("\n".join([*class_names, *map(str, faults)]).encode())
+    digest = hashlib.sha256("\n".join([*class_names, *map(str, problems)]).encode())
     for split, pairs in splits.items():
         for key, *paths in pairs:
             identities = [_identity(path) for path in paths if path is not None]
@@ -236,5 +236,5 @@ def _identity(path: Path) -> tuple[str, int, int]:
     try:
         stat = path.stat()
     except FileNotFoundError:
-        raise Fault("missing file", f"{path}: no such file") from None
+        raise Problem("missing file", f"{path}: no such file") from None
     return str(path.resolve()), stat.st_size, stat.st_mtime_ns

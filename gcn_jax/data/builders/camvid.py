@@ -13,7 +13,7 @@ from gcn_jax.data import files
 from gcn_jax.data.builders.download import Archive
 from gcn_jax.data.builders.published import PublishedBuilder
 from gcn_jax.data.classes import ClassTable
-from gcn_jax.data.faults import Fault, Pair
+from gcn_jax.data.problems import Pair, Problem
 
 # The repository has no releases; a commit's archive never changes what it holds, but its bytes
 # may, so there is no checksum to hold it against.
@@ -68,7 +68,7 @@ def _read_pairs(path: Path) -> list[Pair]:
     for line in files.read_lines(path):
         if len(line.split()) != 2:
             message = f"camvid: {path}: the line {line!r} is not the paths of image and mask"
-            raise Fault("list", message)
+            raise Problem("list", message)
         image, mask = (path.parent.joinpath(*Path(part).parts[-2:]) for part in line.split())
         pairs.append((image.stem, image, mask))
     return pairs

@@ -13,7 +13,7 @@ from gcn_jax import IGNORE_LABEL
 from gcn_jax.data import files
 from gcn_jax.data.builders.published import PublishedBuilder
 from gcn_jax.data.classes import ClassTable
-from gcn_jax.data.faults import Pair
+from gcn_jax.data.problems import Pair
 from gcn_jax.errors import UserError
 
 

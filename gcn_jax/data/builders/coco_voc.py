@@ -16,7 +16,7 @@ from gcn_jax.data.builders.download import Archive, download_archive
 from gcn_jax.data.builders.published import find_folder
 from gcn_jax.data.builders.voc_segmentation import VOC_CLASSES
 from gcn_jax.data.classes import ClassTable
-from gcn_jax.data.faults import Pair
+from gcn_jax.data.problems import Pair
 from gcn_jax.errors import UserError, check_choice
 
 _URL = "http://images.cocodataset.org"
@@ -104,13 +104,13 @@ class CocoVoc(SegmentationBuilder, skip_registration=True):  # type: ignore[call
         super().__init__(data_dir=data_dir, config=config)
 
     @classmethod
-    def from_options(cls, options: Mapping[str, Any]) -> "CocoVoc":
+    def from_settings(cls, settings: Mapping[str, Any]) -> "CocoVoc":
         """Build from `config.data`: `manual_dir`, `coco_year` (2014), `coco_min_area` (0)."""
         return cls(
-            root=options.get("manual_dir"),
-            data_dir=options.get("data_dir"),
-            year=options.get("coco_year") or 2014,
-            min_area=options.get("coco_min_area") or 0,
+            root=settings.get("manual_dir"),
+            data_dir=settings.get("data_dir"),
+            year=settings.get("coco_year") or 2014,
+            min_area=settings.get("coco_min_area") or 0,
         )
 
     @property
@@ -135,7 +135,7 @@ class CocoVoc(SegmentationBuilder, skip_registration=True):  # type: ignore[call
 
     @property
     def prepare_arguments(self) -> str:
-        """The name, and the options that make another data set of it."""
+        """The name, and the settings that make another data set of it."""
         return f"{self.name} --coco_year={self._year} --coco_min_area={self._min_area}"
 
     def _split_generators(self, dl_manager):

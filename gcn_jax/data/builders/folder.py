@@ -8,15 +8,15 @@ from typing import Any
 
 from gcn_jax.data.builders.base import SegmentationBuilder, folder_config
 from gcn_jax.data.classes import ClassTable
-from gcn_jax.data.faults import Fault, Pair, check_listing
 from gcn_jax.data.files import IMAGE_SUFFIXES, read_lines
+from gcn_jax.data.problems import Pair, Problem, check_listing
 from gcn_jax.errors import UserError, setting
 
 #: Without lists or folders of their own, one image in ten goes to the split "val".
 _VAL_ONE_IN = 10
 
 #: The pairs of each split, and what is wrong with the rest of the folder.
-_Found = tuple[dict[str, list[Pair]], list[Fault]]
+_Found = tuple[dict[str, list[Pair]], list[Problem]]
 
 
 class Folder(SegmentationBuilder, skip_registration=True):  # type: ignore[call-arg]  # TFDS has no types
@@ -44,20 +44,22 @@ class Folder(SegmentationBuilder, skip_registration=True):  # type: ignore[call-
         if not self._root.is_dir():
             raise UserError(f"folder: {root} is not a folder; set {setting('data.manual_dir')}")
         self._classes = ClassTable(_class_names(self._root / "classes.txt"))
-        splits, faults = _find_splits(self._root)
-        self._pairs, more_faults = check_listing(self.name, splits)
-        self.faults = faults + more_faults + split_name_faults(self.name, self._pairs, self._root)
-        config = folder_config(self._root, self._classes.names, self._pairs, self.faults)
+        splits, problems = _find_splits(self._root)
+        self._pairs, more_problems = check_listing(self.name, splits)
+        self.problems = (
+            problems + more_problems + split_name_problems(self.name, self._pairs, self._root)
+        )
+        config = folder_config(self._root, self._classes.names, self._pairs, self.problems)
         super().__init__(data_dir=data_dir, config=config)
 
     @classmethod
-    def from_options(cls, options: Mapping[str, Any]) -> "Folder":
+    def from_settings(cls, settings: Mapping[str, Any]) -> "Folder":
         """Build from `config.data`: `manual_dir` is the folder."""
-        if not options.get("manual_dir"):
+        if not settings.get("manual_dir"):
             raise UserError(
                 f"folder: name the folder of your data with {setting('data.manual_dir')}"
             )
-        return cls(options["manual_dir"], data_dir=options.get("data_dir"))
+        return cls(settings["manual_dir"], data_dir=settings.get("data_dir"))
 
     @property
     def classes(self) -> ClassTable:
@@ -84,11 +86,11 @@ class Folder(SegmentationBuilder, skip_registration=True):  # type: ignore[call-
 def _class_names(path: Path) -> tuple[str, ...]:
     if not path.exists():
         message = f"folder: {path} is missing; write one class name a line, label 0 first"
-        raise Fault("class names", message)
+        raise Problem("class names", message)
     names = tuple(read_lines(path))
     if not 2 <= len(names) <= 255 or len(set(names)) != len(names):
         message = f"folder: {path} must hold 2 to 255 different class names, one a line"
-        raise Fault("class names", message)
+        raise Problem("class names", message)
     return names
 
 
@@ -99,7 +101,7 @@ def _find_splits(root: Path) -> _Found:
         return _listed(root, lists)
     images, masks = root / "images", root / "masks"
     if not (images.is_dir() and masks.is_dir()):
-        raise Fault(
+        raise Problem(
             "layout",
             f"folder: {root} has neither ImageSets/Segmentation/*.txt (VOC's layout) nor the "
             "folders images/ and masks/",
@@ -110,32 +112,32 @@ def _find_splits(root: Path) -> _Found:
     if splits:
         found = {split: _matched(images / split, masks / split, split) for split in splits}
         pairs_of = {split: pairs for split, (pairs, _) in found.items()}
-        return pairs_of, [fault for _, faults in found.values() for fault in faults]
-    pairs, faults = _matched(images, masks)
+        return pairs_of, [problem for _, problems in found.values() for problem in problems]
+    pairs, problems = _matched(images, masks)
     val = [pair for pair in pairs if _hash(pair[0]) % _VAL_ONE_IN == 0] or pairs[-1:]
-    return {"train": [pair for pair in pairs if pair not in val], "val": val}, faults
+    return {"train": [pair for pair in pairs if pair not in val], "val": val}, problems
 
 
 def _listed(root: Path, lists: Sequence[Path]) -> _Found:
     """Match the ids of VOC's lists; a list without a single mask is no split."""
-    images, image_faults = _by_stem(root / "JPEGImages")
-    masks, mask_faults = _by_stem(root / "SegmentationClass")
-    splits, faults = {}, image_faults + mask_faults
+    images, image_problems = _by_stem(root / "JPEGImages")
+    masks, mask_problems = _by_stem(root / "SegmentationClass")
+    splits, problems = {}, image_problems + mask_problems
     for path in lists:
         keys = read_lines(path)
         if not masks.keys().isdisjoint(keys):
-            splits[path.stem], more_faults = _pairs(keys, images, masks, path, path.stem)
-            faults += more_faults
-    if not splits and not faults:
-        raise Fault(
+            splits[path.stem], more_problems = _pairs(keys, images, masks, path, path.stem)
+            problems += more_problems
+    if not splits and not problems:
+        raise Problem(
             "layout",
             f"folder: {lists[0].parent}: no list names an image that has a mask in "
             f"{root / 'SegmentationClass'}",
         )
-    return splits, faults
+    return splits, problems
 
 
-def split_name_faults(data_set: str, names: Iterable[str], root: Path) -> list[Fault]:
+def split_name_problems(data_set: str, names: Iterable[str], root: Path) -> list[Problem]:
     """Find names of splits in a folder that TFDS could not prepare, or not find again.
 
     Args:
@@ -144,7 +146,7 @@ def split_name_faults(data_set: str, names: Iterable[str], root: Path) -> list[F
         root: The folder.
     """
     return [
-        Fault(
+        Problem(
             "name of a split",
             f"{data_set}: {root}: no split can be called {name!r}; rename its list or folder (to "
             "letters, digits, _ and -, but not 'all', which is every split to TFDS)",
@@ -155,30 +157,32 @@ def split_name_faults(data_set: str, names: Iterable[str], root: Path) -> list[F
     ]
 
 
-def _matched(images: Path, masks: Path, split: str | None = None) -> tuple[list[Pair], list[Fault]]:
+def _matched(
+    images: Path, masks: Path, split: str | None = None
+) -> tuple[list[Pair], list[Problem]]:
     """Match the files of two folders by their names; an image needs a mask."""
     try:
-        (by_image, image_faults), (by_mask, mask_faults) = _by_stem(images), _by_stem(masks)
-    except Fault as fault:  # a folder is missing; other splits may be whole
-        return [], [Fault(fault.kind, str(fault), split)]
-    pairs, faults = _pairs(by_image, by_image, by_mask, images, split)
-    return pairs, image_faults + mask_faults + faults
+        (by_image, image_problems), (by_mask, mask_problems) = _by_stem(images), _by_stem(masks)
+    except Problem as problem:  # a folder is missing; other splits may be whole
+        return [], [Problem(problem.kind, str(problem), split)]
+    pairs, problems = _pairs(by_image, by_image, by_mask, images, split)
+    return pairs, image_problems + mask_problems + problems
 
 
-def _by_stem(folder: Path) -> tuple[dict[str, Path], list[Fault]]:
+def _by_stem(folder: Path) -> tuple[dict[str, Path], list[Problem]]:
     """The image files of a folder by their names without suffix."""
     if not folder.is_dir():
-        raise Fault("layout", f"folder: {folder} is missing")
+        raise Problem("layout", f"folder: {folder} is missing")
     by_stem: dict[str, Path] = {}
-    faults = []
+    problems = []
     for path in sorted(folder.iterdir()):
         if path.suffix.lower() not in IMAGE_SUFFIXES or _is_hidden(path):
             continue
         first = by_stem.setdefault(path.stem, path)
         if first != path:
             message = f"folder: {path} and {first} have the same name; remove or rename one"
-            faults.append(Fault("same name", message))
-    return by_stem, faults
+            problems.append(Problem("same name", message))
+    return by_stem, problems
 
 
 def _pairs(
@@ -187,17 +191,17 @@ def _pairs(
     masks: Mapping[str, Path],
     where: Path,
     split: str | None,
-) -> tuple[list[Pair], list[Fault]]:
+) -> tuple[list[Pair], list[Problem]]:
     """Make a pair of each id that has an image and a mask."""
-    pairs, faults = [], []
+    pairs, problems = [], []
     for key in keys:
         missing = [name for name, of in (("image", images), ("mask", masks)) if key not in of]
         for name in missing:
             message = f"folder: {where}: {key!r} has no {name}; add it, or remove {key!r}"
-            faults.append(Fault(f"missing {name}", message, split))
+            problems.append(Problem(f"missing {name}", message, split))
         if not missing:
             pairs.append((key, images[key], masks[key]))
-    return pairs, faults
+    return pairs, problems
 
 
 def _is_hidden(path: Path) -> bool:

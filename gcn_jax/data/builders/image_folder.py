@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from gcn_jax.data.builders.base import Examined, SegmentationBuilder, folder_config
-from gcn_jax.data.builders.folder import split_name_faults
+from gcn_jax.data.builders.folder import split_name_problems
 from gcn_jax.data.classes import ClassTable
-from gcn_jax.data.faults import Fault, Pair, check_listing
 from gcn_jax.data.files import IMAGE_SUFFIXES
+from gcn_jax.data.problems import Pair, Problem, check_listing
 from gcn_jax.errors import UserError, setting
 
 
@@ -30,7 +30,7 @@ class ImageFolder(SegmentationBuilder, skip_registration=True):  # type: ignore[
         folders = [path for split in _folders(Path(root)) for path in _folders(split)]
         names = sorted({path.name for path in folders})
         if not 2 <= len(names) <= 255:
-            raise Fault(
+            raise Problem(
                 "layout",
                 f"image_folder: {root} has {len(names)} folders SPLIT/CLASS/, such as train/cat/; "
                 "it must have 2 to 255 classes",
@@ -43,20 +43,20 @@ class ImageFolder(SegmentationBuilder, skip_registration=True):  # type: ignore[
                 for path in sorted(folder.iterdir())
                 if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
             )
-        self._pairs, faults = check_listing(self.name, splits)
-        self.faults = faults + split_name_faults(self.name, splits, Path(root))
+        self._pairs, problems = check_listing(self.name, splits)
+        self.problems = problems + split_name_problems(self.name, splits, Path(root))
         files = {split: [pair[:2] for pair in pairs] for split, pairs in self._pairs.items()}
-        config = folder_config(Path(root), names, files, self.faults)
+        config = folder_config(Path(root), names, files, self.problems)
         super().__init__(data_dir=data_dir, config=config)
 
     @classmethod
-    def from_options(cls, options: Mapping[str, Any]) -> "ImageFolder":
+    def from_settings(cls, settings: Mapping[str, Any]) -> "ImageFolder":
         """Build from `config.data`: `manual_dir` is the folder."""
-        if not options.get("manual_dir"):
+        if not settings.get("manual_dir"):
             raise UserError(
                 f"image_folder: name the folder of your images with {setting('data.manual_dir')}"
             )
-        return cls(options["manual_dir"], data_dir=options.get("data_dir"))
+        return cls(settings["manual_dir"], data_dir=settings.get("data_dir"))
 
     @property
     def classes(self) -> ClassTable:

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from gcn_jax.data.builders.base import SegmentationBuilder, folder_config
 from gcn_jax.data.builders.download import Archive, download_archive
-from gcn_jax.data.faults import Pair, check_listing, refuse
+from gcn_jax.data.problems import Pair, check_listing, refuse
 from gcn_jax.errors import UserError, setting
 
 
@@ -43,8 +43,8 @@ class PublishedBuilder(SegmentationBuilder, skip_registration=True):  # type: ig
         self._splits = config = None
         if root:
             folder = self._find_root(Path(root))
-            self._splits, self.faults = check_listing(self.name, self._find_splits(folder))
-            config = folder_config(folder, self.classes.names, self._splits, self.faults)
+            self._splits, self.problems = check_listing(self.name, self._find_splits(folder))
+            config = folder_config(folder, self.classes.names, self._splits, self.problems)
         elif self._archive is None:
             raise UserError(
                 f"{self.name} cannot be downloaded without a login; unpack it by hand and name "
@@ -53,9 +53,9 @@ class PublishedBuilder(SegmentationBuilder, skip_registration=True):  # type: ig
         super().__init__(data_dir=data_dir, config=config)
 
     @classmethod
-    def from_options(cls, options: Mapping[str, Any]) -> "PublishedBuilder":
+    def from_settings(cls, settings: Mapping[str, Any]) -> "PublishedBuilder":
         """Build from `config.data`: `manual_dir` is the folder, where the user has one."""
-        return cls(root=options.get("manual_dir"), data_dir=options.get("data_dir"))
+        return cls(root=settings.get("manual_dir"), data_dir=settings.get("data_dir"))
 
     @property
     def download(self) -> str | None:
@@ -79,8 +79,8 @@ class PublishedBuilder(SegmentationBuilder, skip_registration=True):  # type: ig
         if splits is None:
             assert self._archive is not None  # else the folder was required
             folder = download_archive(self._archive, self._data_dir_root)
-            splits, faults = check_listing(self.name, self._find_splits(self._find_root(folder)))
-            refuse(faults)
+            splits, problems = check_listing(self.name, self._find_splits(self._find_root(folder)))
+            refuse(problems)
         return {split: self._generate_examples(pairs, split) for split, pairs in splits.items()}
 
 

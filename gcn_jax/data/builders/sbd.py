@@ -8,12 +8,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-import scipy.io
 
 from gcn_jax.data.builders.download import Archive
+from gcn_jax.data.builders.mat_file import read_field
 from gcn_jax.data.builders.voc_segmentation import VocPhotographs, voc_ids
-from gcn_jax.data.faults import Fault, Pair
 from gcn_jax.data.files import read_lines
+from gcn_jax.data.problems import Pair, Problem
 
 
 class Sbd(VocPhotographs, skip_registration=True):  # type: ignore[call-arg]  # TFDS has no types
@@ -59,15 +59,15 @@ def read_mat(path: Path) -> np.ndarray:
     """Read the labels of one of SBD's files: `GTcls.Segmentation`, uint8 `[H, W]`.
 
     Raises:
-        Fault: The file is damaged or holds something else.
+        Problem: The file is damaged or holds something else.
     """
     try:
-        content = scipy.io.loadmat(path, simplify_cells=True)
-        label = np.asarray(content["GTcls"]["Segmentation"])
-    except Exception as error:  # SciPy raises whatever the damage leads to
-        message = f"{path}: no readable GTcls.Segmentation ({error!r})"
-        raise Fault("unreadable file", message) from None
-    if label.ndim != 2 or label.dtype != np.uint8:
-        message = f"{path}: GTcls.Segmentation is {label.dtype} {label.shape}, not uint8 [H, W]"
-        raise Fault("unreadable file", message)
+        label = read_field(path.read_bytes(), "GTcls", "Segmentation")
+        if label.ndim != 2:
+            raise ValueError(f"GTcls.Segmentation is uint8 {label.shape}, not uint8 [H, W]")
+    except OSError as error:
+        raise Problem("unreadable file", f"{path} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        message = f"{path}: no readable GTcls.Segmentation ({error})"
+        raise Problem("unreadable file", message) from None
     return label

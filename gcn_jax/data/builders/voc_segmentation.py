@@ -9,8 +9,8 @@ from pathlib import Path
 from gcn_jax.data.builders.download import Archive
 from gcn_jax.data.builders.published import PublishedBuilder
 from gcn_jax.data.classes import ClassTable
-from gcn_jax.data.faults import Pair
 from gcn_jax.data.files import read_lines
+from gcn_jax.data.problems import Pair
 
 #: The 21 classes, in the order of the published label images, with VOC's colours.
 VOC_CLASSES = ClassTable(

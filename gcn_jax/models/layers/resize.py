@@ -6,7 +6,7 @@ import numpy as np
 from jax import lax
 
 
-def size_of(x: jax.Array) -> tuple[int, int]:
+def size_of(x: jax.Array | np.ndarray) -> tuple[int, int]:
     """Return the height and the width of maps.
 
     Args:

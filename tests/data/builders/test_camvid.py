@@ -60,7 +60,7 @@ def test_each_camvid_folder_is_prepared_for_itself(tmp_path):
         ("/a/val/0.png /a/valannot/0.png", r"CamVid/val/0.png: no such file"),
     ],
 )
-def test_faults_of_camvid_lists_are_named(tmp_path, line, message):
+def test_problems_of_camvid_lists_are_named(tmp_path, line, message):
     make_camvid(tmp_path / "CamVid")
     (tmp_path / "CamVid/val.txt").write_text(f"\n{line}\n")
     options = {"manual_dir": str(tmp_path / "CamVid"), "data_dir": str(tmp_path)}

@@ -2,7 +2,8 @@ import shutil
 
 import pytest
 
-from gcn_jax.data import make_builder, open_split
+from gcn_jax.data import open_split
+from gcn_jax.data.builders.registry import make_builder
 from gcn_jax.errors import UserError
 from tests.helpers.published_data import make_cityscapes
 

@@ -5,10 +5,12 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
-from gcn_jax.data import make_builder, open_split, prepare
-from gcn_jax.data.builders.coco_instances import VOC_LABELS, decode
+from gcn_jax.data import open_split, prepare
+from gcn_jax.data.builders.coco_instances import VOC_LABELS, read_instances
+from gcn_jax.data.builders.coco_masks import LONGEST_OUTLINE, decode
 from gcn_jax.data.builders.coco_voc import CocoVoc
 from gcn_jax.data.builders.download import Archive
+from gcn_jax.data.builders.registry import make_builder
 from gcn_jax.data.builders.voc_segmentation import VOC_CLASSES
 from gcn_jax.errors import UserError
 from tests.helpers.published_data import make_coco, serve
@@ -141,14 +143,13 @@ def test_every_form_of_a_segmentation():
     assert not decode([], 10, 12).any()
 
 
-def test_a_compressed_code_that_ends_early_is_refused(monkeypatch):
-    """pycocotools leaves the rest of its mask as the memory was: here 7 in one column."""
-    mask = np.zeros((10, 12), np.uint8)
-    mask[BODY] = 1
-    mask[:, 11] = 7
-    monkeypatch.setattr(coco_mask, "decode", lambda code: mask)
-    with pytest.raises(ValueError, match="its runs end before the image does"):
-        decode({"size": [10, 12], "counts": "g03"}, 10, 12)
+def test_compressed_codes_equal_those_of_pycocotools():
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        mask = rng.random((rng.integers(1, 40), rng.integers(1, 40))) < rng.random()
+        mask = np.kron(mask, np.ones(rng.integers(1, 9, 2))) > 0
+        code = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
+        np.testing.assert_array_equal(decode(code, *mask.shape), mask)
 
 
 @pytest.mark.parametrize(
@@ -156,11 +157,23 @@ def test_a_compressed_code_that_ends_early_is_refused(monkeypatch):
     [
         ({"size": [12, 10], "counts": [120]}, r"its size is \[12, 10\], its image's \[10, 12\]"),
         ({"size": [10, 12], "counts": [100]}, r"its runs are 100 pixels long"),
-        ({"size": [10, 12], "counts": "g03n3"}, r"Invalid RLE"),
-        ({"counts": [120]}, r"KeyError\('size'\)"),
+        ({"size": [10, 12], "counts": "g03n3"}, r"its runs are 152 pixels long"),
+        ({"size": [10, 12], "counts": "g03"}, r"its runs are 26 pixels long"),
+        ({"size": [10, 12], "counts": "g03n"}, r"its compressed runs end within one"),
+        ({"size": [10, 12], "counts": "g03\u20ac"}, r"its compressed runs are damaged"),
+        ({"size": [10, 12], "counts": [130, -10]}, r"not whole numbers from 0 on"),
+        ({"size": [10, 12], "counts": [True, 119]}, r"not whole numbers from 0 on"),
+        ({"counts": [120]}, r"neither polygons nor a run-length code"),
+        ([[1, 1, 20, 1, -1e9, 20, 1, 20]], r"coordinate -1e\+09, far outside of an image of 12x10"),
+        ([[1, 1, 20, 1, 1, 31]], r"coordinate 31, far outside"),
+        ([[1, 1, 5, "x", 1, 3]], r"a coordinate that is no number"),
+        ([[1, 1, 5, None, 1, 3]], r"a coordinate that is no number"),
+        ([[1, 1, 5, 5, 1, 3, 7]], r"no list of x, y"),
+        ([7], r"no list of x, y"),
+        ([[0, 0, 24, 20] * (LONGEST_OUTLINE // 48 + 1)], r"outlines are \d+ pixels long"),
     ],
 )
-def test_faults_of_segmentations_are_named(tmp_path, segmentation, message):
+def test_problems_of_segmentations_are_named(tmp_path, segmentation, message):
     images = {"train": {7: [instance(DOG, segmentation)]}, "val": {}}
     make_coco(tmp_path, 2014, images)
     options = {"manual_dir": str(tmp_path), "data_dir": str(tmp_path / "data")}
@@ -169,10 +182,72 @@ def test_faults_of_segmentations_are_named(tmp_path, segmentation, message):
 
 
 @pytest.mark.parametrize("content", ["{", "{}", "[]", json.dumps({"annotations": [{}]})])
-def test_faults_of_annotations_are_named(options, tmp_path, content):
+def test_problems_of_annotations_are_named(options, tmp_path, content):
     (tmp_path / "coco/annotations/instances_val2014.json").write_text(content)
     with pytest.raises(UserError, match=r"instances_val2014.json: not a file of COCO's instances"):
         open_split("coco_voc:train", options)
+
+
+@pytest.mark.parametrize(
+    ("where", "key", "value", "message"),
+    [
+        ("images", "height", 10_000_000, "image 9: height is 10000000; it is 1 to 65535 pixels"),
+        ("images", "height", -1, "image 9: height is -1; it is 1 to 65535"),
+        ("images", "width", 12.0, "image 9: width is 12.0; it is 1 to 65535"),
+        ("images", "width", "12", "image 9: width is '12'"),
+        ("images", "id", [9], r"image \[9\]: id is \[9\]; it is a whole number from 0 on"),
+        ("images", "id", 25, "image 25 is there more than once"),
+        ("images", "file_name", 5, "image 9: file_name is 5; it is a name"),
+        ("images", "file_name", "a\0b", "image 9: file_name is .* it is a name"),
+        ("annotations", "area", "x", "annotation 3: area is 'x'; it is a number of pixels"),
+        ("annotations", "area", float("nan"), "annotation 3: area is nan"),
+        ("annotations", "iscrowd", "no", "annotation 3: iscrowd is 'no'; it is 0 or 1"),
+        (
+            "annotations",
+            "image_id",
+            {},
+            "annotation 3: image_id is {}; it is the number of an",
+        ),
+        (
+            "annotations",
+            "segmentation",
+            5,
+            "annotation 3: segmentation is 5; it is polygons or",
+        ),
+    ],
+)
+def test_fields_are_checked_before_they_are_used(tmp_path, where, key, value, message):
+    make_coco(tmp_path, 2014, IMAGES)
+    path = tmp_path / "annotations/instances_train2014.json"
+    content = json.loads(path.read_text())
+    number = {"images": "id", "annotations": "image_id"}[where]
+    one = next(one for one in content[where] if one[number] == 9)
+    one[key] = value
+    path.write_text(json.dumps(content))
+    with pytest.raises(UserError, match=message):
+        read_instances(path)
+
+
+def test_images_and_objects_that_would_fill_the_memory_are_refused(tmp_path):
+    make_coco(tmp_path, 2014, {"train": {9: [instance(DOG, [])] * 10}, "val": {}})
+    path = tmp_path / "annotations/instances_train2014.json"
+    content = json.loads(path.read_text())
+    content["images"][0] |= {"height": 8192, "width": 8192}
+    path.write_text(json.dumps(content))
+    (instances,) = read_instances(path)
+    with pytest.raises(UserError, match="image 000000000009: 10 objects of 67108864 pixels each"):
+        instances.rasterise()
+    content["images"][0]["width"] += 1
+    path.write_text(json.dumps(content))
+    with pytest.raises(UserError, match="image 9: it has 8192 x 8193 pixels; 67108864 are"):
+        read_instances(path)
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, "9" * 5_000, "{" * 3, "[1]", "null"])
+def test_json_of_another_kind_is_refused(tmp_path, content):
+    (tmp_path / "a.json").write_text(content)
+    with pytest.raises(UserError, match=r"a.json: not a file of COCO's instances"):
+        read_instances(tmp_path / "a.json")
 
 
 def test_archives_are_downloaded(options, tmp_path):

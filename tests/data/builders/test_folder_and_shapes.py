@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gcn_jax.data import ClassTable, open_split, open_training_source, voc_palette
+from gcn_jax.data import ClassTable, open_split, open_training_source
 from gcn_jax.data.builders import shapes as shapes_builder
+from gcn_jax.data.classes import voc_palette
 from gcn_jax.data.shapes import world as shapes
 from gcn_jax.errors import UserError
 from tests.helpers.small_data import CLASS_NAMES, parallel_folders, save_mask
@@ -86,7 +87,7 @@ def test_lists_may_have_spaces_and_marks_of_windows(voc_folder, tmp_path):
         ("../../classes.txt", b"b\xe4ume\nhaus", r"classes.txt: not UTF-8 text"),
     ],
 )
-def test_faults_of_lists_are_named(voc_folder, tmp_path, name, content, message):
+def test_problems_of_lists_are_named(voc_folder, tmp_path, name, content, message):
     root, lists = copy_of(voc_folder, tmp_path)
     (lists / name).write_bytes(content)
     with pytest.raises(UserError, match=message):
@@ -165,7 +166,7 @@ def test_changed_folder_is_prepared_anew(tmp_path):
         ),
     ],
 )  # fmt: skip
-def test_faults_of_a_folder_are_named_and_leave_nothing(tmp_path, spoil, message):
+def test_problems_of_a_folder_are_named_and_leave_nothing(tmp_path, spoil, message):
     root = tmp_path / "mine"
     parallel_folders(root, 3, ("train",))
     spoil(root)

@@ -51,7 +51,7 @@ def break_image(folder):
         (break_image, "dog/1.png: not a readable image"),
     ],
 )
-def test_faults_are_named(folder, tmp_path, spoil, message):
+def test_problems_are_named(folder, tmp_path, spoil, message):
     spoil(folder)
     with pytest.raises(UserError, match=message):
         open_split(

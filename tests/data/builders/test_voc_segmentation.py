@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gcn_jax.data import make_builder, open_split, open_training_source, prepare, voc_palette
+from gcn_jax.data import open_split, open_training_source, prepare
 from gcn_jax.data.builders.download import Archive
+from gcn_jax.data.builders.registry import make_builder
 from gcn_jax.data.builders.voc_segmentation import VocSegmentation, voc_ids
+from gcn_jax.data.classes import voc_palette
 from gcn_jax.errors import UserError
 from tests.helpers.published_data import VOC_TEST, VOC_TRAIN, VOC_VAL, box_label, make_voc, serve
 

@@ -16,13 +16,13 @@ from gcn_jax.errors import UserError
 Pair = tuple[str, Path, Any]
 
 
-class Fault(UserError):
+class Problem(UserError):
     """Something wrong with the files of a data set; the message names the file and the remedy.
 
     Preparation stops at the first one; validation lists all.
 
     Attributes:
-        kind: What it is called when faults are counted, such as "missing mask".
+        kind: What it is called when problems are counted, such as "missing mask".
         split: The split that it is found in; None where it concerns all, or who raises it does
             not know.
     """
@@ -33,21 +33,21 @@ class Fault(UserError):
         self.split = split
 
 
-def refuse(faults: Sequence[Fault]) -> None:
-    """Raise the first of some faults, if there is one, and say how many there are."""
-    if len(faults) > 1:
-        first = faults[0]
+def refuse(problems: Sequence[Problem]) -> None:
+    """Raise the first of some problems, if there is one, and say how many there are."""
+    if len(problems) > 1:
+        first = problems[0]
         message = (
-            f"{first} (and {len(faults) - 1} more faults, which `gcn-jax data validate` lists)"
+            f"{first} (and {len(problems) - 1} more problems, which `gcn-jax data validate` lists)"
         )
-        raise Fault(first.kind, message, first.split)
-    if faults:
-        raise faults[0]
+        raise Problem(first.kind, message, first.split)
+    if problems:
+        raise problems[0]
 
 
 def check_listing(
     name: str, splits: Mapping[str, Sequence[Pair]]
-) -> tuple[dict[str, list[Pair]], list[Fault]]:
+) -> tuple[dict[str, list[Pair]], list[Problem]]:
     """Check the pairs of a data set before any file is opened.
 
     Args:
@@ -55,28 +55,28 @@ def check_listing(
         splits: The pairs of each split.
 
     Returns:
-        The pairs that can be read, and the faults of the others: a file does not exist, an id is
+        The pairs that can be read, and the problems of the others: a file does not exist, an id is
         listed twice, or it is a file name that is not UTF-8.
     """
     good: dict[str, list[Pair]] = {}
-    faults: list[Fault] = []
+    problems: list[Problem] = []
     for split, pairs in splits.items():
         for key, count in Counter(key for key, *_ in pairs).items():
             if count > 1:
                 message = f"{name}:{split} lists {key!r} {count} times; list an image once"
-                faults.append(Fault("listed twice", message, split))
+                problems.append(Problem("listed twice", message, split))
         good[split] = []
         for key, *files in {pair[0]: pair for pair in pairs}.values():
             missing = [path for path in files if isinstance(path, Path) and not path.exists()]
             for path in missing:
                 message = f"{path}: no such file; add it, or take {key!r} out of {name}:{split}"
-                faults.append(Fault("missing file", message, split))
+                problems.append(Problem("missing file", message, split))
             if not _is_utf8(key):  # what TFDS and JSON write
                 message = f"{name}:{split}: the name {key!r} is not UTF-8; rename the file"
-                faults.append(Fault("name of an image", message, split))
+                problems.append(Problem("name of an image", message, split))
             elif not missing:
                 good[split].append((key, *files))
-    return good, faults
+    return good, problems
 
 
 def _is_utf8(text: str) -> bool:
@@ -84,9 +84,9 @@ def _is_utf8(text: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
-def split_faults(
+def split_problems(
     name: str, split: str, num_images: int, statistics: LabelStatistics
-) -> list[Fault]:
+) -> list[Problem]:
     """Find out whether a split as a whole can be used.
 
     Args:
@@ -99,7 +99,7 @@ def split_faults(
         What is wrong: it is empty, or it is for training and its masks teach nothing.
     """
     if not num_images:
-        return [Fault("empty split", f"{name}: the split {split!r} is empty", split)]
+        return [Problem("empty split", f"{name}: the split {split!r} is empty", split)]
     classes = np.flatnonzero(statistics.pixels).tolist()
     if len(classes) > 1 or not split.startswith("train"):
         return []
@@ -109,4 +109,4 @@ def split_faults(
         "is void; a mask needs two classes or more, foreground saved as the number of its class "
         "(1, 2, ...)"
     )
-    return [Fault("masks that teach nothing", message, split)]
+    return [Problem("masks that teach nothing", message, split)]
