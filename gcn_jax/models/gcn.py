@@ -1,9 +1,9 @@
 """Global Convolutional Network: *Large Kernel Matters* (Peng et al., CVPR 2017), Figure 2.
 
-The paper fixes the global convolution (`heads.GlobalConv`), the residual form of `BoundaryRefine`,
-four levels, and five x2 deconvolutions. Choices of ours, where it is silent: the same kernel size
-at all levels, biases in every convolution of the head, and deconvolutions with kernel 4 that start
-as bilinear interpolation.
+The paper fixes the global convolution (`gcn_heads.GlobalConv`), the residual form of
+`BoundaryRefine`, four levels, and five x2 deconvolutions. Choices of ours, where it is silent: the
+same kernel size at all levels, biases in every convolution of the head, and deconvolutions with
+kernel 4 that start as bilinear interpolation.
 """
 
 from collections.abc import Mapping

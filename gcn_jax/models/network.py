@@ -77,9 +77,12 @@ class SegmentationNetwork(nn.Module, abc.ABC):
         """Return the backbone, whose variables are under the name "backbone"."""
 
     @property
-    def backbone_weights(self) -> str | None:
-        """The architecture whose published weights fit the backbone, by timm's name, or None."""
-        return None
+    @abc.abstractmethod
+    def backbone_weights(self) -> str:
+        """The architecture whose published weights fit the backbone, by timm's name if it has one.
+
+        `gcn_jax.weights.list_sources` has those that can be loaded.
+        """
 
     @abc.abstractmethod
     def _compute_logits(self, images: jax.Array, *, train: bool) -> jax.Array:

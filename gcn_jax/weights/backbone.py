@@ -36,16 +36,16 @@ def load_backbone_weights(source: str, model: SegmentationNetwork) -> dict[str, 
         Variables of the backbone: float32 params and batch_stats.
 
     Raises:
-        UserError: Nobody publishes weights of the backbone; the weights cannot be had, or are not
+        UserError: There is no source for the backbone; the weights cannot be had, or are not
             its; the message names the source and the differences. A model on the hub is asked
             for its name, too: timm's resnetblur50 has the tensors of ResNet-50, and is another
             network.
     """
     architecture = model.backbone_weights
-    if architecture is None:
+    if architecture not in SOURCES:
         raise UserError(
-            f"{source}: there are no published weights for the backbone of this "
-            f"{type(model).__name__}; there are for: {', '.join(SOURCES)}"
+            f"{source}: no published weights of {architecture}, the backbone, can be loaded; there "
+            f"are sources for: {', '.join(SOURCES)}"
         )
     path: str | Path = source
     if is_on_hub(source):

@@ -28,7 +28,8 @@ class Backbone:
             None. Feature i lies at pixel 8 * i; a map may have a row and a column more, of pixels
             beyond the image.
         zero_init_residual: Whether it has the field `zero_init_residual` of `ResNet`.
-        weights: The architecture whose published weights fit it, by timm's name, or None.
+        weights: The architecture whose published weights fit it, by timm's name, where that is not
+            the backbone's own name.
     """
 
     make: Callable[..., nn.Module]
@@ -37,7 +38,7 @@ class Backbone:
     weights: str | None = None
 
 
-def _resnet(depth: int, *, weights: str, **fields: Any) -> Backbone:
+def _resnet(depth: int, *, weights: str | None = None, **fields: Any) -> Backbone:
     """Dilate as DeepLab-v2 and PSPNet do, who pool as Caffe does."""
     make = partial(ResNet, depth=depth, **fields)
     dilated = partial(make, output_stride=8, ceil_mode=True)
@@ -51,18 +52,18 @@ def _plain(*widths: *tuple[int, int, int, int]) -> Backbone:
 
 #: Names with "_" in front are for tests.
 BACKBONES: Mapping[str, Backbone] = {
-    "resnet18": _resnet(18, weights="resnet18"),
-    "resnet34": _resnet(34, weights="resnet34"),
-    "resnet50": _resnet(50, weights="resnet50"),
-    "resnet101": _resnet(101, weights="resnet101"),
-    "resnet152": _resnet(152, weights="resnet152"),
+    "resnet18": _resnet(18),
+    "resnet34": _resnet(34),
+    "resnet50": _resnet(50),
+    "resnet101": _resnet(101),
+    "resnet152": _resnet(152),
     # The original models, converted from Caffe: another place of the strides.
     "resnet50_caffe": _resnet(50, stride_in_1x1=True, weights="resnet50"),
     "resnet101_caffe": _resnet(101, stride_in_1x1=True, weights="resnet101"),
     "resnet152_caffe": _resnet(152, stride_in_1x1=True, weights="resnet152"),
     # PSPNet's, by timm's names: a stem of three convolutions.
-    "resnet50s": _resnet(50, deep_stem=True, weights="resnet50s"),
-    "resnet101s": _resnet(101, deep_stem=True, weights="resnet101s"),
+    "resnet50s": _resnet(50, deep_stem=True),
+    "resnet101s": _resnet(101, deep_stem=True),
     # The paper's Figure 5.
     "resnet50_gcn": Backbone(partial(ResNetGCN, depth=50), zero_init_residual=True),
     "plain4": _plain(24, 48, 96, 96),
@@ -101,9 +102,9 @@ class BackboneNetwork(SegmentationNetwork):
         return self._constructors()[self.backbone](**self.backbone_fields())
 
     @property
-    def backbone_weights(self) -> str | None:
-        """The architecture whose published weights fit the backbone, by timm's name, or None."""
-        return BACKBONES[self.backbone].weights
+    def backbone_weights(self) -> str:
+        """The architecture whose published weights fit the backbone, by timm's name."""
+        return BACKBONES[self.backbone].weights or self.backbone
 
     @nn.nowrap
     def _constructors(self) -> dict[str, Callable[..., nn.Module]]:

@@ -1,7 +1,7 @@
 """ResNet (He et al., CVPR 2016, Table 1), stage by stage, as torchvision builds it.
 
 The stride of a bottleneck sits in its 3 x 3 convolution, unless asked for in the first 1 x 1, and
-paddings are symmetric, so that torchvision's and timm's weights fit (see `importers.py`). The
+paddings are symmetric, so that torchvision's and timm's weights fit (`gcn_jax.weights.resnet`). The
 fields `output_stride`, `deep_stem` and `ceil_mode` make what DeepLab-v2 and PSPNet stand on.
 """
 
