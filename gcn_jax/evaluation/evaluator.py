@@ -9,8 +9,7 @@ from typing import Any, TypeVar
 import jax
 import numpy as np
 
-from gcn_jax import IGNORE_LABEL
-from gcn_jax import mesh as mesh_lib
+from gcn_jax import IGNORE_LABEL, mesh
 from gcn_jax.errors import UserError
 from gcn_jax.evaluation.boundary import BoundaryCounts, boundary_counts
 from gcn_jax.evaluation.metrics import (
@@ -131,7 +130,7 @@ def evaluate(
 
     def count(batch: PaddedBatch) -> tuple[jax.Array, jax.Array]:
         labels = {"labels": _stack_labels(batch, num_classes)}
-        on_devices = mesh_lib.shard_batch(labels, predictor.mesh, same_on_every_host=True)
+        on_devices = mesh.shard_batch(labels, predictor.mesh, same_on_every_host=True)
         predictions = predictor.predict_batch(batch)
         return predictions, _image_matrices(
             on_devices["labels"], predictions=predictions, num_classes=num_classes
@@ -141,12 +140,12 @@ def evaluate(
     borders = BoundaryCounts.zeros(num_classes) if boundary else None
     images: list[ImageScore] = []
     for batch, (predictions, counted) in _one_ahead(count, predictor.batches(source)):
-        matrices = mesh_lib.to_host(counted)
+        matrices = mesh.to_host(counted)
         total += matrices.sum(axis=0, dtype=np.int64)
         rows = zip(batch.indices, batch.examples, class_sums(matrices), strict=False)
         images += (ImageScore(index, example["id"], sums) for index, example, sums in rows)
         if boundary or visit is not None:
-            for _, example, prediction in batch.cut(mesh_lib.to_host(predictions)):
+            for _, example, prediction in batch.cut(mesh.to_host(predictions)):
                 if borders is not None:
                     borders += boundary_counts(example["label"], prediction, num_classes)
                 if visit is not None:

@@ -112,9 +112,7 @@ def test_vgg_comes_with_or_without_batch_norm(hub, tmp_path):
 def test_weights_that_do_not_fit_are_named(file):
     with pytest.raises(UserError, match=r"resnet18.safetensors, for resnet34: .*missing tensors"):
         load_backbone_weights(str(file), on("resnet34"))
-    with pytest.raises(
-        UserError, match="no published weights of plain4.*there are sources"
-    ):
+    with pytest.raises(UserError, match="no published weights of plain4.*there are sources"):
         load_backbone_weights(str(file), on("plain4"))
 
 

@@ -17,8 +17,7 @@ from pathlib import Path
 import jax
 from absl import flags
 
-from gcn_jax import data, models
-from gcn_jax import mesh as mesh_lib
+from gcn_jax import data, mesh, models
 from gcn_jax.analysis.studies.comparison import Row, print_rows, write_rows
 from gcn_jax.analysis.studies.measure import images_per_second, training_memory
 from gcn_jax.analysis.studies.prediction_picture import draw
@@ -93,5 +92,5 @@ def run(arguments: list[str]) -> None:
 
 def _predictor(workdir: Path, batch_size: int) -> Predictor:
     pretrained = models.load_pretrained(workdir, step="last")
-    mesh = mesh_lib.data_mesh(jax.local_devices())
-    return Predictor(pretrained, batch_size=batch_size, mesh=mesh)
+    device_mesh = mesh.data_mesh(jax.local_devices())
+    return Predictor(pretrained, batch_size=batch_size, mesh=device_mesh)
