@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
+from jax import lax
 
 from gcn_jax.models.layers.backend import formulation
 
@@ -51,13 +52,14 @@ def max_pool_with_indices(x: jax.Array) -> tuple[jax.Array, jax.Array]:
     Returns:
         Maxima of x's dtype and positions, int8, both `[N, ceil(H / 2), ceil(W / 2), C]`.
     """
-    n, height, width, c = x.shape
-    h, w = -(-height // 2), -(-width // 2)
-    beyond = [(0, 0), (0, 2 * h - height), (0, 2 * w - width), (0, 0)]
-    windows = jnp.pad(x, beyond, constant_values=-jnp.inf).reshape(n, h, 2, w, 2, c)
-    maxima, indices = windows[:, :, 0, :, 0], jnp.zeros((n, h, w, c), jnp.int8)
+    beyond = [(0, 0), (0, x.shape[1] % 2), (0, x.shape[2] % 2), (0, 0)]
+    x = jnp.pad(x, beyond, constant_values=-jnp.inf)
+    # By slices: a reshape into windows has wrong gradients on a mesh that splits H into more parts
+    # than there are windows (XLA of jax 0.10 doubles them).
+    maxima = x[:, ::2, ::2]
+    indices = jnp.zeros(maxima.shape, jnp.int8)
     for index in (1, 2, 3):
-        other = windows[:, :, index // 2, :, index % 2]
+        other = x[:, index // 2 :: 2, index % 2 :: 2]
         larger = (other > maxima) | jnp.isnan(other)
         maxima, indices = jnp.where(larger, other, maxima), jnp.where(larger, index, indices)
     return maxima, indices.astype(jnp.int8)
@@ -74,10 +76,17 @@ def max_unpool(x: jax.Array, indices: jax.Array, size: tuple[int, int]) -> jax.A
     Returns:
         `[N, H, W, C]` of x's dtype.
     """
-    n, h, w, c = x.shape
-    pixels = [jnp.where(indices == index, x, 0) for index in range(4)]
-    windows = jnp.stack(pixels, axis=3).reshape(n, h, w, 2, 2, c)
-    return windows.swapaxes(2, 3).reshape(n, 2 * h, 2 * w, c)[:, : size[0], : size[1]]
+    zero = jnp.zeros((), x.dtype)
+    pixels = (
+        lax.pad(jnp.where(indices == index, x, zero), zero, _at(*divmod(index, 2)))
+        for index in range(4)
+    )
+    return sum(pixels, zero)[:, : size[0], : size[1]]
+
+
+def _at(row: int, column: int) -> list[tuple[int, int, int]]:
+    """Return the padding that puts pixels at one position of windows of 2 x 2."""
+    return [(0, 0, 0), (row, 1 - row, 1), (column, 1 - column, 1), (0, 0, 0)]
 
 
 def avg_pool(x: jax.Array) -> jax.Array:
