@@ -270,7 +270,7 @@ def test_interrupted_training_says_how_to_go_on(trained):
     out, err = process.communicate(timeout=120)
     assert process.returncode == 128 + signal.SIGINT
     assert "stopped by SIGINT after step" in out
-    assert "the same command goes on from there" in out
+    assert "is saved, from which the same command goes on" in out
     assert "Traceback" not in err
 
 

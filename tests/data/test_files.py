@@ -7,6 +7,7 @@ from PIL import Image
 
 from gcn_jax.data import files
 from gcn_jax.errors import UserError
+from tests.helpers.png import png_chunk
 
 LABEL = np.array([[0, 1, 2], [255, 20, 0]], np.uint8)
 
@@ -28,10 +29,6 @@ def test_sixteen_bit_and_bilevel_masks(tmp_path):
     Image.fromarray(np.array([[0, 300]], np.uint16)).save(tmp_path / "high.png")
     with pytest.raises(UserError, match=r"high.png: mask values reach 300"):
         files.read_mask(tmp_path / "high.png")
-
-
-def png_chunk(kind, data):
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from PIL import Image
 from gcn_jax.data.files import read_image, read_mask
 from gcn_jax.data.png import check_png
 from gcn_jax.data.problems import Problem
-from tests.data.test_files import png_chunk
+from tests.helpers.png import png_chunk
 
 RNG = np.random.default_rng(0)
 NOISE = RNG.integers(0, 256, (13, 21, 3)).astype(np.uint8)

@@ -234,9 +234,7 @@ def test_start_that_is_not_there_is_refused_before_anything_is_written(config, t
     with pytest.raises(UserError, match="nowhere is not the workdir of a training run"):
         train_and_evaluate(changed(config, init_from=str(tmp_path / "nowhere")), tmp_path / "run")
     weights = tmp_path / "resnet50.pth"
-    with pytest.raises(
-        UserError, match=r"resnet50.pth: weights .* are for ResNets and VGG-16, not"
-    ):
+    with pytest.raises(UserError, match=r"resnet50.pth: no published weights of _tiny"):
         train_and_evaluate(changed(config, backbone_weights=str(weights)), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
@@ -287,7 +285,7 @@ class Fewer:
      ("optimizer.learning_rate", -1.0), ("optimizer.ema_decay", 1.0)],
 )  # fmt: skip
 def test_numbers_outside_their_range_are_refused(config, tmp_path, key, value):
-    with pytest.raises(UserError, match=f"{key} is {value}"):
+    with pytest.raises(UserError, match=f"{key}={value}: must be"):
         train_and_evaluate(changed(config, **{key: value}), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

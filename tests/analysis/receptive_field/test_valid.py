@@ -182,7 +182,7 @@ def test_command(tmp_path, monkeypatch, capsys):
         (["--layer=none"], "unknown layer 'none'"),
         (["--class=none"], "unknown class 'none'"),
         (["--num_images=2"], "drop --split and --num_images"),
-        (["--sise=2"], "Unknown command line flag 'sise'"),
+        (["--sise=2"], "unknown flag --sise"),
         (["--compare=a"], "the run a is named twice"),
         (["more"], "unexpected argument 'more'"),
     ):
