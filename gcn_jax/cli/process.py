@@ -38,8 +38,10 @@ _WANTED = {
 #: Programs that compile sooner than this, in seconds, are not worth a file.
 _MIN_COMPILE_SECONDS = 0.3
 
-#: On a CPU jaxlib 0.10 hands much to YNNPACK. Its sums (batch-norm) are faster than XLA's own, but
-#: not its matrix products and convolutions, of which those with few channels keep to one thread.
+#: On a CPU jaxlib, from 0.10 on, hands much to YNNPACK. Its sums (batch-norm) are faster than XLA's
+#: own, but not its matrix products and convolutions, of which those with few channels keep to one
+#: thread. Measured with 0.10.2 and 0.12.0.1 (`docs/performance.md`), accepted by 0.11.2.
+_XLA_FLAGS_OF = ("0.10.", "0.11.", "0.12.")
 _XLA_FLAGS = "--xla_cpu_experimental_ynn_fusion_type=LIBRARY_FUSION_TYPE_REDUCE"
 #: From glibc's malloc.h: its parameters M_TRIM_THRESHOLD, M_MMAP_MAX and M_ARENA_MAX, and here
 #: their values: free memory stays, large blocks come from it too, and all threads share it.
@@ -214,7 +216,7 @@ def _choose_xla_flags() -> None:
     were not seen: XLA ends a process over a flag that it does not know.
     """
     given = os.environ.get("XLA_FLAGS", "")
-    if version("jax").startswith("0.10.") and _XLA_FLAGS not in given:
+    if version("jaxlib").startswith(_XLA_FLAGS_OF) and _XLA_FLAGS not in given:
         os.environ["XLA_FLAGS"] = f"{_XLA_FLAGS} {given}".strip()
 
 

@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 
-import jax
 import pytest
 
 SCRIPT = """
@@ -57,7 +56,6 @@ process.run_script(main)
 YNNPACK = "--xla_cpu_experimental_ynn_fusion_type"
 
 
-@pytest.mark.skipif(not jax.__version__.startswith("0.10."), reason="flags of another release")
 @pytest.mark.parametrize(
     ("flags", "by_ynnpack"),
     [
