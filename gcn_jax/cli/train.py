@@ -5,7 +5,7 @@
 
 The workdir holds checkpoints; the same command goes on from the newest. Every setting and its
 default is in gcn_jax/training/config.py. On several hosts the same command is started on each,
-with --coordinator.
+with --coordinator; exit code 75 says that one of them is gone or did not come.
 """
 
 import contextlib

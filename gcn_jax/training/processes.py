@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from absl import logging
 
@@ -79,10 +79,11 @@ def together(workdir: Path, who: Who, patience: int) -> Iterator[None]:
     _join(workdir, who, patience)
     try:
         yield
-    except Exception as error:
+    except (Exception, KeyboardInterrupt) as error:
         if _may_be_of_others(error):
             time.sleep(_SILENCE + _FAREWELL)  # if so, this process does not outlast it
-        atexit.register(_leave, 2 if isinstance(error, UserError) else 1)
+        code = 128 + signal.SIGINT if isinstance(error, KeyboardInterrupt) else 1
+        atexit.register(_leave, 2 if isinstance(error, UserError) else code)
         raise
 
 
@@ -101,22 +102,19 @@ def supervise(command: Sequence[str], workdir: Path, count: int | None) -> int:
     if environment.get("TF_CPP_MIN_LOG_LEVEL") == "2":  # errors that Python gets to see, too
         environment["TF_CPP_MIN_LOG_LEVEL"] = "3"
     # In a group of its own, Ctrl-C reaches it once: from here.
-    worker = subprocess.Popen(command, stderr=subprocess.PIPE, env=environment, process_group=0)
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, env=environment, process_group=0
+    ) as worker:
 
-    def pass_on(number: int, frame: FrameType | None) -> None:
-        del frame
-        worker.send_signal(number)
+        def pass_on(number: int, frame: FrameType | None) -> None:
+            del frame
+            worker.send_signal(number)
 
-    for number in _SIGNALS:
-        signal.signal(number, pass_on)
-    last_words = b""
-    assert worker.stderr is not None
-    for line in worker.stderr:
-        if last_words or _LAST_WORDS.match(line):
-            last_words += line
-        else:
-            _write(line)
-    code = worker.wait()
+        for number in _SIGNALS:
+            signal.signal(number, pass_on)
+        assert worker.stderr is not None
+        last_words = _relay(worker.stderr)
+        code = worker.wait()
     if code >= 0:
         return code
     if sys.stdout.isatty():
@@ -126,6 +124,8 @@ def supervise(command: Sequence[str], workdir: Path, count: int | None) -> int:
         tell(f"{lost}; {_how_to_go_on(workdir)}")
         return LOST_CODE
     _write(last_words)
+    if code == -signal.SIGINT:
+        tell("interrupted")
     if code == -signal.SIGKILL:
         tell("the process was killed (SIGKILL), by somebody or for want of memory")
     return 128 - code
@@ -153,6 +153,17 @@ def lost_process(last_words: str, count: int | None) -> str | None:
     if len(gone) == 1:
         return f"process {gone[0]}{of} is gone"
     return f"processes {', '.join(map(str, gone))}{of} are gone"
+
+
+def _relay(errors: IO[bytes]) -> bytes:
+    """Pass on what a worker writes, but for its last words, which are returned."""
+    last_words = b""
+    for line in errors:
+        if last_words or _LAST_WORDS.match(line):
+            last_words += line
+        else:
+            _write(line)
+    return last_words
 
 
 def _how_to_go_on(workdir: Path) -> str:
@@ -198,8 +209,9 @@ def _may_be_of_others(error: BaseException | None) -> bool:
     import jax
 
     while error is not None:
-        if isinstance(error, jax.errors.JaxRuntimeError) or "gloo" in str(error).lower():
-            return True
+        text = str(error)
+        if isinstance(error, jax.errors.JaxRuntimeError) or "gloo" in text.lower():
+            return "RESOURCE_EXHAUSTED" not in text
         error = error.__cause__ or error.__context__
     return False
 
