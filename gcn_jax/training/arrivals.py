@@ -1,4 +1,4 @@
-"""Which processes of a run have come, while all are waited for; JAX does not say it.
+"""The processes of a run that have come, while all are waited for; JAX does not say which.
 
 Each counts in a file of its own in the run's folder, which all see; whose file counts is there.
 """
@@ -19,7 +19,7 @@ _LINES = 30.0
 
 
 class Cluster(Protocol):
-    """What is known about the processes once JAX has asked the cluster.
+    """The processes, once JAX has asked the cluster.
 
     Attributes:
         process_id: Which this is.

@@ -46,13 +46,13 @@ class Who(NamedTuple):
 
     Attributes:
         address: `host:port` of process 0; None where the cluster says it.
-        count: The number of processes, or None.
-        index: Which this is, from 0, or None.
+        num_processes: The number of processes, or None.
+        process_id: Which this is, from 0, or None.
     """
 
     address: str | None
-    count: int | None
-    index: int | None
+    num_processes: int | None
+    process_id: int | None
 
 
 @contextlib.contextmanager
@@ -74,7 +74,7 @@ def together(workdir: Path, who: Who, patience: int) -> Iterator[None]:
     supervisor = os.environ.pop(_SUPERVISOR, None)
     if supervisor is None:
         command = [sys.executable, *sys.orig_argv[1:]]
-        raise SystemExit(supervise(command, workdir, who.count))
+        raise SystemExit(supervise(command, workdir, who.num_processes))
     _end_with(int(supervisor))
     _join(workdir, who, patience)
     try:

@@ -106,13 +106,13 @@ class Run:
 
     def _phase(self) -> str:
         said = self._said()
-        if self._writing():
-            return "checkpoint"
-        if "first step" not in said and not self._at_end():
-            return "start"
         if self._at_end():
             return "report"
-        return "validation" if self._validations() > said.count("val mIoU") else "steps"
+        if "first step" not in said:
+            return "start"
+        if self._validations() > said.count("val mIoU"):
+            return "validation"
+        return "checkpoint" if self._writing() else "steps"
 
 
 def _draw(rng: random.Random) -> tuple[str, int, float]:
