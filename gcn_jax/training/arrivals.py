@@ -136,7 +136,7 @@ class Arrivals:
                     "on all hosts again"
                 )
                 return
-            if seconds >= _STALE / 2 and (not told or seconds - told >= _LINES):
+            if seconds >= _STALE and (not told or seconds - told >= _LINES):
                 told = seconds
                 left = self._patience - seconds
                 self._tell(f"waiting for {names}; giving up in {left:.0f} s")

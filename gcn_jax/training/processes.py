@@ -99,7 +99,7 @@ def supervise(command: Sequence[str], workdir: Path, count: int | None) -> int:
         The code to end with.
     """
     environment = os.environ | {_SUPERVISOR: str(os.getpid())}
-    if environment.get("TF_CPP_MIN_LOG_LEVEL") == "2":  # errors that Python gets to see, too
+    if environment.get("TF_CPP_MIN_LOG_LEVEL") != "0":  # errors that Python gets to see, too
         environment["TF_CPP_MIN_LOG_LEVEL"] = "3"
     # In a group of its own, Ctrl-C reaches it once: from here.
     with subprocess.Popen(

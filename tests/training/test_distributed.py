@@ -74,6 +74,11 @@ def finish(process, code=0):
     return out, err
 
 
+def told(errors):
+    """The lines on standard error, without those of a machine on which the others start late."""
+    return [line for line in errors.splitlines() if not line.startswith("waiting for")]
+
+
 def metrics(workdir):
     return [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
 
@@ -84,7 +89,7 @@ def test_two_processes_train_as_one(voc_folder, tmp_path):
     outputs = [finish(process) for process in start_all(tmp_path, voc_folder, 2)]
     assert "report.html" in outputs[0][0]
     assert "report.html" not in outputs[1][0]
-    assert outputs[1][1] == ""
+    assert told(outputs[1][1]) == []
     one, two = metrics(tmp_path / "one"), metrics(tmp_path / "run")
     assert len(one) == len(two) == 4
     for key in ("train/loss", "val/miou"):
@@ -92,7 +97,13 @@ def test_two_processes_train_as_one(voc_folder, tmp_path):
         np.testing.assert_allclose(values[0], values[1], rtol=1e-3)
 
 
-LONG = {"num_steps": 100_000, "log_every": 10, "eval_every": 100_000, "checkpoint_every": 10}
+LONG = {
+    "batch_size": 6,
+    "num_steps": 100_000,
+    "log_every": 10,
+    "eval_every": 100_000,
+    "checkpoint_every": 10,
+}
 
 
 @pytest.mark.slow
@@ -107,10 +118,11 @@ def test_one_that_is_killed_ends_the_others_with_a_line(voc_folder, tmp_path, vi
     finish(processes.pop(victim), -signal.SIGKILL)
     for process in processes:
         _, err = finish(process, LOST_CODE)
+        (line,) = told(err)
         assert re.fullmatch(
             rf"process {victim} of 3 is gone; step \d+0 is saved, from which the same command on "
-            r"all hosts goes on\n",
-            err,
+            "all hosts goes on",
+            line,
         )
     assert time.monotonic() - killed < 30
     resumed = start_all(tmp_path, voc_folder, 3, **LONG)
@@ -128,10 +140,10 @@ def test_a_mistake_of_one_keeps_its_code_and_ends_the_others(voc_folder, tmp_pat
     first, last = start_all(tmp_path, voc_folder, 2, only={"num_devices": 99})
     _, err = finish(last, 2)
     wrong = time.monotonic()
-    assert err == "error: num_devices is 99; there are 2 devices\n"
+    assert told(err) == ["error: num_devices is 99; there are 2 devices"]
     _, err = finish(first, LOST_CODE)
     assert time.monotonic() - wrong < 30
-    assert err.splitlines() == [
+    assert told(err) == [
         "process 1 of 2 is gone; nothing is saved yet; start the same command on all hosts again"
     ]
 
@@ -140,16 +152,16 @@ def test_a_mistake_of_one_keeps_its_code_and_ends_the_others(voc_folder, tmp_pat
 def test_a_mistake_of_all_is_no_loss(voc_folder, tmp_path):
     for process in start_all(tmp_path, voc_folder, 2, num_devices=99):
         _, err = finish(process, 2)
-        assert err == "error: num_devices is 99; there are 2 devices\n"
+        assert told(err) == ["error: num_devices is 99; there are 2 devices"]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("missing", [0, 2])
 def test_one_that_does_not_come_is_named(voc_folder, tmp_path, missing):
     there = [index for index in range(3) if index != missing]
-    for process in start_all(tmp_path, voc_folder, 3, "--patience=20", indices=there):
+    for process in start_all(tmp_path, voc_folder, 3, "--patience=30", indices=there):
         _, err = finish(process, LOST_CODE)
-        waiting, end = err.splitlines()
-        assert re.match(rf"waiting for process {missing} of 3.*; giving up in 1\d s$", waiting)
-        assert re.match(rf"process {missing} of 3.* did not come within 20 s; start", end)
+        assert re.match(r"waiting for .* of 3.*; giving up in 20 s\n", err)
+        (line,) = told(err)
+        assert re.match(rf"process {missing} of 3.* did not come within 30 s; start", line)
     assert not (tmp_path / "run").exists()
