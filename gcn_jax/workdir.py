@@ -165,7 +165,7 @@ class Workdir:
                 ) from None
             except OSError:
                 pass  # a file system without locks
-            for left in self.path.glob(".*.tmp"):
+            for left in (*self.path.glob(".*.tmp"), *self.checkpoints.glob("*/*/.*.tmp")):
                 left.unlink(missing_ok=True)
             file.seek(0)
             file.truncate()

@@ -12,7 +12,6 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -31,8 +30,8 @@ LOST_CODE = 75  # EX_TEMPFAIL of sysexits.h
 
 #: Seconds without a sign of life, which C++ gives, after which a process is gone.
 _SILENCE = 20
-#: Seconds that a process with an error waits for the others, which may end with the same one.
-_FAREWELL = 5
+#: Seconds that process 0, whose end is noticed at once, leaves to others with the same error.
+_FAREWELL = 10
 #: Names the supervisor of a worker in its environment.
 _SUPERVISOR = "GCN_JAX_SUPERVISOR"
 #: How the last words of a process begin that C++ aborts.
@@ -217,14 +216,13 @@ def _may_be_of_others(error: BaseException | None) -> bool:
 
 
 def _leave(code: int) -> None:
-    """End the process, with a bounded wait for the others that JAX's own end has not."""
-    import jax
+    """End the process without waiting for the others, as JAX does at the end of a run."""
+    from jax._src.distributed import global_state
 
-    goodbye = threading.Thread(target=jax.distributed.shutdown, daemon=True)
-    goodbye.start()
-    goodbye.join(_FAREWELL)
     sys.stdout.flush()
     sys.stderr.flush()
+    if global_state.process_id == 0:
+        time.sleep(_FAREWELL)
     os._exit(code)
 
 
