@@ -6,6 +6,7 @@
     checkpoints/STEP/   what Orbax writes
     report.html         the page about the run
     .lock               who writes the folder now
+    .processes/         while several processes wait for each other: who is there
 
 TensorBoard's events lie beside them. An imported network is a workdir, too.
 """
@@ -50,6 +51,7 @@ class Workdir:
         metrics_file: The metrics, which `read_metrics` reads.
         checkpoints: The folder of the checkpoints, absolute as Orbax wants it.
         report_file: The page about the run.
+        arrivals: Where processes that wait for each other show that they are there.
     """
 
     def __init__(self, path: str | Path):
@@ -59,12 +61,18 @@ class Workdir:
         self.metrics_file = self.path / "metrics.jsonl"
         self.checkpoints = (self.path / "checkpoints").resolve()
         self.report_file = self.path / "report.html"
+        self.arrivals = self.path / ".processes"
         self._lock_file = self.path / ".lock"
 
     @property
     def has_model(self) -> bool:
         """Whether a run has written here what its model is."""
         return self.model_file.exists()
+
+    def newest_step(self) -> int | None:
+        """Return the newest step that is saved, or None."""
+        names = self.checkpoints.iterdir() if self.checkpoints.exists() else ()
+        return max((int(path.name) for path in names if path.name.isdigit()), default=None)
 
     def read_config(self) -> dict[str, Any]:
         """Read the settings of the run.
@@ -167,7 +175,7 @@ class Workdir:
                 if (owner := _content(file)) and not _is_gone(owner):
                     remedy = f"; if that is long gone, delete {self._lock_file}"
                     raise self._in_use(owner, remedy) from None
-            for left in self.path.glob(".*.tmp"):
+            for left in (*self.path.glob(".*.tmp"), *self.checkpoints.glob("*/*/.*.tmp")):
                 left.unlink(missing_ok=True)
             file.seek(0)
             file.truncate()

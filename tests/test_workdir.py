@@ -124,7 +124,10 @@ def test_a_workdir_has_one_writer_and_a_dead_one_is_none(tmp_path):
     command = [sys.executable, "-c", HOLD, str(path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout.readline() == b"held\n"
+        scores = path / "checkpoints/60/metrics"
+        scores.mkdir(parents=True)
         (path / f".config.json.{other.pid}.tmp").touch()
+        (scores / f".metrics.{other.pid}.tmp").touch()
         with (
             pytest.raises(UserError, match=rf"written by process {other.pid} on "),
             Workdir(path).lock(),
@@ -133,7 +136,8 @@ def test_a_workdir_has_one_writer_and_a_dead_one_is_none(tmp_path):
         other.kill()
         other.wait()
     with Workdir(path).lock():
-        assert [*path.iterdir()] == [path / ".lock"]  # what the dead one left is gone
+        # What the dead one left is gone.
+        assert [*path.rglob(".*")] == [path / ".lock"]
 
 
 @pytest.mark.parametrize(
