@@ -26,12 +26,14 @@ class Problem(UserError):
         kind: What it is called when problems are counted, such as "missing mask".
         split: The split that it is found in; None where it concerns all, or who raises it does
             not know.
+        all: All that is wrong, where more was found before this one was raised.
     """
 
     def __init__(self, kind: str, message: str, split: str | None = None):
         super().__init__(message)
         self.kind = kind
         self.split = split
+        self.all: Sequence[Problem] = (self,)
 
 
 @contextlib.contextmanager
@@ -61,7 +63,9 @@ def refuse(problems: Sequence[Problem]) -> None:
         message = (
             f"{first} (and {len(problems) - 1} more problems, which `gcn-jax data validate` lists)"
         )
-        raise Problem(first.kind, message, first.split)
+        problem = Problem(first.kind, message, first.split)
+        problem.all = tuple(problems)
+        raise problem
     if problems:
         raise problems[0]
 

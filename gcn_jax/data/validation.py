@@ -127,7 +127,7 @@ def validate(name: str, settings: Mapping[str, Any]) -> Validation:
     try:
         builder = BUILDERS[name].from_settings(settings)
     except Problem as problem:  # without classes or a known layout there is nothing to look at
-        return Validation(name, (), {}, [problem])
+        return Validation(name, (), {}, problem.all)
     if builder.raw_splits() is None:
         prepare_offline(builder)
     problems = list(builder.problems)
@@ -147,7 +147,7 @@ def validate(name: str, settings: Mapping[str, Any]) -> Validation:
             problems.append(problem)
     leaks, remarks = copies.judge(name, _training_split(splits))
     class_names = builder.classes.names
-    remarks = [*_remarks(splits, class_names), *remarks]
+    remarks = [*builder.remarks, *_remarks(splits, class_names), *remarks]
     return Validation(name, class_names, splits, problems + leaks, remarks)
 
 

@@ -51,9 +51,11 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
     Attributes:
         problems: What is wrong with a folder of the user's before any image is opened, such as a
             mask that is not there. Such a folder is not prepared.
+        remarks: What was understood in a way that might not be meant.
     """
 
     problems: Sequence[Problem] = ()
+    remarks: Sequence[str] = ()
 
     VERSION = tfds.core.Version("1.2.0")
 
