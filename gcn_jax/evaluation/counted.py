@@ -32,10 +32,11 @@ def absent_classes(class_names: Sequence[str], confusion_matrix: np.ndarray) -> 
 def counted_classes(
     num_counted: int, class_names: Sequence[str], confusion_matrix: np.ndarray, split: str
 ) -> str:
-    """Return "over 17 of 21 classes; absent from val: bus, cat, ...".
+    """Return "over 17 of 21 classes; absent from val: bus, cat (predicted, so 0)".
 
     Args:
-        num_counted: The classes that have an IoU; one that is absent and predicted has IoU 0.
+        num_counted: The classes that have an IoU; one that is absent and predicted has IoU 0, and
+            that is said.
         class_names: C names.
         confusion_matrix: Integers `[C, C]`; rows are the truth.
         split: What was scored.
@@ -43,6 +44,9 @@ def counted_classes(
     text = over_classes(num_counted, len(class_names))
     absent = absent_classes(class_names, confusion_matrix)
     if absent:
+        predicted = np.sum(confusion_matrix, axis=0)
+        wrongly = {name for name, pixels in zip(class_names, predicted, strict=True) if pixels}
+        absent = [f"{name} (predicted, so 0)" if name in wrongly else name for name in absent]
         more = f" and {len(absent) - _LISTED} more" if len(absent) > _LISTED else ""
         text += f"; absent from {split}: {', '.join(absent[:_LISTED])}{more}"
     return text

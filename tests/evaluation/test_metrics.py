@@ -141,6 +141,9 @@ def test_what_a_mean_is_over_is_said():
     names = ["road", "car", "[b]", "sky"]
     said = counted_classes(scores.num_classes_counted, names, scores.confusion_matrix, "val")
     assert said == "over 2 of 4 classes; absent from val: car, [b]"
+    matrix = np.array([[5, 1, 0], [0, 0, 0], [0, 0, 0]])
+    said = counted_classes(2, names[:3], matrix, "val")
+    assert said == "over 2 of 3 classes; absent from val: car (predicted, so 0), [b]"
     assert counted_classes(3, names[:3], np.eye(3), "val") == "over 3 of 3 classes"
     many = [f"class {i}" for i in range(20)]
     said = counted_classes(0, many, np.zeros((20, 20)), "val")

@@ -91,6 +91,12 @@ def test_page_needs_nothing_but_itself(page):
     assert not {"script", "link", "iframe"} & set(page.tags)
 
 
+def test_page_says_which_classes_its_mean_is_over(page):
+    text = " ".join(page.words)
+    assert "over 5 of 5 classes; absent from fake:val: unseen (predicted, so 0)" in text
+    assert re.search(r"mIoU [\d.–]+ % over [1-5] of 5 classes, pixel accuracy", text)
+
+
 def test_page_escapes_what_it_is_told(page):
     assert page.words.count("tiny & <small> on fake:val") == 2  # title and heading
     assert "<b>&car</b>" in page.words
