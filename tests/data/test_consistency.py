@@ -183,6 +183,18 @@ def test_what_was_understood_is_printed_when_it_is_prepared(tmp_path, capsys):
     assert "the line __ignore__ is left out" in out
 
 
+def test_splits_that_the_config_will_not_find_are_a_remark(tmp_path):
+    root = make_folder(tmp_path / "a")
+    for kind in ("images", "masks"):
+        (root / kind / "val").rename(root / kind / "test")
+    problems, remarks = look(root)
+    assert problems == []
+    assert remarks == [
+        "there is no split val, which configs/folder.py names, but test, train: say so with "
+        "--config.data.train and --config.data.val"
+    ]
+
+
 def test_problems_of_classes_and_files_are_said_at_once(tmp_path):
     root = make_folder(tmp_path / "a", names=("box",), stem="x{}y")
     (root / "masks/train/x0y.png").rename(root / "masks/train/img0.png")

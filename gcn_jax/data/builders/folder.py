@@ -1,6 +1,6 @@
 """A user's own images and masks, trainable by configuration alone."""
 
-from collections.abc import ItemsView, Mapping, Sequence
+from collections.abc import Collection, ItemsView, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +9,13 @@ import numpy as np
 from gcn_jax import IGNORE_LABEL
 from gcn_jax.data import files
 from gcn_jax.data.builders.base import Examined, SegmentationBuilder, folder_config
-from gcn_jax.data.builders.split_names import split_name_problems
 from gcn_jax.data.class_lists import ClassList, read_class_list
 from gcn_jax.data.classes import ClassTable
 from gcn_jax.data.consistency import Consistency
 from gcn_jax.data.copies import Copies
 from gcn_jax.data.layouts import Layout, find_layout
 from gcn_jax.data.problems import Pair, Problem, check_listing, refuse
+from gcn_jax.data.split_names import split_name_problems
 from gcn_jax.data.survey import Seen, see, survey
 from gcn_jax.errors import UserError, setting
 from gcn_jax.terminal import say
@@ -51,7 +51,7 @@ class Folder(SegmentationBuilder, skip_registration=True):  # type: ignore[call-
             raise UserError(f"folder: {root} is not a folder; set {setting('data.manual_dir')}")
         self._reduce_zero_label, self._void_labels = reduce_zero_label, tuple(void_labels)
         class_list, layout = _read(self._root, mask_suffix)
-        self._classes, self.remarks = class_list.table, class_list.remarks
+        self._classes = class_list.table
         self._is_listed = layout.is_listed
         self._pairs, problems = check_listing(self.name, layout.splits)
         self.problems = [
@@ -59,6 +59,7 @@ class Folder(SegmentationBuilder, skip_registration=True):  # type: ignore[call-
             *problems,
             *split_name_problems(self.name, self._pairs, self._root),
         ]
+        self.remarks = [*class_list.remarks, *_missing_splits(self._pairs)]
         settings = f"{reduce_zero_label} {self._void_labels} {self._classes.colors}"
         config = folder_config(
             self._root, [*self._classes.names, settings], self._pairs, self.problems
@@ -152,6 +153,17 @@ class Folder(SegmentationBuilder, skip_registration=True):  # type: ignore[call-
         return {
             split: self._generate_examples(pairs, split) for split, pairs in self._pairs.items()
         }
+
+
+def _missing_splits(splits: Collection[str]) -> list[str]:
+    """Say what the config of folders will not find."""
+    missing = [split for split in ("train", "val") if split not in splits]
+    if not missing:
+        return []
+    return [
+        f"there is no split {' or '.join(missing)}, which configs/folder.py names, but "
+        f"{', '.join(splits)}: say so with --config.data.train and --config.data.val"
+    ]
 
 
 def _read(root: Path, mask_suffix: str | None) -> tuple[ClassList, Layout]:
