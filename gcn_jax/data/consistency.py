@@ -5,7 +5,7 @@ once all were seen.
 """
 
 import dataclasses
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from gcn_jax import IGNORE_LABEL
@@ -16,6 +16,8 @@ from gcn_jax.errors import setting
 
 #: Largest value, of 255, below which a split of images is as good as black, or dim.
 _BLACK, _DIM = 32, 128
+#: The values of a mask whose foreground was saved as white.
+_BLACK_AND_WHITE = (0, IGNORE_LABEL)
 _OUT_OF_RANGE = "label out of range"
 
 Color = tuple[int, int, int]
@@ -55,6 +57,8 @@ class Consistency:
         self._turned: dict[str, list[str]] = defaultdict(list)
         self._values: set[int] = set()
         self._num_masks = 0
+        self._masks_of: Counter[str] = Counter()
+        self._black_and_white: dict[str, list[str]] = defaultdict(list)
 
     def add_image(self, split: str, name: str, facts: ImageFacts, size: tuple[int, ...]) -> None:
         """Take note of an image.
@@ -74,14 +78,18 @@ class Consistency:
         if facts.orientation > 1 and not shows_in_size:
             self._turned[split].append(name)
 
-    def add_mask(self, name: str, facts: MaskFacts) -> None:
+    def add_mask(self, split: str, name: str, facts: MaskFacts) -> None:
         """Take note of a mask.
 
         Args:
+            split: The split that it is in.
             name: Its file.
             facts: Its properties.
         """
         self._num_masks += 1
+        self._masks_of[split] += 1
+        if facts.values == _BLACK_AND_WHITE:
+            self._black_and_white[split].append(name)
         self._values.update(facts.values)
         conflict = None
         for value, color in facts.colors.items():
@@ -104,6 +112,16 @@ class Consistency:
                 "whatever its colour: save all masks with one palette; or as grey PNG, if the "
                 "numbers are right and only the colours differ",
             )
+        for split, names in self._black_and_white.items():
+            # What is wrong with a training split as a whole is said of its labels.
+            if len(names) == self._masks_of[split] and not split.startswith("train"):
+                yield Problem(
+                    "black-and-white masks",
+                    f"{self._name}:{split}: all masks hold only 0 and {IGNORE_LABEL}, which is "
+                    "void; save the foreground as 1, the number of its class (`gcn-jax data "
+                    "convert` does that)",
+                    split,
+                )
         mixed = len({is_deep for _, is_deep in self._depths}) > 1
         dark = {
             split: depth
@@ -143,6 +161,12 @@ class Consistency:
                 yield f"{split}: {deep.black} of {deep.count} images with 16 bits are nearly black"
             if shallow and shallow.highest < _BLACK:
                 yield f"{split}: no image has a value above {shallow.highest} of 255"
+        for split, names in self._black_and_white.items():
+            if len(names) < self._masks_of[split]:
+                yield (
+                    f"{split}: masks that hold only 0 and {IGNORE_LABEL}, which is void: "
+                    f"{len(names)} (such as {names[0]}); was their foreground saved as white?"
+                )
         for split, names in self._turned.items():
             yield (
                 f"{split}: images turned by their EXIF orientation, to which sizes say nothing: "

@@ -185,7 +185,7 @@ def _summarise(
             if one.image is not None:
                 consistency.add_image(split, one.names[0], one.image, one.size)
         if one.mask is not None:
-            consistency.add_mask(one.names[1], one.mask)
+            consistency.add_mask(split, one.names[1], one.mask)
         if one.statistics is not None:
             summary.statistics += one.statistics
             if np.count_nonzero(one.statistics.pixels) + (one.statistics.void > 0) == 1:

@@ -161,8 +161,21 @@ def test_black_and_white_masks_are_recognised(tmp_path):
     root = make_folder(
         tmp_path / "a", lambda m, p, i: plain((m > 0) * np.uint8(255), p, i), names=NAMES[:2]
     )
-    (problem,), _ = look(root)
-    assert "these are black-and-white masks; save the foreground as 1" in problem
+    (train, val), _ = look(root)
+    assert "folder:train: all masks together hold only the values [0, 255], where 255 is" in train
+    assert "these are black-and-white masks; save the foreground as 1" in train
+    assert val.startswith("black-and-white masks: folder:val: ")
+
+
+def test_white_foreground_among_other_masks_is_noticed(tmp_path):
+    def white_from(first):
+        return lambda m, p, i: plain((m > 0) * np.uint8(255 if i >= first else 1), p, i)
+
+    (problem,), _ = look(make_folder(tmp_path / "a", white_from(6), names=NAMES[:2]))
+    assert problem.startswith("black-and-white masks: folder:val: all masks hold only 0 and 255")
+    problems, remarks = look(make_folder(tmp_path / "b", white_from(7), names=NAMES[:2]))
+    assert problems == []
+    assert remarks[0].startswith("val: masks that hold only 0 and 255, which is void: 1 (such as ")
 
 
 def test_val_without_a_label_is_refused_and_without_a_class_remarked(tmp_path):
