@@ -145,11 +145,10 @@ def _borders(scores: Mapping[str, Any] | None) -> dict[str, Any] | None:
     counted = scores["trimap_num_classes_counted"].values()
     over = _over(min(counted), max(counted), len(scores["per_class_boundary_iou"]))
     defined = [(width, 100 * share) for width, share in points if share is not None]
-    return {
-        **scores,
-        "over": over,
-        "curve": figures.curves({"mIoU, %": defined}, "width of the band, px"),
-    }
+    if not defined:  # a truth without borders
+        return {**scores, "curve": ""}
+    curve = figures.curves({"mIoU, %": defined}, "width of the band, px")
+    return {**scores, "over": over, "curve": curve}
 
 
 def _run_facts(pretrained, config, records) -> dict[str, str]:

@@ -10,7 +10,7 @@ import pytest
 from gcn_jax import report
 from gcn_jax.data.classes import voc_palette
 from gcn_jax.errors import UserError
-from gcn_jax.evaluation import evaluate
+from gcn_jax.evaluation import BoundaryCounts, evaluate
 from gcn_jax.inference import Inference, Predictor
 from gcn_jax.models import ModelInfo
 from gcn_jax.report import cases, pages
@@ -130,6 +130,16 @@ def test_page_shows_borders_where_they_were_scored(page, evaluated, tmp_path):
         without, tmp_path / "page.html", evaluated.predictor, evaluated.source, facts={}
     )
     assert "Borders" not in Page(path.read_text()).words
+
+
+def test_page_of_a_truth_without_borders_has_no_curve_of_them(evaluated, tmp_path):
+    nothing = dataclasses.replace(evaluated.result, boundary=BoundaryCounts.zeros(NUM_CLASSES))
+    path = report.evaluation_report(
+        nothing, tmp_path / "page.html", evaluated.predictor, evaluated.source, facts={}
+    )
+    words = Page(path.read_text()).words
+    assert "Borders" in words
+    assert "width of the band, px" not in words
 
 
 def test_page_shows_nine_images_four_pictures_each(page):
