@@ -60,12 +60,40 @@ def define_data_flags(values: flags.FlagValues) -> Callable[[], dict[str, Any]]:
     holders = (
         text("data_dir", "Where prepared data sets are kept."),
         text("manual_dir", "The folder that holds the data already."),
+        text("mask_suffix", "The end of masks' names that images lack, such as _mask."),
+        flags.DEFINE_bool(
+            "reduce_zero_label",
+            False,
+            "In masks 0 is void, and 1 the first class.",
+            flag_values=values,
+        ),
+        flags.DEFINE(
+            _Labels(),
+            "void_labels",
+            (),
+            "Values of masks that are void like 255, such as 11 or 0,11.",
+            flag_values=values,
+        ),
         number("coco_year", 2014, "Which coco_voc: 2014 or 2017."),
         number(
             "coco_min_area", 0, "Leave out images of coco_voc with fewer pixels of VOC's classes."
         ),
     )
     return lambda: {holder.name: holder.value for holder in holders if holder.present}
+
+
+class _Labels(flags.ArgumentParser):
+    """Whole numbers with commas between them, with brackets as a config has them, or without."""
+
+    syntactic_help = "whole numbers with commas between them"
+
+    def parse(self, argument: str | tuple[int, ...]) -> tuple[int, ...]:
+        if isinstance(argument, tuple):
+            return argument
+        try:
+            return tuple(int(part) for part in argument.strip("()[] ").split(",") if part.strip())
+        except ValueError:
+            raise ValueError(f"{argument!r} is not {self.syntactic_help}, such as 0,11") from None
 
 
 def resolve_data_set(name: str, settings: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

@@ -1,22 +1,59 @@
 """Reading the images, masks and lists that people have, and saying plainly what is wrong."""
 
-import contextlib
 import io
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
+import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
 from gcn_jax import IGNORE_LABEL
-from gcn_jax.data.png import check_png
+from gcn_jax.data.decoding import Opened, open_image
 from gcn_jax.data.problems import Problem
+from gcn_jax.errors import setting
 
-#: Suffixes that count as images when a folder is listed.
+#: Suffixes that count as images when a folder is listed, and as masks.
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+MASK_SUFFIXES = (*IMAGE_SUFFIXES, ".gif", ".npy")
 
 #: Modes of Pillow whose pixels are one whole number: palette, grey, bilevel, 16 and 32 bit.
-_INDEX_MODES = ("P", "L", "1", "I;16", "I")
+_INDEX_MODES = ("P", "L", "1", "I;16", "I;16B", "I")
+#: Modes of Pillow with channels that may all say the same.
+_CHANNEL_MODES = ("RGB", "RGBA", "LA")
+
+#: EXIF's tag of how a picture is turned; 1 is upright.
+_ORIENTATION = 0x0112
+#: Its numbers that exchange height and width.
+_ON_ITS_SIDE = (5, 6, 7, 8)
+
+
+class ImageFacts(NamedTuple):
+    """Properties of an image file that its neighbours should share.
+
+    Attributes:
+        is_deep: Whether it stores 16 bits a channel.
+        highest: The largest value in it as it was read, 0..255.
+        orientation: EXIF's number of how it is turned to be upright; 1 for not at all.
+    """
+
+    is_deep: bool
+    highest: int
+    orientation: int
+
+
+class MaskFacts(NamedTuple):
+    """Properties of a mask file that its neighbours should share.
+
+    Attributes:
+        values: The values that the file holds, as they are stored, sorted.
+        colors: The colours that the file's palette gives to its values: of those values whose
+            colour is theirs alone. Empty for masks without a palette.
+    """
+
+    values: tuple[int, ...]
+    colors: Mapping[int, tuple[int, int, int]]
 
 
 def read_image(file: str | Path | io.BytesIO, name: str | None = None) -> np.ndarray:
@@ -30,21 +67,45 @@ def read_image(file: str | Path | io.BytesIO, name: str | None = None) -> np.nda
         uint8 `[H, W, 3]`, turned upright where the file says so (EXIF orientation).
 
     Raises:
-        Problem: The file is missing, damaged, not an image, or has pixels of 32 bits.
+        Problem: The file is missing, damaged, not an image, holds several pictures, or has pixels
+            of 32 bits.
     """
     name = name or str(file)
-    with _open(file, name) as image:
-        if image.mode in ("I", "F"):
-            raise Problem(
-                "unreadable file",
-                f"{name}: 32-bit pixels (mode {image.mode}), and nothing says what is white; save "
-                "the image with 8 or 16 bits",
-            )
-        if image.mode.startswith("I;16"):  # 16-bit grey: convert() would clip it at 255
-            image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-        ImageOps.exif_transpose(image, in_place=True)
-        # A copy of an RGB image would take as long as half of its decoding.
-        return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+    with open_image(file, name) as opened:
+        return _as_rgb(opened.image, name)
+
+
+def load_image(path: Path) -> tuple[np.ndarray, ImageFacts]:
+    """Read an image file as `read_image` does, and what its neighbours should share.
+
+    Raises:
+        Problem: See `read_image`.
+    """
+    with open_image(path, str(path)) as opened:
+        orientation = opened.image.getexif().get(_ORIENTATION, 1)
+        array = _as_rgb(opened.image, str(path))
+    return array, ImageFacts(opened.is_deep, int(array.max(initial=0)), int(orientation))
+
+
+def _as_rgb(image: Image.Image, name: str) -> np.ndarray:
+    if image.mode in ("I", "F"):
+        raise Problem(
+            "unreadable file",
+            f"{name}: 32-bit pixels (mode {image.mode}), and nothing says what is white; save "
+            "the image with 8 or 16 bits",
+        )
+    if image.mode.startswith("I;16"):  # 16-bit grey: convert() would clip it at 255
+        image = _eight_bits(image)
+    ImageOps.exif_transpose(image, in_place=True)
+    # A copy of an RGB image would take as long as half of its decoding.
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    exif = image.getexif()
+    image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    image.getexif().update(exif)  # which says how it is turned
+    return image
 
 
 def read_mask(path: str | Path) -> np.ndarray:
@@ -54,33 +115,131 @@ def read_mask(path: str | Path) -> np.ndarray:
         uint8 `[H, W]`, the values that the file holds, whatever its bit depth.
 
     Raises:
-        Problem: The file is missing, damaged, a colour image, a JPEG, or has values above 255.
+        Problem: See `load_mask`.
     """
-    with _open(path, str(path)) as image:
-        if image.format == "JPEG":
-            raise Problem(
-                "lossy mask",
-                f"{path}: a JPEG, which changes the class numbers along edges, where a mask "
-                "belongs; save it as PNG, from the original",
-            )
-        if image.mode not in _INDEX_MODES:
-            raise Problem(
-                "colour mask",
-                f"{path}: a colour image (mode {image.mode}) where a mask of class indices "
-                "belongs; save it as an indexed (palette) or 8-bit grey PNG whose pixel values "
-                f"are the class numbers, {IGNORE_LABEL} for void",
-            )
-        mask = np.asarray(image)
-        if image.format == "PNG":
-            mask = mask // _png_grey_factor(path)
+    return load_mask(path)[0]
+
+
+def load_mask(path: str | Path, void_labels: Collection[int] = ()) -> tuple[np.ndarray, MaskFacts]:
+    """Read a mask file as class indices, and what its neighbours should share.
+
+    Args:
+        path: An image file of indices: palette, grey, or several channels that are all equal (with
+            full alpha); or a `.npy` file of whole numbers.
+        void_labels: Values of the file that become `IGNORE_LABEL`.
+
+    Returns:
+        uint8 `[H, W]`, the values that the file holds, whatever its bit depth.
+
+    Raises:
+        Problem: The file is missing, damaged, a colour image, compressed with losses, holds
+            several pictures, or has values that are not 0..255.
+    """
+    if Path(path).suffix.lower() == ".npy":
+        mask, palette, is_gif = _read_npy(path), [], False
+    else:
+        with open_image(path, str(path)) as opened:
+            mask, palette = _indices(opened, path), _palette(opened.image)
+            is_gif = opened.image.format == "GIF"
+    found = (
+        np.flatnonzero(np.bincount(mask.ravel(), minlength=1))
+        if mask.dtype == np.uint8
+        else np.unique(mask)
+    )
+    if len(void_labels):
+        mask = np.where(np.isin(mask, list(void_labels)), IGNORE_LABEL, mask)
     if mask.size and (mask.max() > 255 or mask.min() < 0):
-        message = f"{path}: mask values reach {mask.max()}; class numbers are 0..254"
+        value = mask.max() if mask.max() > 255 else mask.min()
+        message = f"{path}: mask values reach {value}; class numbers are 0..254"
+        if np.count_nonzero((found > 255) | (found < 0)) == 1:
+            void = setting("data.void_labels")
+            message += f"; where {value} means unlabelled, set {void}='({value},)'"
         raise Problem("label out of range", message)
-    return mask.astype(np.uint8)
+    values = tuple(int(value) for value in found)
+    colors = {value: palette[value] for value in values if 0 <= value < len(palette)}
+    if is_gif:
+        _check_renumbering(path, colors)
+    own = {value: color for value, color in colors.items() if palette.count(color) == 1}
+    return mask.astype(np.uint8), MaskFacts(values, own)
+
+
+def _indices(opened: Opened, path: str | Path) -> np.ndarray:
+    """The whole numbers that an image file stores."""
+    image = opened.image
+    if opened.is_lossy:
+        raise Problem(
+            "lossy mask",
+            f"{path}: a {image.format}, which changes the class numbers along edges, where a mask "
+            "belongs; save it as PNG, from the original",
+        )
+    if image.mode in _CHANNEL_MODES:
+        if opened.is_deep:  # of which Pillow keeps the upper 8 bits, where class numbers are not
+            channels = _decode_deep(path)
+        else:
+            channels = np.asarray(ImageOps.exif_transpose(image))
+        is_opaque = (channels[..., -1] == np.iinfo(channels.dtype).max).all()
+        if "A" in image.mode and is_opaque:
+            channels = channels[..., :-1]
+        if (channels == channels[..., :1]).all():
+            return channels[..., 0]
+    if image.mode not in _INDEX_MODES:
+        kind = "grey with transparent pixels" if image.mode == "LA" else "a colour image"
+        raise Problem(
+            "colour mask",
+            f"{path}: {kind} (mode {image.mode}) where a mask of class indices "
+            "belongs; save it as an indexed (palette) or 8-bit grey PNG whose pixel values "
+            f"are the class numbers, {IGNORE_LABEL} for void",
+        )
+    mask = np.asarray(ImageOps.exif_transpose(image))
+    return mask // _png_grey_factor(path) if image.format == "PNG" else mask
+
+
+def _decode_deep(path: str | Path) -> np.ndarray:
+    channels = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+    if channels is None:
+        raise Problem("unreadable file", f"{path}: its 16-bit channels cannot be decoded")
+    return channels
+
+
+def _check_renumbering(path: str | Path, colors: Mapping[int, tuple[int, int, int]]) -> None:
+    """Refuse a grey GIF: programs store grey n as any index whose colour is n."""
+    greys = {value: color[0] for value, color in colors.items() if len(set(color)) == 1}
+    moved = [f"{grey} is {value}" for value, grey in greys.items() if grey != value]
+    black_and_white = set(greys.values()) <= {0, 255}
+    if moved and len(greys) == len(colors) and not black_and_white:
+        raise Problem(
+            "colour mask",
+            f"{path}: a GIF of greys whose numbers are not their values ({', '.join(moved[:3])}), "
+            "as programs store grey there; save the mask as PNG, from the original",
+        )
+
+
+def _read_npy(path: str | Path) -> np.ndarray:
+    try:
+        mask = np.load(path, allow_pickle=False)
+    except FileNotFoundError:
+        raise Problem("missing file", f"{path}: no such file") from None
+    except (OSError, ValueError, EOFError) as error:
+        message = f"{path}: not a readable array ({error})"
+        raise Problem("unreadable file", message) from None
+    if not isinstance(mask, np.ndarray) or mask.ndim != 2 or mask.dtype.kind not in "iub":
+        raise Problem(
+            "kind of file",
+            f"{path}: an array of shape {np.shape(mask)} and type {getattr(mask, 'dtype', '?')}; a "
+            "mask has two dimensions, height and width, of whole numbers",
+        )
+    return mask
+
+
+def _palette(image: Image.Image) -> list[tuple[int, int, int]]:
+    """The stored colours of an image's indices; none where each is grey as its number says."""
+    flat = image.getpalette() if image.mode == "P" else None
+    colors = list(zip(flat[::3], flat[1::3], flat[2::3], strict=True)) if flat else []
+    return [] if all(color == (i, i, i) for i, color in enumerate(colors)) else colors
 
 
 def pair_problems(
-    image: np.ndarray | None, mask: np.ndarray, num_classes: int, name: str
+    image: np.ndarray | None, mask: np.ndarray, num_classes: int, name: str, orientation: int = 1
 ) -> Iterator[Problem]:
     """Find out whether a mask fits its image and its classes.
 
@@ -89,6 +248,7 @@ def pair_problems(
         mask: uint8 `[H, W]`.
         num_classes: How many classes there are; labels are below it, or `IGNORE_LABEL`.
         name: What to call the mask in a problem.
+        orientation: EXIF's number of how the image was turned to be upright; 1 for not at all.
 
     Yields:
         What is wrong: the sizes differ, labels are neither a class nor void.
@@ -97,7 +257,8 @@ def pair_problems(
         yield Problem(
             "size mismatch",
             f"{name}: the mask is {mask.shape[1]}x{mask.shape[0]} pixels, its image "
-            f"{image.shape[1]}x{image.shape[0]}; they must be equal (width x height)",
+            f"{image.shape[1]}x{image.shape[0]}; they must be equal (width x height)"
+            + _turned(image.shape[:2], mask.shape, orientation),
         )
     bad = mask[(mask >= num_classes) & (mask != IGNORE_LABEL)]
     if bad.size:
@@ -108,6 +269,16 @@ def pair_problems(
             f"{name}: label {found} where the {num_classes} classes are 0..{num_classes - 1} "
             f"and {IGNORE_LABEL} is void; correct the mask or add the missing class names",
         )
+
+
+def _turned(image: tuple[int, ...], mask: tuple[int, ...], orientation: int) -> str:
+    if orientation not in _ON_ITS_SIDE or image != mask[::-1]:
+        return ""
+    return (
+        f". The image is turned upright by its EXIF orientation {orientation}, and the mask is "
+        "not: turn the mask, too; or, where it was drawn on the pixels as they are stored, take "
+        "the orientation off the image (`exiftool -Orientation= FILE`)"
+    )
 
 
 def encode_png(array: np.ndarray) -> io.BytesIO:
@@ -141,23 +312,3 @@ def _png_grey_factor(path: str | Path) -> int:
     with open(path, "rb") as file:
         depth, color_type = file.read(26)[24:]  # in the header chunk, which comes first
     return 255 // (2**depth - 1) if color_type == 0 and depth in (2, 4) else 1
-
-
-@contextlib.contextmanager
-def _open(file: str | Path | io.BytesIO, name: str) -> Iterator[Image.Image]:
-    """Open and decode an image; what is found wrong with it becomes a `Problem`."""
-    try:
-        with Image.open(file) as image:
-            # Bytes in memory are of a prepared copy: they were checked before it was made, and its
-            # records have checksums of their own.
-            if image.format == "PNG" and not isinstance(file, io.BytesIO):
-                check_png(Path(file).read_bytes())
-            image.load()  # decode now, so that a truncated file is found here
-            yield image
-    except Problem:
-        raise
-    except FileNotFoundError:
-        raise Problem("missing file", f"{name}: no such file") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        message = f"{name}: not a readable image ({error})"
-        raise Problem("unreadable file", message) from None

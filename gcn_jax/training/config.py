@@ -86,6 +86,12 @@ def default_config() -> ConfigDict:
     config.data.std = config_dict.placeholder(tuple)
     config.data.coco_year = 2014  # 2014 (the paper's) or 2017
     config.data.coco_min_area = 0  # leave out COCO images with fewer px of VOC's classes
+    # Of a folder of yours, where it cannot be guessed (docs/data.md): the end of masks' names that
+    # images lack, such as "_mask"; whether 0 is void and 1 the first class, as in ADE20K; values of
+    # the masks that are void like 255, such as (11,).
+    config.data.mask_suffix = config_dict.placeholder(str)
+    config.data.reduce_zero_label = False
+    config.data.void_labels = ()
     config.data.num_threads = 4  # that read and augment
     # Decode each training image once and keep it in memory (in every process), for a small set.
     config.data.cache_in_memory = False

@@ -78,6 +78,10 @@ def _are_boundaries(value: Any) -> bool:
     return isinstance(value, tuple | list) and all(map(_EVERY.holds, value))
 
 
+def _are_labels(value: Any) -> bool:
+    return isinstance(value, tuple | list) and all(map(_whole(-1, 65_535).holds, value))
+
+
 _SCALES = _tuple_of(_number(0.01, 100), 2, "(lowest, highest)")
 _LOSS_WEIGHT = _number(0)
 
@@ -100,6 +104,11 @@ CHECKS: Mapping[str, Check] = {
     "data.std": _or_none(_tuple_of(_POSITIVE, 3, "(red, green, blue)")),
     "data.coco_year": _one_of(2014, 2017),
     "data.coco_min_area": _whole(0, _MOST_STEPS),
+    "data.mask_suffix": _or_none(_TEXT),
+    "data.reduce_zero_label": _SWITCH,
+    "data.void_labels": Check(
+        _are_labels, "a tuple of values of masks, whole numbers from -1 to 65535, such as (11,)"
+    ),
     "data.num_threads": _whole(1, _MOST_THREADS),
     "data.cache_in_memory": _SWITCH,
     "augment.crop_size": _tuple_of(_whole(1, _LONGEST_SIDE), 2, "(height, width) in px"),

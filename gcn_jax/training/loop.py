@@ -14,6 +14,7 @@ from ml_collections import ConfigDict
 
 from gcn_jax import evaluation, inference, mesh
 from gcn_jax.errors import UserError, setting
+from gcn_jax.evaluation.counted import counted_classes
 from gcn_jax.models.pretrained.restore import Pretrained
 from gcn_jax.models.pretrained.steps import BEST_METRIC, why
 from gcn_jax.terminal import ProgressBar
@@ -22,7 +23,7 @@ from gcn_jax.training.config import check_config, check_same_run
 from gcn_jax.training.devices import agreed, make_mesh, to_devices
 from gcn_jax.training.initial_weights import with_preprocessing
 from gcn_jax.training.interruption import Interrupted, Interruption
-from gcn_jax.training.metrics_log import MetricWriter, Timer
+from gcn_jax.training.metrics_log import COUNTED_METRIC, MetricWriter, Timer
 from gcn_jax.training.parts import make_parts
 from gcn_jax.training.run import Run, headline, open_data, start, with_absolute_paths
 from gcn_jax.training.state import TrainState
@@ -248,8 +249,18 @@ class _Loop:
         )
         with self._room(), self._at_once():
             scores = evaluation.evaluate(predictor, run.val).scores
-        self._bar.say(f"step {self._step}: val mIoU {scores.miou:.4f}")
-        return {BEST_METRIC: scores.miou, "val/pixel_accuracy": scores.pixel_accuracy}
+        counted = counted_classes(
+            scores.num_classes_counted,
+            run.info.class_names,
+            scores.confusion_matrix,
+            run.val.name,
+        )
+        self._bar.say(f"step {self._step}: val mIoU {scores.miou:.4f} {counted}")
+        return {
+            BEST_METRIC: scores.miou,
+            COUNTED_METRIC: scores.num_classes_counted,
+            "val/pixel_accuracy": scores.pixel_accuracy,
+        }
 
     def _finite(self) -> None:
         """Bring the losses up to this step to the host; stop the run where one is not finite."""

@@ -21,7 +21,7 @@ def run(*arguments, cwd, code=0):
 def test_validate_says_what_is_wrong_by_its_exit_code(tmp_path):
     parallel_folders(tmp_path / "mine", 3, ("train", "val"))
     data = f"--data_dir={tmp_path / 'data'}"
-    Image.new("RGB", (40, 32)).save(tmp_path / "mine/masks/val/1.png")
+    Image.new("RGB", (40, 32), "red").save(tmp_path / "mine/masks/val/1.png")
     arguments = ("validate", "folder", "--manual_dir=mine", data, "--json=found.json")
     out, err = run(*arguments, cwd=tmp_path, code=1)
     assert "colour mask: 1\n  [val] mine/masks/val/1.png: a colour image (mode RGB)" in out

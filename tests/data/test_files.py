@@ -7,7 +7,7 @@ from PIL import Image
 
 from gcn_jax.data import files
 from gcn_jax.errors import UserError
-from tests.helpers.png import png_chunk
+from tests.helpers.png import png_chunk, raw_png
 
 LABEL = np.array([[0, 1, 2], [255, 20, 0]], np.uint8)
 
@@ -56,8 +56,126 @@ def test_palette_masks_of_few_bits_keep_their_values(tmp_path, bits):
     np.testing.assert_array_equal(files.read_mask(tmp_path / "few.png"), label)
 
 
+@pytest.mark.parametrize("depth", [np.uint8, np.uint16])
+@pytest.mark.parametrize("kind", ["three equal channels", "full alpha", "both"])
+def test_grey_masks_in_disguise(tmp_path, kind, depth):
+    grey = LABEL.astype(depth)
+    alpha = np.full_like(grey, np.iinfo(depth).max)
+    channels = {"three equal channels": [grey] * 3, "full alpha": [grey, alpha]}
+    stack = np.dstack(channels.get(kind, [grey, grey, grey, alpha]))
+    path = tmp_path / "mask.png"
+    path.write_bytes(raw_png(stack))
+    np.testing.assert_array_equal(files.read_mask(path), LABEL)
+    if "alpha" in kind or kind == "both":
+        stack[0, 0, -1] = 7
+        path.write_bytes(raw_png(stack))
+        with pytest.raises(UserError, match="transparent pixels|a colour image"):
+            files.read_mask(path)
+
+
+def test_a_gif_gives_its_indices_unless_they_are_greys_renumbered(tmp_path):
+    path = tmp_path / "mask.gif"
+    mask = Image.fromarray(LABEL % 3, "P")
+    mask.putpalette([0, 0, 0, 255, 255, 255, 0, 128, 0])
+    mask.save(path)
+    np.testing.assert_array_equal(files.read_mask(path), LABEL % 3)
+    Image.fromarray(LABEL).save(path)
+    with pytest.raises(UserError, match=r"mask.gif: a GIF of greys .* \(20 is 3, 255 is 4\)"):
+        files.read_mask(path)
+    Image.fromarray(np.array([[0, 1, 255]], np.uint8)).save(path)
+    with pytest.raises(UserError, match=r"mask.gif: a GIF of greys .* \(255 is 2\)"):
+        files.read_mask(path)
+    Image.fromarray(np.array([[0, 255]], np.uint8)).save(path)
+    assert files.read_mask(path).tolist() == [[0, 1]]
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".bmp", ".png", ".webp"])
+def test_masks_in_every_lossless_format(tmp_path, suffix):
+    path = tmp_path / f"mask{suffix}"
+    Image.fromarray(LABEL).save(path, **({"lossless": True} if suffix == ".webp" else {}))
+    np.testing.assert_array_equal(files.read_mask(path), LABEL)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [("a.jpg", {}), ("a.webp", {}), ("a.tif", {"compression": "jpeg"})]
+)
+def test_masks_compressed_with_losses_are_refused(tmp_path, name, options):
+    Image.fromarray(LABEL).convert("RGB").save(tmp_path / name, **options)
+    with pytest.raises(UserError, match=f"{name}: a .* changes the class numbers along edges"):
+        files.read_mask(tmp_path / name)
+
+
+@pytest.mark.parametrize("depth", [np.uint8, np.int64, np.uint16])
+def test_arrays_of_whole_numbers_are_masks(tmp_path, depth):
+    np.save(tmp_path / "mask.npy", LABEL.astype(depth))
+    np.testing.assert_array_equal(files.read_mask(tmp_path / "mask.npy"), LABEL)
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.zeros((2, 3)), r"shape \(2, 3\) and type float64"),
+        (np.zeros((2, 3, 1), np.uint8), r"shape \(2, 3, 1\)"),
+        (np.array([[0, -1]]), "mask values reach -1"),
+        (np.array([[None]]), "not a readable array"),
+    ],
+)
+def test_arrays_that_are_no_masks(tmp_path, array, message):
+    np.save(tmp_path / "mask.npy", array, allow_pickle=True)
+    with pytest.raises(UserError, match=message):
+        files.read_mask(tmp_path / "mask.npy")
+
+
+def test_void_labels_are_values_of_the_file(tmp_path):
+    np.save(tmp_path / "mask.npy", np.array([[0, -1, 65535, 11]]))
+    mask, facts = files.load_mask(tmp_path / "mask.npy", (-1, 65535, 11))
+    assert mask.tolist() == [[0, 255, 255, 255]]
+    assert facts.values == (-1, 0, 11, 65535)
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".tif", ".png", ".webp"])
+def test_files_of_several_frames_are_refused(tmp_path, suffix):
+    frames = [Image.fromarray(np.full((4, 4), value, np.uint8)) for value in (0, 90)]
+    path = tmp_path / f"many{suffix}"
+    options = {"lossless": True} if suffix == ".webp" else {}
+    frames[0].save(path, save_all=True, append_images=frames[1:], **options)
+    for read in (files.read_image, files.read_mask):
+        with pytest.raises(UserError, match=rf"many{suffix}: 2 frames or pages in one file"):
+            read(path)
+
+
+def test_a_reduced_copy_within_a_tiff_is_no_picture_of_its_own(tmp_path):
+    whole, reduced = Image.fromarray(LABEL), Image.fromarray(LABEL[:1])
+    reduced.encoderinfo = {"tiffinfo": {254: 1}}
+    whole.save(tmp_path / "pyramid.tif", save_all=True, append_images=[reduced])
+    with Image.open(tmp_path / "pyramid.tif") as image:
+        assert image.n_frames == 2
+    np.testing.assert_array_equal(files.read_mask(tmp_path / "pyramid.tif"), LABEL)
+
+
+def test_palette_facts_are_colours_that_only_one_value_has(tmp_path):
+    mask = Image.fromarray(np.array([[0, 1, 2, 3]], np.uint8), "P")
+    mask.putpalette([0, 0, 0, 128, 0, 0, 7, 7, 7, 7, 7, 7])
+    mask.save(tmp_path / "mask.png")
+    _, facts = files.load_mask(tmp_path / "mask.png")
+    assert facts == ((0, 1, 2, 3), {0: (0, 0, 0), 1: (128, 0, 0)})
+
+
+def test_facts_of_an_image(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (6, 4), (9, 1, 200)).save(tmp_path / "turned.png", exif=exif)
+    image, facts = files.load_image(tmp_path / "turned.png")
+    assert image.shape == (6, 4, 3)
+    assert facts == (False, 200, 6)
+    Image.fromarray(np.full((2, 2), 4095, np.uint16)).save(tmp_path / "deep.png")
+    assert files.load_image(tmp_path / "deep.png")[1] == (True, 15, 1)
+    (tmp_path / "deep_rgb.png").write_bytes(raw_png(np.full((2, 2, 3), 4095, np.uint16)))
+    assert files.load_image(tmp_path / "deep_rgb.png")[1] == (True, 15, 1)
+
+
 def test_colour_mask_is_refused_by_name(tmp_path):
-    Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(tmp_path / "colour.png")
+    Image.new("RGB", (4, 4), "red").save(tmp_path / "colour.png")
     with pytest.raises(UserError, match=r"colour.png: a colour image \(mode RGB\)"):
         files.read_mask(tmp_path / "colour.png")
 

@@ -64,7 +64,7 @@ SPOILERS = {
     "name of an image": lambda r: [
         os.link(path, os.fsencode(path.parent) + b"/\xff.png") for path in r.glob("*/val/1.png")
     ],
-    "colour mask": lambda r: Image.new("RGB", (40, 32)).save(r / "masks/train/1.png"),
+    "colour mask": lambda r: Image.new("RGB", (40, 32), "red").save(r / "masks/train/1.png"),
     "size mismatch": lambda r: save_grey(np.zeros((31, 40)), r / "masks/val/1.png"),
     "label out of range": lambda r: (r / "classes.txt").write_text("a\nb"),
     "masks that teach nothing": spoil_foreground,
@@ -118,7 +118,7 @@ def test_all_problems_are_found_at_once(root):
     label = np.asarray(Image.open(root / "masks/train/1.png")).copy()
     label[0, :7] = 9
     save_mask(label, root / "masks/train/1.png")
-    Image.new("RGB", (40, 32)).save(root / "masks/val/0.png")
+    Image.new("RGB", (40, 32), "red").save(root / "masks/val/0.png")
     save_grey(np.full((30, 40), 8), root / "masks/val/1.png")
     validation = validate("folder", options(root))
     assert kinds(validation) == {
@@ -180,6 +180,7 @@ def test_numbers_by_hand(tmp_path):
     assert list(validation.remarks) == [
         "train has no pixel of [tree]",
         "val has [tree], which train lacks",
+        "val has no pixel of car: only 2 of 3 classes can be scored there",
         "train: masks of one value only: 1 (c)",
     ]
     rows = [line.split() for line in printed(validation).splitlines()]
@@ -199,7 +200,7 @@ def test_ten_problems_of_a_kind_are_shown(tmp_path):
     root = tmp_path / "mine"
     parallel_folders(root, 13, ("train", "val"))
     for path in (root / "masks/train").iterdir():
-        Image.new("RGB", (40, 32)).save(path)
+        Image.new("RGB", (40, 32), "red").save(path)
     (root / "masks/val/5.png").unlink()
     lines = printed(validate("folder", options(root))).splitlines()
     assert "colour mask: 13" in lines

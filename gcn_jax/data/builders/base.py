@@ -12,8 +12,10 @@ from tensorflow_datasets.core.utils import tqdm_utils
 
 from gcn_jax.data import files
 from gcn_jax.data.classes import ClassTable
+from gcn_jax.data.consistency import Consistency
 from gcn_jax.data.problems import Pair, Problem, reading_prepared, refuse, split_problems
 from gcn_jax.data.statistics import LabelStatistics
+from gcn_jax.data.survey import Seen, see
 from gcn_jax.terminal import ProgressBar
 
 
@@ -51,9 +53,11 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
     Attributes:
         problems: What is wrong with a folder of the user's before any image is opened, such as a
             mask that is not there. Such a folder is not prepared.
+        remarks: What was understood in a way that might not be meant.
     """
 
     problems: Sequence[Problem] = ()
+    remarks: Sequence[str] = ()
 
     VERSION = tfds.core.Version("1.2.0")
 
@@ -120,6 +124,16 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
         if label is not None:
             problems.extend(files.pair_problems(image, label, len(self.classes.names), str(mask)))
         return Examined(image, label, problems)
+
+    def look(self, pair: Pair) -> Seen:
+        """Read and check one pair, and keep of it what is compared with the others."""
+        key, image_path, mask = pair
+        names = (str(image_path), str(mask))
+        return see(key, names, *self.examine(pair), len(self.classes.names))
+
+    def consistency(self) -> Consistency:
+        """Return what compares the files with one another."""
+        return Consistency(self.name, self.classes)
 
     def download_and_prepare(self, **kwargs) -> None:
         """Prepare as TFDS does, but show one bar of our own."""

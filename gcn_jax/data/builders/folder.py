@@ -1,55 +1,69 @@
 """A user's own images and masks, trainable by configuration alone."""
 
-import hashlib
-import re
-from collections.abc import ItemsView, Iterable, Mapping, Sequence
+from collections.abc import Collection, ItemsView, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gcn_jax.data.builders.base import SegmentationBuilder, folder_config
+import numpy as np
+
+from gcn_jax import IGNORE_LABEL
+from gcn_jax.data import files
+from gcn_jax.data.builders.base import Examined, SegmentationBuilder, folder_config
+from gcn_jax.data.class_lists import ClassList, read_class_list
 from gcn_jax.data.classes import ClassTable
-from gcn_jax.data.files import IMAGE_SUFFIXES, read_lines
-from gcn_jax.data.problems import Pair, Problem, check_listing
+from gcn_jax.data.consistency import Consistency
+from gcn_jax.data.copies import Copies
+from gcn_jax.data.layouts import Layout, find_layout
+from gcn_jax.data.problems import Pair, Problem, check_listing, refuse
+from gcn_jax.data.split_names import split_name_problems
+from gcn_jax.data.survey import Seen, see, survey
 from gcn_jax.errors import UserError, setting
-
-#: Without lists or folders of their own, one image in ten goes to the split "val".
-_VAL_ONE_IN = 10
-
-#: The pairs of each split, and what is wrong with the rest of the folder.
-_Found = tuple[dict[str, list[Pair]], list[Problem]]
+from gcn_jax.terminal import say
 
 
 class Folder(SegmentationBuilder, skip_registration=True):  # type: ignore[call-arg]  # TFDS has no types
-    """A folder of images and masks, and a `classes.txt` with one class name a line.
+    """A folder of images and masks, and a list of their classes.
 
-    Three layouts are understood, in this order:
-
-    1. PASCAL VOC's: `JPEGImages/`, `SegmentationClass/`, and `ImageSets/Segmentation/SPLIT.txt`
-       with one image id a line; each list is a split, but for lists without a single mask (a
-       test set whose labels are not public), which are left out.
-    2. `images/SPLIT/` and `masks/SPLIT/`: each folder is a split.
-    3. `images/` and `masks/`: one image in ten, chosen by its name, is "val", the rest "train".
-
-    A mask has the name of its image (`.png`, or another lossless image); its pixel values are line
-    numbers of `classes.txt` (from 0), and 255 for void. Names that begin with a dot are skipped.
-    The prepared copy is made anew when a file was added, removed or changed.
+    The layouts, names and class lists that are understood are a table in docs/data.md. The pixel
+    values of a mask are the numbers of its classes (from 0), and 255 for void. Names that begin
+    with a dot are skipped. The prepared copy is made anew when a file was added, removed or
+    changed.
 
     Args:
         root: The folder.
         data_dir: Where prepared data sets are kept; by default TFDS's own folder.
+        mask_suffix: The end of masks' names that images lack, such as "_mask"; None to find it.
+        reduce_zero_label: Whether 0 in the masks is void and 1 is the first class, as in ADE20K.
+        void_labels: Values in the masks, as they are stored, that are void like 255.
     """
 
-    def __init__(self, root: str, data_dir: str | None = None):
+    def __init__(
+        self,
+        root: str,
+        data_dir: str | None = None,
+        *,
+        mask_suffix: str | None = None,
+        reduce_zero_label: bool = False,
+        void_labels: Sequence[int] = (),
+    ):
         self._root = Path(root)
         if not self._root.is_dir():
             raise UserError(f"folder: {root} is not a folder; set {setting('data.manual_dir')}")
-        self._classes = ClassTable(_class_names(self._root / "classes.txt"))
-        splits, problems = _find_splits(self._root)
-        self._pairs, more_problems = check_listing(self.name, splits)
-        self.problems = (
-            problems + more_problems + split_name_problems(self.name, self._pairs, self._root)
+        self._reduce_zero_label, self._void_labels = reduce_zero_label, tuple(void_labels)
+        class_list, layout = _read(self._root, mask_suffix)
+        self._classes = class_list.table
+        self._is_listed = layout.is_listed
+        self._pairs, problems = check_listing(self.name, layout.splits)
+        self.problems = [
+            *layout.problems,
+            *problems,
+            *split_name_problems(self.name, self._pairs, self._root),
+        ]
+        self.remarks = [*class_list.remarks, *_missing_splits(self._pairs)]
+        settings = f"{reduce_zero_label} {self._void_labels} {self._classes.colors}"
+        config = folder_config(
+            self._root, [*self._classes.names, settings], self._pairs, self.problems
         )
-        config = folder_config(self._root, self._classes.names, self._pairs, self.problems)
         super().__init__(data_dir=data_dir, config=config)
 
     @classmethod
@@ -59,22 +73,80 @@ class Folder(SegmentationBuilder, skip_registration=True):  # type: ignore[call-
             raise UserError(
                 f"folder: name the folder of your data with {setting('data.manual_dir')}"
             )
-        return cls(settings["manual_dir"], data_dir=settings.get("data_dir"))
+        return cls(
+            settings["manual_dir"],
+            data_dir=settings.get("data_dir"),
+            mask_suffix=settings.get("mask_suffix"),
+            reduce_zero_label=settings.get("reduce_zero_label") or False,
+            void_labels=settings.get("void_labels") or (),
+        )
 
     @property
     def classes(self) -> ClassTable:
-        """The lines of `classes.txt`, with VOC's colours."""
+        """The names in the list of classes, with its colours, or VOC's where it has none."""
         return self._classes
 
     @property
     def collection(self) -> str | None:
-        """The folder in VOC's layout; elsewhere images of two splits may share a name."""
-        listed = (self._root / "ImageSets" / "Segmentation").is_dir()
-        return str(self._root.resolve()) if listed else None
+        """The folder where lists name its images; else those of two splits may share a name."""
+        return str(self._root.resolve()) if self._is_listed else None
 
     def raw_splits(self) -> ItemsView[str, list[Pair]]:
         """The pairs of each split."""
         return self._pairs.items()
+
+    def examine(self, pair: Pair) -> Examined:
+        """Read one pair and find all that is wrong with it."""
+        return self._load(pair)[0]
+
+    def look(self, pair: Pair) -> Seen:
+        """Read and check one pair, and keep of it what is compared with the others."""
+        key, image_path, mask_path = pair
+        examined, image, mask = self._load(pair)
+        seen = see(key, (str(image_path), str(mask_path)), *examined, len(self.classes.names))
+        return seen._replace(image=image, mask=mask)
+
+    def consistency(self) -> Consistency:
+        """Return what compares the files with one another."""
+        return Consistency(self.name, self.classes, reduces_zero=self._reduce_zero_label)
+
+    def download_and_prepare(self, **kwargs) -> None:
+        """Look at the whole set first, as validation does; then prepare it."""
+        refuse(self.problems)
+        parts = [(split, pairs, self.look) for split, pairs in self._pairs.items()]
+        copies = Copies(by_id=self._is_listed)
+        num_classes = len(self.classes.names)
+        found = survey(self.name, parts, num_classes, copies, self.consistency())
+        refuse(found.problems)
+        for remark in [*self.remarks, *found.remarks]:
+            say(f"remark: {remark}")
+        super().download_and_prepare(**kwargs)
+
+    def _load(self, pair: Pair) -> tuple[Examined, files.ImageFacts | None, files.MaskFacts | None]:
+        _, image_path, mask_path = pair
+        problems: list[Problem] = []
+        image = image_facts = label = mask_facts = None
+        try:
+            image, image_facts = files.load_image(image_path)
+        except Problem as problem:
+            problems.append(problem)
+        try:
+            mask, mask_facts = files.load_mask(mask_path, self._void_labels)
+        except Problem as problem:
+            problems.append(problem)
+        else:
+            label = self._as_label(mask)
+            orientation = image_facts.orientation if image_facts else 1
+            num_classes = len(self.classes.names)
+            problems += files.pair_problems(image, label, num_classes, str(mask_path), orientation)
+        return Examined(image, label, problems), image_facts, mask_facts
+
+    def _as_label(self, mask: np.ndarray) -> np.ndarray:
+        """Number the classes from 0 where 0 is void in the files."""
+        if not self._reduce_zero_label:
+            return mask
+        # 0 wraps to 255, which is void, and so is what was 255 before.
+        return np.where(mask == IGNORE_LABEL, mask, mask - np.uint8(1))
 
     def _split_generators(self, dl_manager):
         del dl_manager
@@ -83,131 +155,29 @@ class Folder(SegmentationBuilder, skip_registration=True):  # type: ignore[call-
         }
 
 
-def _class_names(path: Path) -> tuple[str, ...]:
-    if not path.exists():
-        message = f"folder: {path} is missing; write one class name a line, label 0 first"
-        raise Problem("class names", message)
-    names = tuple(read_lines(path))
-    if not 2 <= len(names) <= 255 or len(set(names)) != len(names):
-        message = f"folder: {path} must hold 2 to 255 different class names, one a line"
-        raise Problem("class names", message)
-    return names
-
-
-def _find_splits(root: Path) -> _Found:
-    """Recognise the layout and list the pairs of each split."""
-    lists = sorted((root / "ImageSets" / "Segmentation").glob("*.txt"))
-    if lists:
-        return _listed(root, lists)
-    images, masks = root / "images", root / "masks"
-    if not (images.is_dir() and masks.is_dir()):
-        raise Problem(
-            "layout",
-            f"folder: {root} has neither ImageSets/Segmentation/*.txt (VOC's layout) nor the "
-            "folders images/ and masks/",
-        )
-    splits = sorted(
-        path.name for path in images.iterdir() if path.is_dir() and not _is_hidden(path)
-    )
-    if splits:
-        found = {split: _matched(images / split, masks / split, split) for split in splits}
-        pairs_of = {split: pairs for split, (pairs, _) in found.items()}
-        return pairs_of, [problem for _, problems in found.values() for problem in problems]
-    pairs, problems = _matched(images, masks)
-    val = [pair for pair in pairs if _hash(pair[0]) % _VAL_ONE_IN == 0] or pairs[-1:]
-    return {"train": [pair for pair in pairs if pair not in val], "val": val}, problems
-
-
-def _listed(root: Path, lists: Sequence[Path]) -> _Found:
-    """Match the ids of VOC's lists; a list without a single mask is no split."""
-    images, image_problems = _by_stem(root / "JPEGImages")
-    masks, mask_problems = _by_stem(root / "SegmentationClass")
-    splits, problems = {}, image_problems + mask_problems
-    for path in lists:
-        keys = read_lines(path)
-        if not masks.keys().isdisjoint(keys):
-            splits[path.stem], more_problems = _pairs(keys, images, masks, path, path.stem)
-            problems += more_problems
-    if not splits and not problems:
-        raise Problem(
-            "layout",
-            f"folder: {lists[0].parent}: no list names an image that has a mask in "
-            f"{root / 'SegmentationClass'}",
-        )
-    return splits, problems
-
-
-def split_name_problems(data_set: str, names: Iterable[str], root: Path) -> list[Problem]:
-    """Find names of splits in a folder that TFDS could not prepare, or not find again.
-
-    Args:
-        data_set: The data set, for the messages.
-        names: The names of its splits.
-        root: The folder.
-    """
+def _missing_splits(splits: Collection[str]) -> list[str]:
+    """Say what the config of folders will not find."""
+    missing = [split for split in ("train", "val") if split not in splits]
+    if not missing:
+        return []
     return [
-        Problem(
-            "name of a split",
-            f"{data_set}: {root}: no split can be called {name!r}; rename its list or folder (to "
-            "letters, digits, _ and -, but not 'all', which is every split to TFDS)",
-            name,
-        )
-        for name in names
-        if name.lower() == "all" or not re.fullmatch(r"[\w-]+", name)
+        f"there is no split {' or '.join(missing)}, which configs/folder.py names, but "
+        f"{', '.join(splits)}: say so with --config.data.train and --config.data.val"
     ]
 
 
-def _matched(
-    images: Path, masks: Path, split: str | None = None
-) -> tuple[list[Pair], list[Problem]]:
-    """Match the files of two folders by their names; an image needs a mask."""
+def _read(root: Path, mask_suffix: str | None) -> tuple[ClassList, Layout]:
+    """Read the classes and find the files; what is wrong with either is said at once."""
+    problems: list[Problem] = []
     try:
-        (by_image, image_problems), (by_mask, mask_problems) = _by_stem(images), _by_stem(masks)
-    except Problem as problem:  # a folder is missing; other splits may be whole
-        return [], [Problem(problem.kind, str(problem), split)]
-    pairs, problems = _pairs(by_image, by_image, by_mask, images, split)
-    return pairs, image_problems + mask_problems + problems
-
-
-def _by_stem(folder: Path) -> tuple[dict[str, Path], list[Problem]]:
-    """The image files of a folder by their names without suffix."""
-    if not folder.is_dir():
-        raise Problem("layout", f"folder: {folder} is missing")
-    by_stem: dict[str, Path] = {}
-    problems = []
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in IMAGE_SUFFIXES or _is_hidden(path):
-            continue
-        first = by_stem.setdefault(path.stem, path)
-        if first != path:
-            message = f"folder: {path} and {first} have the same name; remove or rename one"
-            problems.append(Problem("same name", message))
-    return by_stem, problems
-
-
-def _pairs(
-    keys: Iterable[str],
-    images: Mapping[str, Path],
-    masks: Mapping[str, Path],
-    where: Path,
-    split: str | None,
-) -> tuple[list[Pair], list[Problem]]:
-    """Make a pair of each id that has an image and a mask."""
-    pairs, problems = [], []
-    for key in keys:
-        missing = [name for name, of in (("image", images), ("mask", masks)) if key not in of]
-        for name in missing:
-            message = f"folder: {where}: {key!r} has no {name}; add it, or remove {key!r}"
-            problems.append(Problem(f"missing {name}", message, split))
-        if not missing:
-            pairs.append((key, images[key], masks[key]))
-    return pairs, problems
-
-
-def _is_hidden(path: Path) -> bool:
-    """Whether it is what tools leave behind, such as `.ipynb_checkpoints` or macOS's `._0.png`."""
-    return path.name.startswith(".")
-
-
-def _hash(text: str) -> int:
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+        class_list = read_class_list(root)
+    except Problem as problem:
+        problems.append(problem)
+    try:
+        layout = find_layout(root, mask_suffix)
+    except Problem as problem:
+        problems.append(problem)
+    else:
+        problems += layout.problems if problems or not layout.splits else []
+    refuse(problems)
+    return class_list, layout

@@ -144,7 +144,7 @@ def test_changed_folder_is_prepared_anew(tmp_path):
         (lambda r: shutil.rmtree(r / "masks/train"), r"masks/train is missing"),
         (lambda r: shutil.rmtree(r / "images"), r"has neither .* nor the folders images/"),
         (
-            lambda r: Image.new("RGB", (40, 32)).save(r / "masks/train/1.png"),
+            lambda r: Image.new("RGB", (40, 32), "red").save(r / "masks/train/1.png"),
             r"masks/train/1.png: a colour image",
         ),
         (
@@ -173,6 +173,27 @@ def test_problems_of_a_folder_are_named_and_leave_nothing(tmp_path, spoil, messa
     with pytest.raises(UserError, match=message):
         open_split("folder:train", {"manual_dir": str(root), "data_dir": str(tmp_path / "data")})
     assert not list((tmp_path / "data").rglob("*.array_record*"))
+
+
+def test_settings_say_what_cannot_be_guessed(tmp_path):
+    root = tmp_path / "mine"
+    parallel_folders(root, 3, ("train", "val"))
+    stored = np.array([[0, 1, 2, 3, 11, 255]], np.uint8)
+    for path in (root / "masks").rglob("*.png"):
+        Image.fromarray(stored).save(path.with_stem(f"{path.stem}_ids"))
+        path.rename(path.with_stem(f"{path.stem}_color"))
+        Image.new("RGB", (6, 1), (int(path.stem), 0, 0)).save(
+            root / "images" / path.parent.name / path.name
+        )
+    settings = {"manual_dir": str(root), "data_dir": str(tmp_path), "mask_suffix": "_ids"}
+    with pytest.raises(UserError, match="label 3 .*, 11 .* where the 3 classes are 0..2"):
+        open_split("folder:train", settings)
+    settings |= {"reduce_zero_label": True, "void_labels": (11,)}
+    label = open_split("folder:train", settings)[0]["label"]
+    assert label.tolist() == [[255, 0, 1, 2, 255, 255]]
+    settings |= {"reduce_zero_label": False, "void_labels": (3, 11)}  # prepared anew
+    label = open_split("folder:train", settings)[0]["label"]
+    assert label.tolist() == [[0, 1, 2, 255, 255, 255]]
 
 
 def test_unknown_names():

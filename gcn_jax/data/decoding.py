@@ -1,0 +1,102 @@
+"""Opening image files: whole, undamaged, one picture each, and how deep their pixels are stored."""
+
+import contextlib
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from PIL import Image, TiffImagePlugin
+
+from gcn_jax.data.png import check_png
+from gcn_jax.data.problems import Problem
+
+#: Formats whose files may hold several pictures. (A camera's MPO is a JPEG with previews.)
+_MANY_FRAMES = ("GIF", "TIFF", "PNG", "WEBP")
+#: TIFF's tag of a page's kind, and those kinds that are no picture of their own.
+_PAGE_KIND, _REDUCED, _MASK = 254, 1, 4
+
+
+class Opened(NamedTuple):
+    """An image file that was opened and decoded.
+
+    Attributes:
+        image: The picture.
+        is_deep: Whether the file stores 16 bits a channel; Pillow keeps 8 of them in colour.
+        is_lossy: Whether its compression changes pixels.
+    """
+
+    image: Image.Image
+    is_deep: bool
+    is_lossy: bool
+
+
+@contextlib.contextmanager
+def open_image(file: str | Path | io.BytesIO, name: str) -> Iterator[Opened]:
+    """Open and decode an image file.
+
+    Args:
+        file: A path, or a file object of encoded bytes: those of a prepared copy, which were
+            checked before it was made, and whose records have checksums of their own.
+        name: What to call the file in an error.
+
+    Raises:
+        Problem: The file is missing, damaged, not an image, or holds several pictures.
+    """
+    try:
+        with Image.open(file) as image:
+            if not isinstance(file, io.BytesIO):
+                if image.format == "PNG":
+                    check_png(Path(file).read_bytes())
+                _check_frames(image, name)
+            is_deep, is_lossy = _is_deep(image), _is_lossy(image, file)
+            image.load()  # decode now, so that a truncated file is found here
+            yield Opened(image, is_deep, is_lossy)
+    except Problem:
+        raise
+    except FileNotFoundError:
+        raise Problem("missing file", f"{name}: no such file") from None
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        message = f"{name}: not a readable image ({error})"
+        raise Problem("unreadable file", message) from None
+
+
+def _check_frames(image: Image.Image, name: str) -> None:
+    frames = getattr(image, "n_frames", 1) if image.format in _MANY_FRAMES else 1
+    if frames > 1 and isinstance(image, TiffImagePlugin.TiffImageFile):
+        kinds = []
+        for number in range(frames):
+            image.seek(number)
+            kinds.append(int(image.tag_v2.get(_PAGE_KIND, 0)))
+        image.seek(0)
+        frames = sum(not kind & (_REDUCED | _MASK) for kind in kinds)
+    if frames > 1:
+        raise Problem(
+            "several frames",
+            f"{name}: {frames} frames or pages in one file ({image.format}), of which only the "
+            "first would be read; save each as a file of its own",
+        )
+
+
+def _is_deep(image: Image.Image) -> bool:
+    for tile in getattr(image, "tile", ()):
+        raw_mode = tile[3] if isinstance(tile[3], str) else tile[3] and tile[3][0]
+        if ";16" in str(raw_mode):
+            return True
+    return False
+
+
+def _is_lossy(image: Image.Image, file: str | Path | io.BytesIO) -> bool:
+    if image.format == "WEBP":  # the plain format without losses has its mark after the size
+        header = file.getvalue()[:16] if isinstance(file, io.BytesIO) else _first(file, 16)
+        return header[12:] != b"VP8L"
+    if image.format == "TIFF":
+        return "jpeg" in str(image.info.get("compression")) or "webp" in str(
+            image.info.get("compression")
+        )
+    return image.format in ("JPEG", "MPO", "JPEG2000", "AVIF")
+
+
+def _first(file: str | Path, count: int) -> bytes:
+    with open(file, "rb") as opened:
+        return opened.read(count)
