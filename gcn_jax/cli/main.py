@@ -20,6 +20,7 @@ VERBS = (
     "evaluate",
     "predict",
     "data prepare",
+    "data convert",
     "data validate",
     "data show",
     "configs",

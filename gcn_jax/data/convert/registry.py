@@ -1,0 +1,9 @@
+"""The source formats that are known, in the order in which they are tried."""
+
+from gcn_jax.data.convert import coco, labelme
+from gcn_jax.data.convert.plan import Format
+
+FORMATS: tuple[Format, ...] = (
+    coco,
+    labelme,
+)
