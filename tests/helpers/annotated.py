@@ -33,7 +33,8 @@ def box(x, y, u, v):
 def run(source: Path, **options) -> Conversion:
     """Convert a folder to `out` beside it."""
     form = options.pop("form", None)
-    return convert(source, Options(destination=source.parent / "out", **options), form)
+    options.setdefault("destination", source.parent / "out")
+    return convert(source, Options(**options), form)
 
 
 def mask_of(folder, name, split=""):

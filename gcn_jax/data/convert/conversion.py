@@ -4,6 +4,7 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
+from gcn_jax.data.convert.colors import UnknownColors, describe
 from gcn_jax.data.convert.plan import Format, Options, Plan
 from gcn_jax.data.convert.registry import FORMATS
 from gcn_jax.data.convert.writing import Writer, write_class_names
@@ -75,7 +76,7 @@ def convert(source: Path, options: Options, format_name: str | None = None) -> C
             counts[item.split] += not found
             written += is_new
             problems += found
-    remarks = [*plan.remarks, *_left_over(plan, writer, destination)]
+    remarks = [*plan.remarks, *_all_unknown(problems), *_left_over(plan, writer, destination)]
     return Conversion(known.NAME, plan.class_names, dict(counts), written, problems, remarks)
 
 
@@ -118,6 +119,15 @@ def _same_place(plan: Plan) -> list[Problem]:
             kept.append(item)
     plan.items[:] = kept
     return problems
+
+
+def _all_unknown(problems: list[Problem]) -> list[str]:
+    """Count colours that no list names over all masks."""
+    pixels: Counter[int] = Counter()
+    for problem in problems:
+        if isinstance(problem, UnknownColors):
+            pixels.update(problem.pixels)
+    return [f"unknown colours in all masks: {describe(pixels)}"] if pixels else []
 
 
 def _left_over(plan: Plan, writer: Writer, destination: Path) -> list[str]:

@@ -109,7 +109,7 @@ def labelme_shape(kind: str, points: Points, size: tuple[int, int]) -> np.ndarra
     """Draw a shape as labelme does.
 
     Args:
-        kind: polygon, rectangle, circle, line, linestrip or point.
+        kind: One of polygon, rectangle, circle, line, linestrip, point.
         points: Its points (x, y), in pixels.
         size: (height, width) of the image, in pixels.
 

@@ -120,7 +120,11 @@ class Format(Protocol):
 
 
 def number_classes(
-    found: Sequence[str], options: Options, listed: Sequence[str] | None = None
+    found: Sequence[str],
+    options: Options,
+    listed: Sequence[str] | None = None,
+    *,
+    has_background: bool = False,
 ) -> tuple[tuple[str, ...], Mapping[str, int | None]]:
     """Give classes their labels: background is 0, void names have none.
 
@@ -128,19 +132,25 @@ def number_classes(
         found: The names in the source, in the order of their labels.
         options: The settings.
         listed: The names of a list, in the order of their labels; it says which there are.
+        has_background: Whether each pixel is annotated: then none is added, and the order stays.
 
     Returns:
         The names of labels 0..C-1, "background" first where none is called so; and the label of
         each name, None for void. A name that is missing there is unknown.
+
+    Raises:
+        Problem: There are fewer than 2 or more than 255 classes, or a name cannot be printed.
     """
     names = list(dict.fromkeys(found if listed is None else listed))
     real = [name for name in names if not options.is_void(name)]
-    background = next((name for name in real if name.lower() in BACKGROUND_NAMES), "background")
-    ordered = [background, *(name for name in real if name != background)]
+    ordered = real
+    if not has_background:
+        first = next((name for name in real if name.lower() in BACKGROUND_NAMES), "background")
+        ordered = [first, *(name for name in real if name != first)]
     labels: dict[str, int | None] = {name: label for label, name in enumerate(ordered)}
     labels.update((name, None) for name in {*names, *found} if options.is_void(name))
-    if len(ordered) > 255:
-        message = f"{len(ordered)} classes with the background; 255 are the most"
+    if not 2 <= len(ordered) <= 255:
+        message = f"{len(ordered)} classes ({', '.join(ordered[:8])}); there must be 2 to 255"
         raise Problem("class names", message)
     unprintable = next(
         (name for name in ordered if not name.isprintable() or not name.strip()), None
