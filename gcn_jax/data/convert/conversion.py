@@ -64,7 +64,7 @@ def convert(source: Path, options: Options, format_name: str | None = None) -> C
         raise UserError(message)
     write_class_names(destination, plan.class_names)
     settings = (options.name, options.void)
-    writer = Writer(plan, destination, f"{known.NAME} {settings!r}")
+    writer = Writer(plan, source, destination, f"{known.NAME} {settings!r}")
     counts: Counter[str] = Counter()
     written = 0
     problems = list(plan.problems)

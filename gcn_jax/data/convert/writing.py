@@ -49,11 +49,13 @@ class Writer:
 
     Args:
         plan: The plan.
+        source: The folder that is read.
         folder: The folder that is written.
         recipe: What all masks depend on besides their sources: the format and the settings.
     """
 
-    def __init__(self, plan: Plan, folder: Path, recipe: str):
+    def __init__(self, plan: Plan, source: Path, folder: Path, recipe: str):
+        self._source = source
         self._folder = folder
         self._recipe = f"{__version__} {recipe} {plan.class_names!r}"
         self._palette = ClassTable(plan.class_names).palette
@@ -134,7 +136,8 @@ class Writer:
             except OSError as error:
                 message = f"{path} cannot be read: {error.strerror}"
                 raise Problem("missing file", message) from None
-            content.update(f" {path.name!r} {stat.st_size} {stat.st_mtime_ns}".encode())
+            name = os.path.relpath(path, self._source)
+            content.update(f" {name!r} {stat.st_size} {stat.st_mtime_ns}".encode())
         return content.hexdigest()
 
 
