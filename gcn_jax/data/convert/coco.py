@@ -13,14 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from gcn_jax import IGNORE_LABEL
 from gcn_jax.data.builders.coco_masks import decode
+from gcn_jax.data.convert.coco_maps import draw_map, label_of, map_of
 from gcn_jax.data.convert.drawing import Drawn, checked_size, larger_first
-from gcn_jax.data.convert.json_files import list_of, read_json, reading, text_of
+from gcn_jax.data.convert.json_files import list_of, read_json, reading, text_of, whole
 from gcn_jax.data.convert.names import given_classes
 from gcn_jax.data.convert.photos import ImageIndex, list_files, unique_keys
 from gcn_jax.data.convert.plan import Item, Options, Photo, Plan, number_classes
-from gcn_jax.data.files import read_image
 from gcn_jax.data.layouts import SPLIT_NAMES
 from gcn_jax.data.problems import Problem
 
@@ -121,7 +120,7 @@ def _checked(path: Path) -> dict[str, Any]:
         categories = list_of(content, "categories")
         names = [
             {
-                "id": _whole(one["id"], "id of a category"),
+                "id": whole(one["id"], "id of a category"),
                 "name": text_of(one["name"], "a name"),
                 "group": str(one.get("supercategory")),
             }
@@ -129,14 +128,14 @@ def _checked(path: Path) -> dict[str, Any]:
         ]
         for what, numbers in (
             ("category", [one["id"] for one in names]),
-            ("image", [_whole(one["id"], "id of an image") for one in images]),
+            ("image", [whole(one["id"], "id of an image") for one in images]),
         ):
             if len(set(numbers)) < len(numbers):
                 raise ValueError(f"two of one number: {what}")
         used: set[int] = set()
         by_image: dict[int, list[dict[str, Any]]] = defaultdict(list)
         for one in annotations:
-            by_image[_whole(one["image_id"], "image_id")].append(one)
+            by_image[whole(one["image_id"], "image_id")].append(one)
             if type(one.get("category_id")) is int:
                 used.add(one["category_id"])
         strays = by_image.keys() - {image["id"] for image in images}
@@ -146,12 +145,6 @@ def _checked(path: Path) -> dict[str, Any]:
                 f"{count} annotations are of images that it does not list, such as {min(strays)}"
             )
     return {"images": images, "objects": by_image, "categories": names, "used": used}
-
-
-def _whole(value: Any, what: str) -> int:
-    if type(value) is not int or not 0 <= value < 2**63:
-        raise ValueError(f"{what} is {str(value)[:40]!r}, no whole number from 0 on")
-    return value
 
 
 def _add(
@@ -192,7 +185,7 @@ def _add(
         where = f"{path}: image {image['id']} ({name})"
         size = (image["height"], image["width"])
         draw = partial(_draw, path, where, size, objects, categories, number_of)
-        maps = [_panoptic_file(path, one) for one in objects if "segments_info" in one]
+        maps = [map_of(path, one) for one in objects if "segments_info" in one]
         sources = (file, path, *(one for one in maps if one is not None))
         plan.items.append(Item(keys[name], file, file.suffix, split, draw, sources, where))
     if empty:
@@ -212,72 +205,16 @@ def _draw(
     if len(objects) * size[0] * size[1] > _MOST_MASK_PIXELS:
         raise Problem("unreadable annotation", f"{where}: {len(objects)} objects are too many")
     if any("segments_info" in one for one in objects):
-        return _draw_panoptic(path, where, size, objects, categories, number_of)
+        return draw_map(path, where, size, objects, categories, number_of)
     drawn = []
     for one in objects:
         with reading(f"{where}: annotation {str(one.get('id'))[:40]}"):
             crowd = one.get("iscrowd", 0)
             if crowd not in (0, 1):
                 raise ValueError(f"iscrowd is {str(crowd)[:40]!r}; it is 0 or 1")
-            label = _label(one["category_id"], categories, number_of)
+            label = label_of(one["category_id"], categories, number_of)
             covered = decode(one["segmentation"], *size)
             if not covered.any():
                 raise ValueError("its segmentation covers no pixel (a box alone is no outline)")
             drawn.append(Drawn(covered, None if crowd else label, bool(crowd)))
     return larger_first(drawn, size)
-
-
-def _label(
-    number: Any, categories: Mapping[int, str], number_of: Mapping[int, int | None]
-) -> int | None:
-    if type(number) is not int or number not in categories:
-        raise ValueError(f"its category_id {str(number)[:40]!r} is none of the categories")
-    if number not in number_of:
-        raise ValueError(f"its class {categories[number]!r} is not in the list of classes")
-    return number_of[number]
-
-
-def _panoptic_file(path: Path, one: Mapping[str, Any]) -> Path | None:
-    """Return the map of a panoptic annotation: beside the file, or in a folder of its name."""
-    name = one.get("file_name")
-    if not isinstance(name, str) or "\0" in name:
-        return None
-    folders = (path.with_suffix(""), path.parent, path.parent.parent / path.stem)
-    return next((folder / name for folder in folders if (folder / name).is_file()), None)
-
-
-def _draw_panoptic(
-    path: Path,
-    where: str,
-    size: tuple[int, int],
-    objects: list[dict[str, Any]],
-    categories: Mapping[int, str],
-    number_of: Mapping[int, int | None],
-) -> np.ndarray:
-    """Draw a map whose pixels are the numbers of segments, red + 256 green + 65536 blue."""
-    if len(objects) != 1:
-        raise Problem("unreadable annotation", f"{where}: it has {len(objects)} maps")
-    (one,) = objects
-    file = _panoptic_file(path, one)
-    if file is None:
-        message = f"{where}: the map {str(one.get('file_name'))[:200]!r} is missing; add it"
-        raise Problem("missing mask", message)
-    colors = read_image(file).astype(np.int64)
-    numbers = colors @ np.array([1, 256, 65536])
-    if numbers.shape != size:
-        found = f"{numbers.shape[1]}x{numbers.shape[0]}"
-        message = f"{file}: the map is {found} pixels, its image {size[1]}x{size[0]}"
-        raise Problem("size mismatch", message)
-    with reading(where):
-        meaning: dict[int, int] = {0: IGNORE_LABEL}
-        for segment in list_of(one, "segments_info"):
-            label = _label(segment["category_id"], categories, number_of)
-            if label is None or segment.get("iscrowd", 0) == 1:
-                label = IGNORE_LABEL
-            meaning[_whole(segment["id"], "id of a segment")] = label
-        values, places = np.unique(numbers, return_inverse=True)
-        unknown = [int(value) for value in values if int(value) not in meaning]
-        if unknown:
-            raise ValueError(f"{file} has segments that are not listed, such as {unknown[0]}")
-        table = np.array([meaning[int(value)] for value in values], np.uint8)
-        return table[places].reshape(size)

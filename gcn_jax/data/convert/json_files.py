@@ -83,3 +83,18 @@ def list_of(content: dict[str, Any], key: str) -> list[dict[str, Any]]:
     if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
         raise ValueError(f"{key!r} is no list of objects")
     return values
+
+
+def whole(value: Any, what: str) -> int:
+    """Return a value that has to be a whole number from 0 on.
+
+    Args:
+        value: Any JSON value.
+        what: Its name, for the message.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if type(value) is not int or not 0 <= value < 2**63:
+        raise ValueError(f"{what} is {str(value)[:40]!r}, no whole number from 0 on")
+    return value
