@@ -18,7 +18,7 @@ from gcn_jax.data.convert.coco_maps import draw_map, label_of, map_of
 from gcn_jax.data.convert.drawing import Drawn, checked_size, larger_first
 from gcn_jax.data.convert.json_files import list_of, read_json, reading, text_of, whole
 from gcn_jax.data.convert.names import given_classes
-from gcn_jax.data.convert.photos import ImageIndex, list_files, unique_keys
+from gcn_jax.data.convert.photos import ImageIndex, list_files, unique_keys, unlisted
 from gcn_jax.data.convert.plan import Item, Options, Photo, Plan, number_classes
 from gcn_jax.data.layouts import SPLIT_NAMES
 from gcn_jax.data.problems import Problem
@@ -78,6 +78,7 @@ def read(root: Path, options: Options) -> Plan:
     splits = _splits_of(list(contents))
     for path, content in contents.items():
         _add(plan, path, content, splits[path], index, labels)
+    plan.remarks += unlisted(index, (path for item in plan.items for path in item.sources))
     return plan
 
 

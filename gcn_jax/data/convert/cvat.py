@@ -15,7 +15,7 @@ from gcn_jax.data.builders.coco_masks import decode
 from gcn_jax.data.convert.drawing import Drawn, checked_size, in_order
 from gcn_jax.data.convert.json_files import reading
 from gcn_jax.data.convert.names import given_classes
-from gcn_jax.data.convert.photos import ImageIndex, list_files, unique_keys
+from gcn_jax.data.convert.photos import ImageIndex, list_files, unique_keys, unlisted
 from gcn_jax.data.convert.plan import Item, Options, Photo, Plan, number_classes
 from gcn_jax.data.layouts import canonical_split
 from gcn_jax.data.problems import Problem
@@ -74,10 +74,12 @@ def read(root: Path, options: Options) -> Plan:
         for name in tree.iterfind("meta//labels/label/name")
         if name.text and name.text.strip()
     ]
-    used = {shape.get("label", "") for _, image in images for shape in _shapes(image)} - {""}
+    used = {_class_of(shape) for _, image in images for shape in _shapes(image)} - {""}
     found = [*meta, *sorted(used - set(meta))]
     plan.class_names, labels = number_classes(found, options, given_classes(options))
-    _add(plan, images, ImageIndex(root), labels)
+    index = ImageIndex(root)
+    _add(plan, images, index, labels)
+    plan.remarks += unlisted(index, (path for item in plan.items for path in item.sources))
     tags = sum(shape.tag == "tag" for _, image in images for shape in image)
     if tags:
         plan.remarks.append(f"{tags} tags of whole images have no pixels and are left out")
@@ -86,6 +88,10 @@ def read(root: Path, options: Options) -> Plan:
 
 def _shapes(image: ET.Element) -> list[ET.Element]:
     return [shape for shape in image if shape.tag != "tag"]
+
+
+def _class_of(shape: ET.Element) -> str:
+    return shape.get("label", "").strip()
 
 
 def _add(
@@ -127,7 +133,7 @@ def _draw(
         size = checked_size(int(image.attrib["height"]), int(image.attrib["width"]))
     ordered = []
     for number, shape in enumerate(_shapes(image), 1):
-        name = shape.get("label", "")
+        name = _class_of(shape)
         with reading(f"{where}: {shape.tag} {number} ({name[:40]!r})"):
             if name not in labels:
                 raise ValueError(f"its class {name!r} is not in the list of classes")
@@ -135,7 +141,7 @@ def _draw(
     ordered.sort(key=lambda one: one[:2])
     drawn = []
     for _, number, label, shape in ordered:
-        with reading(f"{where}: {shape.tag} {number} ({shape.get('label', '')[:40]!r})"):
+        with reading(f"{where}: {shape.tag} {number} ({_class_of(shape)[:40]!r})"):
             drawn.append(Drawn(_covered(shape, size), label))
     return in_order(drawn, size)
 

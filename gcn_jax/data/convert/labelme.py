@@ -8,9 +8,9 @@ import base64
 import binascii
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,7 @@ from gcn_jax.data.convert.photos import (
 )
 from gcn_jax.data.convert.plan import Item, Options, Photo, Plan, number_classes
 from gcn_jax.data.problems import Problem
+from gcn_jax.terminal import ProgressBar
 
 NAME = "labelme"
 LOOKS_FOR = "a .json with shapes for each image"
@@ -72,7 +73,9 @@ def read(root: Path, options: Options) -> Plan:
     plan = Plan((), [])
     found: set[str] = set()
     entries: dict[Path, tuple[Path, dict[str, Any]]] = {}  # of the images, or the JSON that embeds
-    for path in list_files(root, (".json",)):
+    files = list_files(root, (".json",))
+    unread = {path.stem for path in files}  # an image of that name is not without annotation
+    for path in _with_bar(files):
         try:
             with reading(path):
                 content = _checked(path)
@@ -85,11 +88,10 @@ def read(root: Path, options: Options) -> Plan:
                 found |= {shape["label"] for shape in content["shapes"]}
         except Problem as problem:
             plan.problems.append(problem)
+            unread |= _stem_in(path)
     class_names, labels = number_classes(sorted(found), options, _listed(root, options))
     plan.class_names = class_names
-    unread = {path.with_suffix("") for path in list_files(root, (".json",))}
-    loose = [path for path in index.paths if path not in entries]
-    loose = [path for path in loose if path.with_suffix("") not in unread]
+    loose = [path for path in index.paths if path not in entries and path.stem not in unread]
     keys = keys_in_splits({path: split_and_name(root, path) for path in [*entries, *loose]})
     for image, (path, content) in entries.items():
         is_embedded = image == path
@@ -114,6 +116,20 @@ def read(root: Path, options: Options) -> Plan:
         message = f"{len(loose)} images have no .json, such as {loose[0]}: all background"
         plan.remarks.append(message)
     return plan
+
+
+def _with_bar(files: list[Path]) -> Iterator[Path]:
+    with ProgressBar(stderr=True) as bar:
+        yield from bar.track(files, len(files), NAME)
+
+
+def _stem_in(path: Path) -> set[str]:
+    """Return the name of the image of a file that cannot be used, as far as that can be read."""
+    try:
+        name = read_json(path).get("imagePath")
+    except Problem:
+        return set()
+    return {PurePosixPath(name.replace("\\", "/")).stem} if isinstance(name, str) else set()
 
 
 def _listed(root: Path, options: Options) -> tuple[str, ...] | None:

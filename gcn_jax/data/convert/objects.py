@@ -66,8 +66,8 @@ def _objects(root: Path) -> tuple[_Found, list[Path]]:
     strays = []
     for path in _below(root, MASK_FOLDERS, MASK_SUFFIXES):
         split, _ = split_and_name(root, path)
-        parts = [part for part in path.relative_to(root).parts[1:-1]]
-        folders = [part for part in parts if part.lower() not in SPLIT_NAMES]
+        parts = path.relative_to(root).parts[:-1]
+        folders = [p for p in parts if p.lower() not in SPLIT_NAMES and p not in MASK_FOLDERS]
         stem = path.stem
         ends = [i for i in range(len(stem), 0, -1) if i == len(stem) or not stem[i].isalnum()]
         match = next((stem[:i] for i in ends if (split, stem[:i]) in images), None)

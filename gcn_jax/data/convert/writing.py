@@ -1,5 +1,6 @@
 """Writing converted images and masks: whole or not at all, and only what is not there yet."""
 
+import filecmp
 import hashlib
 import io
 import os
@@ -95,6 +96,9 @@ class Writer:
                 message = f"{mask_place} was not made by this command; move it away"
                 raise Problem("other file", message)
             content, photo = _read_photo(item)
+            if not mask_place.exists() and not _may_replace(image_place, item.image, content):
+                message = f"{image_place} is another image, which is not overwritten; move it away"
+                raise Problem("other file", message)
             label = item.draw(photo)
             if item.is_upright:
                 photo = Photo(photo.upright, photo.upright)
@@ -152,6 +156,15 @@ def _read_photo(item: Item) -> tuple[bytes | None, Photo]:
     if item.image.suffix.lower() in IMAGE_SUFFIXES:
         return None, photo
     return encode_png(image).getvalue(), Photo(photo.upright, photo.upright)
+
+
+def _may_replace(place: Path, image: object, content: bytes | None) -> bool:
+    """Return whether a file is not there, or is what an interrupted conversion left."""
+    if not place.exists():
+        return True
+    if content is not None:
+        return place.read_bytes() == content
+    return isinstance(image, Path) and filecmp.cmp(image, place, shallow=False)
 
 
 def _link(source: Path, place: Path) -> None:
