@@ -19,6 +19,7 @@ VERBS = (
     "evaluate",
     "predict",
     "data prepare",
+    "data convert",
     "data validate",
     "data show",
     "configs",
