@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
+from gcn_jax.data.builders.ade20k import Ade20k
 from gcn_jax.data.builders.base import SegmentationBuilder
 from gcn_jax.data.builders.camvid import Camvid
 from gcn_jax.data.builders.cityscapes import Cityscapes
 from gcn_jax.data.builders.coco_voc import CocoVoc
 from gcn_jax.data.builders.folder import Folder
 from gcn_jax.data.builders.image_folder import ImageFolder
+from gcn_jax.data.builders.oxford_pet import OxfordPet
 from gcn_jax.data.builders.sbd import Sbd
 from gcn_jax.data.builders.shapes import Shapes, SingleShapes
 from gcn_jax.data.builders.voc_segmentation import VocSegmentation
@@ -19,11 +21,13 @@ from gcn_jax.errors import UserError, check_choice, setting
 BUILDERS: dict[str, type[SegmentationBuilder]] = {
     "shapes": Shapes,
     "single_shapes": SingleShapes,
+    "ade20k": Ade20k,
     "camvid": Camvid,
     "cityscapes": Cityscapes,
     "coco_voc": CocoVoc,
     "folder": Folder,
     "image_folder": ImageFolder,
+    "oxford_pet": OxfordPet,
     "sbd": Sbd,
     "voc_segmentation": VocSegmentation,
 }
