@@ -89,6 +89,7 @@ def make_coco(root: Path, year: int, images: dict[str, dict[int, list]]) -> None
     (root / "annotations").mkdir(parents=True)
     for half, annotated in images.items():
         split = f"{half}{year}"
+        (root / split).mkdir()
         content = {"images": [], "annotations": [], "categories": [{"id": 1, "name": "person"}]}
         for number, annotations in annotated.items():
             name = f"{number:012d}.jpg" if year == 2017 else f"COCO_{split}_{number:012d}.jpg"

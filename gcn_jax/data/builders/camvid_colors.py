@@ -1,4 +1,4 @@
-"""The 32 colours of CamVid's original masks, and the 11 classes that SegNet's authors made of them."""
+"""The 32 colours of CamVid's original masks, and the 11 classes that SegNet made of them."""
 
 from pathlib import Path
 

@@ -65,8 +65,8 @@ class CocoVoc(PublishedBuilder):
     become labels. An id is COCO's number of the image, 12 digits.
 
     Args:
-        root: The user's folder; see `PublishedBuilder`. The prepared copy is made anew when the files
-            of annotations change.
+        root: The user's folder; see `PublishedBuilder`. The prepared copy is made anew when
+            the files of annotations change.
         data_dir: Where prepared data sets are kept; by default TFDS's own folder.
         year: 2014 or 2017.
         min_area: Leave out images whose objects of the 20 classes have less than this in all,

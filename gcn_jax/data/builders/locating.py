@@ -194,9 +194,10 @@ def _refuse(
     missing = [archive for archive in form.needed if archive not in there]
     holds = [names for names in form.landmarks if form.find(path, names)]
     lacks = [names for names in form.landmarks if names not in holds]
-    message = f"{name}: {path} holds no {' and no '.join(lacks or form.landmarks)}"
+    first = [names.partition("|")[0] for names in lacks or form.landmarks]
+    message = f"{name}: {path} holds no {' and no '.join(first)}"
     if holds:
-        message += f" beside {', '.join(holds)}"
+        message += f" beside {', '.join(names.partition('|')[0] for names in holds)}"
     if missing:
         message += f"; nor the archives {' and '.join(map(_describe, missing))}"
         message += f" beside {_list([file for file, _ in files])}" if files else ""

@@ -255,7 +255,7 @@ def test_archives_are_downloaded(options, tmp_path):
     for name in names:
         shutil.make_archive(str(tmp_path / "web" / name), "zip", tmp_path / "coco", name)
     with serve(tmp_path / "web") as url:
-        archives = tuple(Archive(f"{url}/{name}.zip", name) for name in names)
+        archives = tuple(Archive(f"{url}/{name}.zip") for name in names)
         builder = CocoVoc(data_dir=str(tmp_path / "downloaded"), archives=archives)
         assert builder.download.count(".zip") == 3
         hidden = (tmp_path / "web/val2014.zip").rename(tmp_path / "val2014.zip")
