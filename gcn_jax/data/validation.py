@@ -14,12 +14,11 @@ import numpy as np
 
 from gcn_jax.data import files
 from gcn_jax.data.builders.base import Examined, SegmentationBuilder
-from gcn_jax.data.builders.registry import BUILDERS, prepare_offline
+from gcn_jax.data.builders.registry import make_unchecked_builder, prepare_offline
 from gcn_jax.data.copies import Copies
 from gcn_jax.data.problems import Problem, split_problems
 from gcn_jax.data.sources import Source
 from gcn_jax.data.statistics import CLASS_WEIGHTS, LabelStatistics, class_weights
-from gcn_jax.errors import check_choice
 from gcn_jax.terminal import ProgressBar
 
 
@@ -123,9 +122,8 @@ def validate(name: str, settings: Mapping[str, Any]) -> Validation:
     Raises:
         UserError: There is no such data set or folder, or it would have to be downloaded first.
     """
-    check_choice("data set", name, BUILDERS)
     try:
-        builder = BUILDERS[name].from_settings(settings)
+        builder = make_unchecked_builder(name, settings)
     except Problem as problem:  # without classes or a known layout there is nothing to look at
         return Validation(name, (), {}, [problem])
     if builder.raw_splits() is None:

@@ -4,8 +4,8 @@ Zhou et al., *Semantic Understanding of Scenes through the ADE20K Dataset* (IJCV
 sceneparsing.csail.mit.edu.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 
@@ -51,7 +51,7 @@ class Ade20k(PublishedBuilder):
             ),
         ),
     )
-    look_alikes: ClassVar = {
+    look_alikes: Mapping[str, str] = {
         "ade20k_20*": "the full ADE20K with its thousands of names, not the benchmark of 150",
         "release_test*": "the test images alone",
         "annotations_instance*": "the benchmark of instances",

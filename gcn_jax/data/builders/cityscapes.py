@@ -4,8 +4,9 @@ Cordts et al., *The Cityscapes Dataset for Semantic Urban Scene Understanding* (
 cityscapes-dataset.com (free for research, after registration).
 """
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -95,7 +96,7 @@ class Cityscapes(PublishedBuilder, skip_registration=True):  # type: ignore[call
             ),
         ),
     )
-    look_alikes: ClassVar = {
+    look_alikes: Mapping[str, str] = {
         "leftimg8bit_demovideo*": "a video without labels",
         "leftimg8bit_sequence*": "the sequences",
         "leftimg8bit_blurred*": "the blurred images",

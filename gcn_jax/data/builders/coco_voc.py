@@ -82,12 +82,6 @@ class CocoVoc(PublishedBuilder):
   booktitle = {European Conference on Computer Vision (ECCV)},
   year = {2014}
 }"""
-    look_alikes: ClassVar = {
-        "*2014*": "of the year 2014",
-        "*2017*": "of the year 2017",
-        "unlabeled20*": "without labels",
-        "stuff_*": "of stuff, not instances",
-    }
     BUILDER_CONFIGS: ClassVar = [
         tfds.core.BuilderConfig(
             name=f"{year}-min0", description=f"The split of {year}, images with any object."
@@ -117,6 +111,8 @@ class CocoVoc(PublishedBuilder):
         annotations = [f"annotations/instances_{name}.json" for name in self._names]
         layout = f"the folder of annotations/, {'/, '.join(self._names)}/, or a folder above"
         self.forms = (Form(layout, (*annotations, *images), ARCHIVES[str(year)]),)
+        others = {f"*{other}*": f"of {other}" for other in ARCHIVES if other != str(year)}
+        self.look_alikes = {"stuff_*": "of stuff, not instances", **others}
         variant = f"{year}-min{min_area}"
         super().__init__(root, data_dir, archives, variant, config, **tfds_arguments)
 

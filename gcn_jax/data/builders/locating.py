@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from gcn_jax.data.builders.download import Archive
 from gcn_jax.errors import UserError, setting
@@ -72,7 +72,7 @@ def locate(
 
     Args:
         name: The data set.
-        path: What the user names.
+        path: What the user names; it exists.
         forms: The forms of the data set, the best first.
         look_alikes: `fnmatch` patterns of files and folders that may be taken for it, and what they
             are.
@@ -83,8 +83,6 @@ def locate(
     Raises:
         UserError: Nothing is there, or not all of it, or there are several folders of it.
     """
-    if not path.exists():
-        raise UserError(f"{name}: {path}: no such file or folder; correct {_MANUAL_DIR}")
     if path.is_file():
         return _take_file(name, path, forms)
     levels = list(_walk(path))
@@ -174,10 +172,10 @@ def _near_misses(
     misses = []
     for path in (*lying, *folders):
         what = next((w for p, w in look_alikes.items() if fnmatch(path.name.lower(), p)), None)
-        if what:
-            misses.append(f"{path.name}, which is {what}")
-        elif path.suffix in (".part", ".crdownload", ".download"):
+        if path.suffix in (".part", ".crdownload", ".download"):
             misses.append(f"{path.name}, a download that did not end")
+        elif what:
+            misses.append(f"{path.name}, which is {what}")
     return misses
 
 
@@ -187,7 +185,7 @@ def _refuse(
     forms: Sequence[Form],
     chosen: Sequence[Files],
     near_misses: Sequence[str],
-) -> None:
+) -> NoReturn:
     """Say all that is missing."""
     form, files = max(zip(forms, chosen, strict=True), key=lambda pair: len(pair[1]))
     there = [archive for _, archive in files]

@@ -37,7 +37,7 @@ class PublishedBuilder(SegmentationBuilder, skip_registration=True):  # type: ig
     """
 
     forms: Sequence[Form]
-    look_alikes: ClassVar[Mapping[str, str]] = {}
+    look_alikes: Mapping[str, str] = {}
 
     BUILDER_CONFIGS: ClassVar[list[tfds.core.BuilderConfig]] = [
         tfds.core.BuilderConfig(name="published", description="The archives as published.")
@@ -59,6 +59,8 @@ class PublishedBuilder(SegmentationBuilder, skip_registration=True):  # type: ig
         self._files: Files | None = None
         if root:
             path = Path(root).expanduser()
+            if not path.exists():
+                raise UserError(self._say_gone(path, data_dir, variant))
             found = locate(self.name, path, self.forms, self.look_alikes)
             if isinstance(found, Path):
                 self._folder = found
@@ -102,6 +104,14 @@ class PublishedBuilder(SegmentationBuilder, skip_registration=True):  # type: ig
         """Name the prepared copy of an unpacked folder."""
         splits = self._list_splits()
         return folder_config(folder, self.classes.names, splits, self.problems)
+
+    def _say_gone(self, path: Path, data_dir: str | None, variant: str) -> str:
+        """Say that the folder is not there, and how to do without it."""
+        what = f"{self.name}: {path}: no such file or folder; correct {setting('data.manual_dir')}"
+        usual = variant or "published"
+        if find_prepared(self.name, data_dir, self.VERSION, usual, variant):
+            what += ", or set it to none to use the copy that is prepared"
+        return what
 
     def _check_download(self) -> None:
         """Refuse what only a person can fetch."""

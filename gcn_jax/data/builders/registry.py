@@ -45,15 +45,32 @@ def make_builder(name: str, settings: Mapping[str, Any]) -> SegmentationBuilder:
         name: A key of `BUILDERS`.
         settings: The `data` section of a config: `data_dir`, where prepared data sets are kept
             (None: TFDS's own folder), `manual_dir`, a folder of the user's (for several data sets
-            one that holds the folder of each), and what the builder's `from_settings` names.
+            one that holds the folder of each; None or "none": what is prepared already, or a
+            download), and what the builder's `from_settings` names.
 
     Raises:
         UserError: There is no such data set, or files of the folder are missing.
     """
-    check_choice("data set", name, BUILDERS)
-    builder = BUILDERS[name].from_settings(settings)
+    builder = make_unchecked_builder(name, settings)
     refuse(builder.problems)
     return builder
+
+
+def make_unchecked_builder(name: str, settings: Mapping[str, Any]) -> SegmentationBuilder:
+    """Make the builder of a data set whose `problems` are still to be looked at.
+
+    Args:
+        name: See `make_builder`.
+        settings: See `make_builder`.
+
+    Raises:
+        UserError: There is no such data set.
+    """
+    check_choice("data set", name, BUILDERS)
+    folder = settings.get("manual_dir")
+    if folder is not None and folder.lower() in ("", "none"):  # as a command line can say it
+        settings = {**settings, "manual_dir": None}
+    return BUILDERS[name].from_settings(settings)
 
 
 def prepare_offline(builder: SegmentationBuilder) -> None:

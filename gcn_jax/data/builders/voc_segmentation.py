@@ -4,8 +4,8 @@ Everingham et al., *The PASCAL Visual Object Classes Challenge: A Retrospective*
 host.robots.ox.ac.uk/pascal/VOC/voc2012.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
 
 from gcn_jax.data.builders.download import Archive
 from gcn_jax.data.builders.locating import Form
@@ -80,7 +80,7 @@ class VocSegmentation(VocPhotographs):
             accepts=lambda folder: _is_of_2012(folder / "ImageSets/Segmentation/train.txt"),
         ),
     )
-    look_alikes: ClassVar = {
+    look_alikes: Mapping[str, str] = {
         "voctrainval_06-nov-2007*": "VOC 2007",
         "voctest_06-nov-2007*": "VOC 2007",
         "voc2007": "VOC 2007",

@@ -87,9 +87,7 @@ def test_camvid_is_downloaded_and_unpacked(tmp_path, capsys):
     good = (tmp_path / "web/good.zip").read_bytes()
     (tmp_path / "web/half.zip").write_bytes(good[: len(good) // 2])
     with serve(tmp_path / "web") as url:
-        builder = Camvid(
-            data_dir=str(tmp_path / "data"), archives=[Archive(f"{url}/good.zip")]
-        )
+        builder = Camvid(data_dir=str(tmp_path / "data"), archives=[Archive(f"{url}/good.zip")])
         assert builder.download == f"{url}/good.zip"
         prepare(builder)
         assert "100%" in capsys.readouterr().err  # the bar of the download
@@ -99,16 +97,12 @@ def test_camvid_is_downloaded_and_unpacked(tmp_path, capsys):
             ("page.zip", "not a whole zip archive"),
             ("half.zip", "not a whole zip archive"),
         ):
-            faulty = Camvid(
-                data_dir=str(tmp_path / "none"), archives=[Archive(f"{url}/{name}")]
-            )
+            faulty = Camvid(data_dir=str(tmp_path / "none"), archives=[Archive(f"{url}/{name}")])
             with pytest.raises(UserError, match=message):
                 prepare(faulty)
             assert not faulty.is_prepared
         (tmp_path / "web/good.zip").replace(tmp_path / "web/page.zip")
-        retried = Camvid(
-            data_dir=str(tmp_path / "none"), archives=[Archive(f"{url}/page.zip")]
-        )
+        retried = Camvid(data_dir=str(tmp_path / "none"), archives=[Archive(f"{url}/page.zip")])
         prepare(retried)  # fetched again: the page is not kept as if it were the archive
         assert retried.info.splits["train"].num_examples == 3
     source = open_split("camvid:train", {"data_dir": str(tmp_path / "data")})

@@ -124,7 +124,10 @@ def test_images_of_2017_have_the_same_ids(options, tmp_path):
     make_coco(tmp_path / "coco", 2017, swapped)
     source = open_split("coco_voc:train", {**options, "coco_year": 2017})
     assert source.identities == {("coco", "000000000009"), ("coco", "000000000042")}
-    with pytest.raises(UserError, match=r"instances_train2014.json: no such file"):
+    with pytest.raises(
+        UserError,
+        match=r"no annotations/instances_train2014.json .*; found train2017, which is of 2017",
+    ):
         make_builder("coco_voc", options)
     with pytest.raises(UserError, match="unknown year of COCO '2015'"):
         make_builder("coco_voc", {**options, "coco_year": 2015})
