@@ -68,7 +68,7 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
         try:
             super().__init__(data_dir=data_dir, **kwargs)
         except Exception:
-            if not (self._data_dir and self.is_prepared):
+            if not (self._data_dir and self.is_prepared()):
                 raise
             with reading_prepared(self._data_dir):  # TFDS reads the prepared copy's description
                 raise
@@ -106,9 +106,8 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
         """What to write after `gcn-jax data prepare` for this data set."""
         return self.name
 
-    @property
     def is_prepared(self) -> bool:
-        """Whether preparation has ended well, now or in an earlier run."""
+        """Return whether preparation has ended well, now or in an earlier run."""
         return (Path(self.data_path) / "dataset_info.json").exists()
 
     def raw_splits(self) -> Iterable[tuple[str, Sequence[Pair]]] | None:

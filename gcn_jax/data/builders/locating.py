@@ -4,6 +4,8 @@
 the published archives; or one of these archives.
 """
 
+import itertools
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatch
@@ -85,8 +87,9 @@ def locate(
     """
     if path.is_file():
         return _take_file(name, path, forms)
-    levels = list(_walk(path))
-    for folders in levels:
+    levels = []
+    for folders in _walk(path):
+        levels.append(folders)
         for form in forms:
             found = [folder for folder in folders if form.is_in(folder)]
             if len(found) > 1:
@@ -118,20 +121,21 @@ def _walk(root: Path) -> Iterator[list[Path]]:
     for _ in range(_DEPTH + 1):
         yield level
         seen += len(level)
-        below = (child for folder in level for child in _children(folder) if child.is_dir())
-        level = [folder for folder, _ in zip(below, range(_MOST_FOLDERS - seen), strict=False)]
+        below = (child for folder in level for child in _children(folder, os.DirEntry.is_dir))
+        level = list(itertools.islice(below, max(0, _MOST_FOLDERS - seen)))
 
 
-def _children(folder: Path) -> list[Path]:
+def _children(folder: Path, is_meant: Callable[[os.DirEntry], bool]) -> list[Path]:
     try:
-        children = sorted(folder.iterdir())
+        with os.scandir(folder) as entries:
+            names = sorted(entry.name for entry in entries if is_meant(entry))
     except OSError:  # not ours to look into
         return []
-    return [child for child in children if not child.name.startswith((".", "__"))]
+    return [folder / name for name in names if not name.startswith((".", "__"))]
 
 
 def _archives_in(folder: Path) -> list[Path]:
-    return [file for file in _children(folder) if _ARCHIVE.search(file.name) and file.is_file()]
+    return _children(folder, lambda one: bool(_ARCHIVE.search(one.name)) and one.is_file())
 
 
 def _is_named(file: Path, archive: Archive) -> bool:

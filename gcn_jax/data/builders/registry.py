@@ -79,7 +79,7 @@ def prepare_offline(builder: SegmentationBuilder) -> None:
     Raises:
         UserError: It would have to be downloaded first, or one of its files is at fault.
     """
-    if not builder.is_prepared and builder.download:
+    if not builder.is_prepared() and builder.download:
         raise UserError(
             f"{builder.name} is not prepared; run `gcn-jax data prepare "
             f"{builder.prepare_arguments}` (it downloads {builder.download}), or name a folder "
@@ -99,12 +99,12 @@ def prepare(builder: SegmentationBuilder) -> None:
     Raises:
         Problem: One of its files is at fault, or the prepared copy is damaged.
     """
-    if not builder.is_prepared:
+    if not builder.is_prepared():
         print(f"Preparing {builder.name} in {builder.data_path}", flush=True)
         try:
             builder.download_and_prepare()
         except OSError:
-            if not builder.is_prepared:  # otherwise another run was faster
+            if not builder.is_prepared():  # otherwise another run was faster
                 raise
     with reading_prepared(builder.data_path):
         builder.info.read_from_directory(builder.data_path)

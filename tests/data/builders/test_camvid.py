@@ -100,7 +100,7 @@ def test_camvid_is_downloaded_and_unpacked(tmp_path, capsys):
             faulty = Camvid(data_dir=str(tmp_path / "none"), archives=[Archive(f"{url}/{name}")])
             with pytest.raises(UserError, match=message):
                 prepare(faulty)
-            assert not faulty.is_prepared
+            assert not faulty.is_prepared()
         (tmp_path / "web/good.zip").replace(tmp_path / "web/page.zip")
         retried = Camvid(data_dir=str(tmp_path / "none"), archives=[Archive(f"{url}/page.zip")])
         prepare(retried)  # fetched again: the page is not kept as if it were the archive

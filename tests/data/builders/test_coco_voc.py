@@ -126,7 +126,7 @@ def test_images_of_2017_have_the_same_ids(options, tmp_path):
     assert source.identities == {("coco", "000000000009"), ("coco", "000000000042")}
     with pytest.raises(
         UserError,
-        match=r"no annotations/instances_train2014.json .*; found train2017, which is of 2017",
+        match=r"no annotations/instances_train2014.json .* train2017, which is of 2017",
     ):
         make_builder("coco_voc", options)
     with pytest.raises(UserError, match="unknown year of COCO '2015'"):
@@ -264,7 +264,7 @@ def test_archives_are_downloaded(options, tmp_path):
         hidden = (tmp_path / "web/val2014.zip").rename(tmp_path / "val2014.zip")
         with pytest.raises(UserError, match=r"val2014.zip: the download failed"):
             prepare(builder)
-        assert not builder.is_prepared
+        assert not builder.is_prepared()
         hidden.rename(tmp_path / "web/val2014.zip")
         (tmp_path / "web/train2014.zip").unlink()  # came before, and is not fetched again
         prepare(builder)

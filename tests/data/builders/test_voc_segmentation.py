@@ -97,7 +97,7 @@ def test_archive_is_downloaded_checked_and_unpacked(parent, tmp_path):
             )
             with pytest.raises(UserError, match=message):
                 prepare(faulty)
-            assert not faulty.is_prepared
+            assert not faulty.is_prepared()
             assert not list((tmp_path / "none/downloads").glob("*.tar*"))
     assert not list(tmp_path.rglob("evil.txt"))
     source = open_split("voc_segmentation:val", {"data_dir": str(tmp_path / "data")})
