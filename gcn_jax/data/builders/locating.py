@@ -194,12 +194,19 @@ def _refuse(
     form, files = max(zip(forms, chosen, strict=True), key=lambda pair: len(pair[1]))
     there = [archive for _, archive in files]
     missing = [archive for archive in form.needed if archive not in there]
-    holds = [names for names in form.landmarks if form.find(path, names)]
-    lacks = [names for names in form.landmarks if names not in holds]
+    found = [form.find(path, names) for names in form.landmarks]
+    holds = [str(one.relative_to(path)) for one in found if one]
+    lacks = [names for names, one in zip(form.landmarks, found, strict=True) if not one]
+    if holds and files:
+        packed = ", ".join(file.name for file, _ in files)
+        raise UserError(
+            f"{name}: {path} holds a part of it unpacked, {', '.join(holds)}, and another as it "
+            f"came, {packed}; unpack that, too, or name a folder that has all archives"
+        )
     first = [names.partition("|")[0] for names in lacks or form.landmarks]
     message = f"{name}: {path} holds no {' and no '.join(first)}"
     if holds:
-        message += f" beside {', '.join(names.partition('|')[0] for names in holds)}"
+        message += f" beside {', '.join(holds)}"
     if missing:
         message += f"; nor the archives {' and '.join(map(_describe, missing))}"
         message += f" beside {_list([file for file, _ in files])}" if files else ""

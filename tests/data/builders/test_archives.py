@@ -239,6 +239,16 @@ def test_what_is_missing_is_told_at_once(tmp_path):
         make_builder("cityscapes", {"manual_dir": str(tmp_path / "nowhere")})
 
 
+def test_what_is_half_unpacked_is_said(tmp_path):
+    pack_oxford_pet(tmp_path / "made", tmp_path / "archives")
+    (tmp_path / "made/images").rename(tmp_path / "archives/images")
+    (tmp_path / "archives/images.tar.gz").unlink()
+    with pytest.raises(
+        UserError, match="unpacked, images, and another as it came, annotations.tar.gz; unpack that"
+    ):
+        make_builder("oxford_pet", {"manual_dir": str(tmp_path / "archives")})
+
+
 def test_two_folders_of_it_are_not_chosen_from(tmp_path):
     for name in ("one", "two"):
         published.make_camvid(tmp_path / "mine" / name)
