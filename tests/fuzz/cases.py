@@ -32,6 +32,7 @@ class Reader(NamedTuple):
         mutate: Changes the content of one of the files.
         files: A pattern of the files that are changed.
         checksum: Whether the format carries one: then nothing else may be read in silence.
+        short: How many cases every run of the tests takes: fewer where one takes long.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Reader(NamedTuple):
     mutate: Callable[[bytes, Random], bytes]
     files: str = "*"
     checksum: bool = False
+    short: int = 100
 
 
 class Case(NamedTuple):

@@ -52,19 +52,23 @@ def fuzz(reader: Reader, count: int, folder: Path, keep: Path) -> Counter[str]:
         How many cases ended in which way.
     """
     found: Counter[str] = Counter()
-    for case in _cases(reader, count, folder):
+    keep = keep / reader.name.replace("/", "_")
+    keep.mkdir(parents=True, exist_ok=True)
+    for case in _cases(reader, count, folder, keep):
         found[case.outcome] += 1
         if is_finding(reader, case):
-            _keep(reader, case, folder, keep)
+            (keep / f"{case.number} {case.outcome}.txt").write_text(case.message)
+    if not any(keep.iterdir()):
+        keep.rmdir()
     return found
 
 
-def _cases(reader: Reader, count: int, folder: Path) -> Iterator[Case]:
+def _cases(reader: Reader, count: int, folder: Path, keep: Path) -> Iterator[Case]:
     context, first = multiprocessing.get_context("spawn"), 0
     while first < count:
         here, there = context.Pipe(duplex=False)
         place = folder / str(first)
-        process = context.Process(target=_work, args=(reader.name, first, count, place, there))
+        process = context.Process(target=_work, args=(reader.name, first, count, place, keep, there))
         process.start()
         there.close()
         try:
@@ -83,25 +87,23 @@ def _cases(reader: Reader, count: int, folder: Path) -> Iterator[Case]:
         first += 1
 
 
-def _work(name: str, first: int, count: int, place: Path, there: Connection) -> None:
-    """Run cases in this process and send how they ended."""
-    sys.stderr = sys.stdout = open(os.devnull, "w")  # noqa: SIM115  as long as the process
+def _work(name: str, first: int, count: int, place: Path, keep: Path, there: Connection) -> None:
+    """Run cases in this process and send how they ended; what is being read lies in `keep`."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(null, stream.fileno())  # C code writes there, too
     place.mkdir()
     subject = Subject(READERS[name], place)
     limit_memory()
     there.send("ready")
     for number in range(first, count):
-        there.send(subject.run(number))
-
-
-def _keep(reader: Reader, case: Case, folder: Path, keep: Path) -> None:
-    place = folder / f"again {case.number}"
-    place.mkdir()
-    path, content = Subject(reader, place).mutated(case.number)
-    target = keep / reader.name.replace("/", "_") / f"{case.number} {path.name}"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(content)
-    target.with_name(f"{case.number} {case.outcome}.txt").write_text(case.message)
+        path, content = subject.mutated(number)
+        kept = keep / f"{number} {path.name}"
+        kept.write_bytes(content)
+        case = subject.run(number)
+        if not is_finding(READERS[name], case):
+            kept.unlink()
+        there.send(case)
 
 
 def table_row(reader: Reader, count: int, found: Counter[str]) -> str:
@@ -126,7 +128,7 @@ def main() -> None:
             found = fuzz(reader, arguments.cases, Path(folder), arguments.keep)
         print(table_row(reader, arguments.cases, found), flush=True)
         print(f"{reader.name}: {time.monotonic() - start:.0f} s", file=sys.stderr)
-        failed |= any(is_finding(reader, Case(0, outcome)) for outcome in found if found[outcome])
+        failed |= any(is_finding(reader, Case(0, outcome)) for outcome in found)
     sys.exit(failed)
 
 

@@ -53,6 +53,7 @@ def _reader(verb: str, read: Callable[[list[str]], Any], *words: str) -> Reader:
         write=lambda folder: (folder / "words.json").write_text(json.dumps(words)),
         read=lambda folder: read(json.loads((folder / "words.json").read_text())),
         mutate=mutations.of_words,
+        short=50,
     )
 
 

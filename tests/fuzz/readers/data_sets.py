@@ -3,14 +3,12 @@
 import json
 import shutil
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import numpy as np
 import scipy.io
-from PIL import Image
 
 from gcn_jax.data import open_split
 from gcn_jax.data.builders.cityscapes import Cityscapes
@@ -42,7 +40,7 @@ def _mat(name: str, packed: bool) -> Reader:
 _SEGMENTATIONS = (
     [[2, 1, 8, 1, 8, 6, 2, 6], [0.5, 0.5, 3.5, 0.5, 3.5, 4]],
     {"size": [10, 12], "counts": [20, 5, 5, 10, 80]},
-    {"size": [10, 12], "counts": "d05550o2"},
+    {"size": [10, 12], "counts": "01o04VO000000000l0"},
 )
 
 
@@ -80,7 +78,7 @@ def _list(
     def read(folder: Path) -> Any:
         return _pairs(builder(str(folder / place), data_dir=str(folder / "prepared")), folder)
 
-    return Reader(name, write, read, mutations.of_bytes, files)
+    return Reader(name, write, read, mutations.of_bytes, files, short=30)
 
 
 def _write_names(folder: Path) -> None:
@@ -124,7 +122,7 @@ def _read_prepared(folder: Path) -> Any:
 
 
 def _prepared(name: str, files: str, mutate: Callable[[bytes, Random], bytes], checksum: bool):
-    return Reader(name, _write_prepared, _read_prepared, mutate, files, checksum)
+    return Reader(name, _write_prepared, _read_prepared, mutate, files, checksum, short=30)
 
 
 _VOC, _SBD = "VOCdevkit/VOC2012/ImageSets/Segmentation/*.txt", "benchmark_RELEASE/dataset/*.txt"
@@ -135,7 +133,7 @@ READERS = (
     _mat("SBD .mat, zlib", packed=True),
     Reader("COCO JSON (tree)", _write_coco, _read_coco, mutations.of_json),
     Reader("COCO JSON (bytes)", _write_coco, _read_coco, mutations.of_bytes),
-    Reader("Cityscapes names", _write_names, _read_names, mutations.of_bytes, "names"),
+    Reader("Cityscapes names", _write_names, _read_names, mutations.of_bytes, "names", short=30),
     _list("classes.txt", _write_folder, Folder, "data/classes.txt", "data"),
     _list("list of ids, VOC", make_voc, VocSegmentation, _VOC),
     _list("list of ids, SBD", make_sbd, Sbd, _SBD),

@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from gcn_jax import models
@@ -80,9 +81,12 @@ def _read_scores(folder: Path) -> Any:
 # ------------------------------------------------------------------------------------ checkpoints
 @cache
 def _state() -> TrainState:
-    model = models.create_model("_tiny", num_classes=3)
-    init = jax.jit(lambda rng: create_state(model, optax.trace(0.9), rng, ema=True))
-    return init(jax.random.key(0))
+    model, tx = models.create_model("_tiny", num_classes=3), optax.trace(0.9)
+    shapes = jax.eval_shape(lambda rng: create_state(model, tx, rng, ema=True), jax.random.key(0))
+    rng = np.random.default_rng(0)
+    return jax.tree.map(
+        lambda leaf: jnp.asarray(rng.integers(0, 99, leaf.shape).astype(leaf.dtype)), shapes
+    )
 
 
 def _write_checkpoint(folder: Path) -> None:
@@ -124,8 +128,8 @@ class refused_where_warned(warnings.catch_warnings):  # noqa: N801  a context, a
 
 
 READERS = (
-    Reader("model.json (tree)", lambda f: write_info(f, INFO), _read_model, mutations.of_json),
-    Reader("model.json (bytes)", lambda f: write_info(f, INFO), _read_model, mutations.of_bytes),
+    Reader("model.json (tree)", lambda f: write_info(f, INFO), _read_model, mutations.of_json, short=20),
+    Reader("model.json (bytes)", lambda f: write_info(f, INFO), _read_model, mutations.of_bytes, short=20),
     Reader("config.json (tree)", _write_config, _read_config, mutations.of_json),
     Reader("config.json (bytes)", _write_config, _read_config, mutations.of_bytes),
     Reader("config.json, resumed (tree)", _write_config, _resume, mutations.of_json),
@@ -136,10 +140,10 @@ READERS = (
     Reader("scores of images (bytes)", _write_scores, _read_scores, mutations.of_bytes),
     Reader(
         "checkpoint, loaded", _write_checkpoint, _load, mutations.of_bytes,
-        "checkpoints/4/**/*", checksum=True,
+        "checkpoints/4/**/*", checksum=True, short=2,
     ),
     Reader(
         "checkpoint, resumed", _write_checkpoint, _restore, mutations.of_bytes,
-        "checkpoints/4/**/*", checksum=True,
+        "checkpoints/4/**/*", checksum=True, short=2,
     ),
 )  # fmt: skip

@@ -1,11 +1,7 @@
-"""Readers of weights: files of PyTorch and safetensors, and a repository on the hub."""
+"""Readers of weights: files of PyTorch and safetensors, as these libraries wrote them."""
 
-import json
 import shutil
-from pathlib import Path
 from typing import Any
-
-import safetensors.numpy
 
 from gcn_jax.tensor_files import read_weights
 from tests.fuzz import mutations
