@@ -68,11 +68,13 @@ def _cases(reader: Reader, count: int, folder: Path, keep: Path) -> Iterator[Cas
     while first < count:
         here, there = context.Pipe(duplex=False)
         place = folder / str(first)
-        process = context.Process(target=_work, args=(reader.name, first, count, place, keep, there))
+        process = context.Process(
+            target=_work, args=(reader.name, first, count, place, keep, there)
+        )
         process.start()
         there.close()
+        here.recv()  # it is ready, or cannot be made so: EOFError
         try:
-            assert here.poll(300) and here.recv() == "ready", f"{reader.name} cannot be prepared"
             while first < count:
                 if not here.poll(3 * SECONDS):
                     process.kill()

@@ -6,11 +6,12 @@ import resource
 from collections import Counter
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
 from gcn_jax.errors import UserError
-from tests.fuzz import mutations, run
+from tests.fuzz import cases, mutations, run
 from tests.fuzz.cases import Case, Reader, Subject, fingerprint
 from tests.fuzz.readers import READERS
 
@@ -18,8 +19,8 @@ from tests.fuzz.readers import READERS
 @pytest.mark.parametrize("name", READERS)
 def test_short(name, tmp_path, limited):
     subject = Subject(READERS[name], tmp_path)
-    cases = limited(map, subject.run, range(READERS[name].short))
-    assert not [case for case in cases if run.is_finding(READERS[name], case)]
+    found = limited(map, subject.run, range(READERS[name].short))
+    assert not [case for case in found if run.is_finding(READERS[name], case)]
 
 
 @pytest.mark.slow
@@ -46,8 +47,8 @@ def limited():
 
 
 # ------------------------------------------------------------------------------- the fuzzer itself
-def _misread(folder: Path):
-    """A reader with every fault there is, by the first letter of its file."""
+def _misread(folder: Path) -> bytes:
+    """Read a file in one of the ways that there are, by its content."""
     content = (folder / "file").read_bytes()
     if content == b"refused":
         raise UserError("no")
@@ -58,19 +59,14 @@ def _misread(folder: Path):
             raise MemoryError
         except MemoryError:
             raise UserError("no") from None
-    if content == b"hang":
-        while True:
-            pass
+    while content == b"hang":
+        pass
     if content == b"crash":
         os.abort()
     return content.lower()
 
 
-_ENDS = (b"refused", b"traceback", b"memory", b"other", b"crash", b"hang", b"SAME", b"refused")
-
-
-def _end(content: bytes, rng: Random) -> bytes:
-    return _ENDS[_numbers.index(rng.random())]
+_ENDS = (b"refused", b"traceback", b"memory", b"other", b"crash", b"SAME", b"hang")
 
 
 def _first(rng: Random) -> float:
@@ -78,27 +74,53 @@ def _first(rng: Random) -> float:
     return rng.random()
 
 
-_numbers = [_first(Random(f"misread {number}")) for number in range(len(_ENDS))]
-MISREAD = Reader("misread", lambda folder: (folder / "file").write_bytes(b"same"), _misread, _end)
+_NUMBERS = [_first(Random(f"misread {number}")) for number in range(len(_ENDS))]
+_MISREAD = Reader(
+    "misread",
+    write=lambda folder: (folder / "file").write_bytes(b"same"),
+    read=_misread,
+    mutate=lambda content, rng: _ENDS[_NUMBERS.index(rng.random())],
+)
 
 
-def test_every_end_of_a_case_is_counted_and_the_inputs_of_findings_are_kept(tmp_path, monkeypatch):
-    monkeypatch.setitem(READERS, "misread", MISREAD)
-    monkeypatch.setattr(run, "_work", _work_misread)
-    found = run.fuzz(MISREAD, len(_ENDS), tmp_path, tmp_path / "keep")
-    ends = ("refused", "traceback", "memory", "other", "crash", "hang", "same")
-    assert found == Counter({**dict.fromkeys(ends, 1), "refused": 2})
+def test_ends_of_cases(tmp_path, monkeypatch):
+    monkeypatch.setattr(cases, "SECONDS", 0.2)
+    subject = Subject(_MISREAD, tmp_path)
+    for number, end in enumerate(_ENDS):
+        if end != b"crash":
+            assert subject.run(number).outcome == end.decode().lower()
+    assert subject.run(1).message == "KeyError: 'x'"
+    assert (tmp_path / "file").read_bytes() == b"same"
+
+
+def test_findings():
+    never = ("traceback", "crash", "hang", "memory")
+    for outcome in cases.OUTCOMES:
+        case = Case(0, outcome)
+        assert run.is_finding(_MISREAD, case) == (outcome in never)
+        checked = _MISREAD._replace(checksum=True)
+        assert run.is_finding(checked, case) == (outcome in (*never, "other"))
+
+
+@pytest.mark.slow
+def test_a_crash_is_counted_and_its_input_is_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "_work", _work)
+    found = run.fuzz(_MISREAD, 6, tmp_path, tmp_path / "keep")
+    assert found == Counter(end.decode().lower() for end in _ENDS[:6])
     kept = {path.name: path.read_bytes() for path in (tmp_path / "keep/misread").iterdir()}
-    assert kept["1 file"] == b"traceback"
-    assert kept["1 traceback.txt"] == b"KeyError: 'x'"
-    assert {name for name in kept if name.endswith(".txt")} == {
-        "1 traceback.txt", "2 memory.txt", "4 crash.txt", "5 hang.txt",
-    }  # fmt: skip
+    assert kept == {
+        "1 file": b"traceback",
+        "1 traceback.txt": b"KeyError: 'x'",
+        "2 file": b"memory",
+        "2 memory.txt": b"UserError: no",
+        "4 file": b"crash",
+        "4 crash.txt": b"the process ended with -6",
+    }
 
 
-def _work_misread(name, *arguments):
-    READERS[name] = MISREAD
-    _WORK(name, *arguments)
+def _work(*arguments: Any) -> None:
+    READERS["misread"] = _MISREAD
+    _WORK(*arguments)
 
 
 _WORK = run._work

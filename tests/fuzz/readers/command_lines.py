@@ -4,7 +4,6 @@ import contextlib
 import io
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from gcn_jax.cli import crf_search, evaluate, predict, process, train

@@ -27,6 +27,10 @@ from tests.fuzz.cases import Reader
 from tests.helpers.runs import INFO
 
 
+def _write_model(folder: Path) -> None:
+    write_info(folder, INFO)
+
+
 def _read_model(folder: Path) -> Any:
     """Do with `model.json` what `load_pretrained` does before it reads weights."""
     info = read_info(folder)
@@ -42,14 +46,14 @@ def _write_config(folder: Path) -> None:
 def _read_config(folder: Path) -> Any:
     """Read settings as evaluation does, and compare them as a run that goes on does."""
     config = Workdir(folder).read_config()
-    with refused_where_warned():
+    with _WarningsRefuse():
         check_same_run(default_config(), folder)
     return repr(config)
 
 
 def _resume(folder: Path) -> Any:
     """Go on with a run: damaged settings are written anew, which a warning says."""
-    with refused_where_warned():
+    with _WarningsRefuse():
         check_same_run(default_config(), folder)
 
 
@@ -97,19 +101,19 @@ def _write_checkpoint(folder: Path) -> None:
 
 
 def _load(folder: Path) -> Any:
-    with refused_where_warned():
+    with _WarningsRefuse():
         loaded = models.load_pretrained(folder)
     return loaded.step, loaded.variables
 
 
 def _restore(folder: Path) -> Any:
     like = jax.tree.map(jnp.zeros_like, _state())
-    with refused_where_warned(), Checkpoints(folder) as checkpoints:
+    with _WarningsRefuse(), Checkpoints(folder) as checkpoints:
         restored = checkpoints.restore(like)
         return restored, checkpoints.scores
 
 
-class refused_where_warned(warnings.catch_warnings):  # noqa: N801  a context, as its base is
+class _WarningsRefuse(warnings.catch_warnings):
     """A context in which what was warned of counts as refused: it was noticed and named."""
 
     def __init__(self) -> None:
@@ -128,8 +132,8 @@ class refused_where_warned(warnings.catch_warnings):  # noqa: N801  a context, a
 
 
 READERS = (
-    Reader("model.json (tree)", lambda f: write_info(f, INFO), _read_model, mutations.of_json, short=20),
-    Reader("model.json (bytes)", lambda f: write_info(f, INFO), _read_model, mutations.of_bytes, short=20),
+    Reader("model.json (tree)", _write_model, _read_model, mutations.of_json, short=20),
+    Reader("model.json (bytes)", _write_model, _read_model, mutations.of_bytes, short=20),
     Reader("config.json (tree)", _write_config, _read_config, mutations.of_json),
     Reader("config.json (bytes)", _write_config, _read_config, mutations.of_bytes),
     Reader("config.json, resumed (tree)", _write_config, _resume, mutations.of_json),
