@@ -108,7 +108,7 @@ _WORDS = (
     "", "0", "1", "-1", "2", "0.5", "1e9", "1e-9", "1e400", "nan", "inf", "-inf", "9" * 30, "None",
     "True", "false", "x", "ä", "a b", ",", "1,", ",1", "1,2", "1,2,3", "1,x", "()", "(1,)",
     "(1, 2)", "(1, 'x')", "[1]", "{}", "{'a': 1}", "(", "'", '"', "\\", "=", "a=b", "--", "-", "%s",
-    "{0}", "$HOME", "~", "/", ".", "..", "\0", "\udcff", "nowhere", "hf://", "hf://x", "shapes:x",
+    "{0}", "$HOME", "~", "/", ".", "..", "\udcff", "nowhere", "hf://", "hf://x", "shapes:x",
     "shapes", ":", "*", "[bold]", "x" * 5000, "(" * 300, "lambda: 0", "1e5", "0x10", "1_0", "٣",
 )  # fmt: skip
 
@@ -132,4 +132,5 @@ def of_words(content: bytes, rng: Random) -> bytes:
             words.insert(place, words[rng.randrange(len(words))])
         else:
             words[place] = rng.choice((name, f"{name}.x={value}", f"{name[:-1]}={value}", "--"))
-    return json.dumps(words).encode()
+    # No process can be given the byte 0 in a word.
+    return json.dumps([word.replace("\0", "") for word in words]).encode()

@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 from gcn_jax.cli import crf_search, evaluate, predict, process, train
@@ -17,16 +18,20 @@ from tests.fuzz.cases import Reader
 _NOWHERE = ["--ckpt=/nowhere/at all"]
 
 
-def _train(words: list[str]) -> Any:
-    """Take and check all settings of a run."""
-    rest = process.parse(train.FLAGS, train.CONFIG.take(words))
-    check_config(train.CONFIG.value)
-    return rest, train.FLAGS.workdir, repr(train.CONFIG.value.to_dict())
+def _settings(verb: Any) -> Callable[[list[str]], Any]:
+    """Take and check all settings of a verb that has `--config`."""
 
+    def read(words: list[str]) -> Any:
+        found: list[str] = []
 
-def _show(words: list[str]) -> Any:
-    rest = process.parse(show.FLAGS, show.CONFIG.take(words))
-    return rest, repr(show.CONFIG.value.to_dict()), show.FLAGS.num_images, show.FLAGS.seed
+        def run(rest: list[str]) -> None:
+            check_config(verb.CONFIG.value)
+            found[:] = [*rest, repr(verb.CONFIG.value.to_dict())]
+
+        process.call(SimpleNamespace(FLAGS=verb.FLAGS, CONFIG=verb.CONFIG, run=run), words)
+        return found, repr(verb.FLAGS.flag_values_dict())
+
+    return read
 
 
 def _run(verb: Any) -> Callable[[list[str]], Any]:
@@ -73,7 +78,7 @@ _CRF = "--crf=3,3,50,10,5,10"
 
 READERS = (
     _reader(
-        "train", _train, "--config=quickstart", "--workdir=runs/a", "--num_processes=1",
+        "train", _settings(train), "--config=quickstart", "--workdir=runs/a", "--num_processes=1",
         "--process_id=0", *(f"--config.{setting}" for setting in _SETTINGS),
     ),
     _reader(
@@ -87,7 +92,7 @@ READERS = (
         "--bilateral_srgb=3,10", "--bilateral_weight=4", *_INFERENCE,
     ),
     _reader(
-        "data show", _show, "--config=quickstart", "--augmented", "--num_images=2", "--seed=1",
+        "data show", _settings(show), "--config=quickstart", "--augmented", "--num_images=2", "--seed=1",
         "--data_dir=a", "--config.augment.crop_size=(64, 64)", "--config.augment.flip=False",
         "--config.data.train=('shapes:train',)",
     ),

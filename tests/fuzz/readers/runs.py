@@ -132,8 +132,8 @@ class _WarningsRefuse(warnings.catch_warnings):
 
 
 READERS = (
-    Reader("model.json (tree)", _write_model, _read_model, mutations.of_json, short=20),
-    Reader("model.json (bytes)", _write_model, _read_model, mutations.of_bytes, short=20),
+    Reader("model.json (tree)", _write_model, _read_model, mutations.of_json, short=10),
+    Reader("model.json (bytes)", _write_model, _read_model, mutations.of_bytes, short=10),
     Reader("config.json (tree)", _write_config, _read_config, mutations.of_json),
     Reader("config.json (bytes)", _write_config, _read_config, mutations.of_bytes),
     Reader("config.json, resumed (tree)", _write_config, _resume, mutations.of_json),
