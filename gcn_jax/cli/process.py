@@ -9,13 +9,15 @@ A verb is a module with
 - `run(arguments)`, which gets what is left of the command line without the flags.
 """
 
+import contextlib
 import ctypes
 import difflib
+import errno
 import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -70,10 +72,11 @@ def run_verb(verb: Any, arguments: Sequence[str]) -> None:
         UserError: A flag is unknown, its value makes no sense, or the verb says so.
     """
     _prepare()
-    rest = _parse_verb(verb, arguments)
-    if "compilation_cache" in verb.FLAGS:
-        _keep_compiled_programs(verb.FLAGS["compilation_cache"].value)
-    _run(verb, rest)
+    with _long_names_refused():
+        rest = _parse_verb(verb, arguments)
+        if "compilation_cache" in verb.FLAGS:
+            _keep_compiled_programs(verb.FLAGS["compilation_cache"].value)
+        _run(verb, rest)
 
 
 def call(verb: Any, arguments: Sequence[str]) -> None:
@@ -86,7 +89,19 @@ def call(verb: Any, arguments: Sequence[str]) -> None:
     Raises:
         UserError: A flag is unknown, its value makes no sense, or the verb says so.
     """
-    _run(verb, _parse_verb(verb, arguments))
+    with _long_names_refused():
+        _run(verb, _parse_verb(verb, arguments))
+
+
+@contextlib.contextmanager
+def _long_names_refused() -> Iterator[None]:
+    """Turn the system's error about a file name that is too long, a user's, into a `UserError`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        raise UserError(f"{error.filename!s:.80}... is too long for the name of a file") from None
 
 
 def _parse_verb(verb: Any, arguments: Sequence[str]) -> list[str]:
