@@ -29,31 +29,42 @@ class ImageFiles:
         return {"image": read_image(self.paths[index]), "id": str(self.paths[index])}
 
 
-def find_images(paths: Iterable[str | Path]) -> list[Path]:
+def find_images(paths: Iterable[str | Path], *, recursive: bool = False) -> dict[Path, Path]:
     """List the image files among files and folders.
 
     Args:
         paths: Files, taken as they are, and folders, whose images (by suffix) are taken in the
-            order of their names; folders in them are not entered.
+            order of their names.
+        recursive: Whether folders in them are entered, but for hidden ones.
 
     Returns:
-        The files, each once.
+        The files, each once, and where each lies below the folder that was named.
 
     Raises:
         UserError: A path does not exist, or a folder has no images.
     """
-    found: dict[Path, Path] = {}
+    found: dict[Path, tuple[Path, Path]] = {}
     for path in map(Path, paths):
         if not path.exists():
             raise UserError(f"{path}: no such file or folder")
-        files = [path]
-        if path.is_dir():
-            files = sorted(file for file in path.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES)
-            if not files:
-                raise UserError(f"{path} has no images ({', '.join(IMAGE_SUFFIXES)})")
+        files = _images_in(path, recursive) if path.is_dir() else [path]
         for file in files:
-            found.setdefault(file.resolve(), file)
-    return list(found.values())
+            below = file.parent.relative_to(path) if path.is_dir() else Path()
+            found.setdefault(file.resolve(), (file, below))
+    return dict(found.values())
+
+
+def _images_in(folder: Path, recursive: bool) -> list[Path]:
+    files = [
+        file
+        for file in sorted(folder.rglob("*") if recursive else folder.iterdir())
+        if file.suffix.lower() in IMAGE_SUFFIXES and not file.is_dir()
+        if not any(part.startswith(".") for part in file.relative_to(folder).parts)
+    ]
+    if not files:
+        where = "" if recursive else "; --recursive enters its folders"
+        raise UserError(f"{folder} has no images ({', '.join(IMAGE_SUFFIXES)}){where}")
+    return files
 
 
 def output_names(paths: Sequence[Path]) -> list[str]:

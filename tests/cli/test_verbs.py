@@ -230,17 +230,24 @@ def test_what_a_submission_cannot_be_gets_one_line(voc_run, flags, message):
 
 
 def test_predictions_are_indexed_and_of_the_size_of_their_images(trained, tmp_path):
+    """Also where a file among them is damaged, and some lie deeper."""
     cwd, _, _ = trained
     rng = np.random.default_rng(0)
-    for name, size in (("a", (33, 47)), ("b", (50, 21))):
+    (tmp_path / "in/deep").mkdir(parents=True)
+    (tmp_path / "in/aa.png").write_bytes(b"no image")
+    for name, size in (("a", (33, 47)), ("deep/b", (50, 21))):
         image = rng.integers(0, 256, (*size, 3)).astype(np.uint8)
-        Image.fromarray(image).save(tmp_path / f"{name}.jpg")
-    run("predict.py", f"--ckpt={cwd / 'runs/folder'}", "a.jpg", "b.jpg", "--output=o", cwd=tmp_path)
+        Image.fromarray(image).save(tmp_path / f"in/{name}.jpg")
+    flags = f"--ckpt={cwd / 'runs/folder'}", "--output=o", "--recursive"
+    out, err = run("predict.py", *flags, "in", cwd=tmp_path, code=1)
+    assert "2 images, compiled shapes: " in out
+    assert err.splitlines()[0] == "1 of 3 files cannot be read:"
+    assert err.splitlines()[1].startswith("in/aa.png: not a readable image")
     mask = Image.open(tmp_path / "o/a.png")
     assert (mask.mode, mask.size) == ("P", (47, 33))
     assert set(np.unique(mask)) <= {0, 1, 2}
     assert mask.getpalette()[:9] == [0, 0, 0, 128, 0, 0, 0, 128, 0]
-    with Image.open(tmp_path / "o/b_overlay.png") as overlay:
+    with Image.open(tmp_path / "o/deep/b_overlay.png") as overlay:
         assert overlay.mode == "RGB"
 
 
@@ -298,7 +305,6 @@ def test_interrupted_training_says_how_to_go_on(trained):
             "--crf is what search looks for",
         ),
         ("predict.py", ["--ckpt=runs/folder"], "no image; give files or folders"),
-        ("predict.py", ["--ckpt=runs/folder", f"{ROOT}/LICENSE"], "LICENSE: not a readable image"),
     ],
 )
 def test_mistakes_get_one_line_and_exit_code_2(trained, verb, arguments, message):

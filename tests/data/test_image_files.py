@@ -29,6 +29,19 @@ def test_missing_path_and_folder_without_images_are_named(folder):
         find_images([folder / "empty"])
 
 
+def test_folders_are_entered_where_that_is_asked_for_and_hidden_ones_never(folder):
+    for name in ("d/e/b.png", ".cache/x.png", "d/._b.png"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (4, 3), 7).save(folder / name)
+    found = find_images([folder], recursive=True)
+    assert [(path.name, str(below)) for path, below in found.items()] == [
+        ("a.PNG", "."),
+        ("b.jpg", "."),
+        ("c.tif", "."),
+        ("b.png", "d/e"),
+    ]
+
+
 def test_files_are_read_when_their_turn_comes(folder):
     files = ImageFiles([folder / "b.jpg", folder / "notes.txt"])
     assert len(files) == 2
