@@ -84,4 +84,3 @@ def kill(count, folder):
 def test_fifty_kills_change_nothing(tmp_path):
     phases = kill(50, tmp_path)
     assert set(phases) == set(MOMENTS)
-    assert min(phases.values()) >= 3
