@@ -1,6 +1,7 @@
 """Every setting has a type and a range, which are checked before any work."""
 
 import math
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +9,7 @@ from gcn_jax.errors import UserError
 from gcn_jax.models.registry import MODELS, model_fields
 from gcn_jax.training.config import check_config, default_config, flatten, model_settings
 from gcn_jax.training.config_checks import CHECKS, MODEL_CHECKS
+from gcn_jax.training.run import with_absolute_paths
 
 DEFAULTS = flatten(default_config().to_dict())
 
@@ -115,3 +117,10 @@ def test_settings_of_every_network_hold(name):
     config = default_config()
     config.model = model_settings(name)
     check_config(config)
+
+
+def test_none_is_not_a_folder():
+    config = default_config()
+    config.data.manual_dir, config.data.data_dir = "none", "prepared"
+    absolute = with_absolute_paths(config).data
+    assert (absolute.manual_dir, absolute.data_dir) == ("none", str(Path("prepared").resolve()))

@@ -111,7 +111,12 @@ class CocoVoc(PublishedBuilder):
         annotations = [f"annotations/instances_{name}.json" for name in self._names]
         layout = f"the folder of annotations/, {'/, '.join(self._names)}/, or a folder above"
         self.forms = (Form(layout, (*annotations, *images), ARCHIVES[str(year)]),)
-        others = {f"*{other}*": f"of {other}" for other in ARCHIVES if other != str(year)}
+        others = {
+            f"{part}{other}*": f"of {other}"
+            for part in ("annotations_trainval", "train", "val", "test")
+            for other in ARCHIVES
+            if other != str(year)
+        }
         self.look_alikes = {"stuff_*": "of stuff, not instances", **others}
         variant = f"{year}-min{min_area}"
         super().__init__(root, data_dir, archives, variant, config, **tfds_arguments)

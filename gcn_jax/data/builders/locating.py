@@ -204,13 +204,13 @@ def _refuse(
             f"came, {packed}; unpack that, too, or name a folder that has all archives"
         )
     first = [names.partition("|")[0] for names in lacks or form.landmarks]
-    message = f"{name}: {path} holds no {' and no '.join(first)}"
+    message = f"{name}: {path} holds no {', '.join(first)}"
     if holds:
         message += f" beside {', '.join(holds)}"
-    if missing:
-        message += f"; nor the archives {' and '.join(map(_describe, missing))}"
-        message += f" beside {_list([file for file, _ in files])}" if files else ""
     message += f" (looked {_DEPTH} folders deep)"
+    if missing:
+        message += f", and no archive {', '.join(map(_describe, missing))}"
+        message += f" beside {_list([file for file, _ in files])}" if files else ""
     if near_misses:
         message += f"; found {'; '.join(near_misses[:5])}"
     layouts = ", or ".join(one.layout for one in forms)

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import re
 import tarfile
 import tempfile
 import zipfile
@@ -23,6 +24,9 @@ _DAMAGED = (
 )
 
 _CHUNK = 1 << 22
+
+#: The names of downloads; a user may have put other files beside them.
+_FETCHED = re.compile(r"[0-9a-f]{32}-")
 
 
 def unpack(files: Sequence[tuple[Path, Archive]], directory: str | Path) -> Path:
@@ -59,7 +63,8 @@ def unpack(files: Sequence[tuple[Path, Archive]], directory: str | Path) -> Path
 
 
 def _was_fetched(path: Path, directory: str | Path) -> bool:
-    return path.parent == Path(directory) / "downloads"
+    downloads = (Path(directory) / "downloads").resolve()
+    return path.resolve().parent == downloads and bool(_FETCHED.match(path.name))
 
 
 def _check(path: Path, archive: Archive) -> None:

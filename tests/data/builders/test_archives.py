@@ -217,7 +217,7 @@ def test_another_year_of_voc_is_not_taken_for_it(tmp_path):
     with pytest.raises(UserError) as raised:
         make_builder("voc_segmentation", {"manual_dir": str(tmp_path / "made")})
     message = str(raised.value)
-    assert "nor the archives VOCtrainval_11-May-2012.tar (from http://host.robots.ox.ac" in message
+    assert "and no archive VOCtrainval_11-May-2012.tar (from http://host.robots.ox.ac" in message
     assert "found VOCtrainval_06-Nov-2007.tar, which is VOC 2007" in message
     assert "VOC2007, which is VOC 2007" in message
     assert "VOCtrainval_11-May-2012.tar.part, a download that did not end" in message
@@ -232,7 +232,7 @@ def test_what_is_missing_is_told_at_once(tmp_path):
         make_builder("cityscapes", {"manual_dir": str(tmp_path / "archives")})
     message = str(raised.value)
     page = "https://www.cityscapes-dataset.com/downloads/"
-    assert f"nor the archives gtFine_trainvaltest.zip (from {page}, after a login)" in message
+    assert f"and no archive gtFine_trainvaltest.zip (from {page}, after a login)" in message
     assert f"beside {tmp_path / 'archives/leftImg8bit_trainvaltest.zip'}" in message
     assert "gtBbox_cityPersons_trainval.zip, which is the boxes of persons" in message
     with pytest.raises(UserError, match="nowhere: no such file or folder"):

@@ -126,7 +126,7 @@ def test_images_of_2017_have_the_same_ids(options, tmp_path):
     assert source.identities == {("coco", "000000000009"), ("coco", "000000000042")}
     with pytest.raises(
         UserError,
-        match=r"no annotations/instances_train2014.json .* train2017, which is of 2017",
+        match=r"no annotations/instances_train2014.json, .*; found train2017, which is of 2017; ",
     ):
         make_builder("coco_voc", options)
     with pytest.raises(UserError, match="unknown year of COCO '2015'"):

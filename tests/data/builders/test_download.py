@@ -3,6 +3,7 @@ import hashlib
 import tarfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -116,3 +117,29 @@ def test_without_a_checksum_a_download_starts_again(tmp_path, unreliable):
                 download_archive(archive, str(tmp_path))
     assert unreliable.asked == [None, None]
     assert not list((tmp_path / "downloads").iterdir())
+
+
+def test_mirrors_are_tried_one_after_the_other(tmp_path):
+    web = tmp_path / "web"
+    for place in ("damaged", "good"):
+        (web / place).mkdir(parents=True)
+        with tarfile.open(web / place / "packed.tar", "w") as archive:
+            archive.add(__file__, "inside/file")
+    content = (web / "good/packed.tar").read_bytes()
+    (web / "damaged/packed.tar").write_bytes(content[::-1])
+    checksum = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    with serve(web) as url:
+        places = [f"{url}/{place}/packed.tar" for place in ("gone", "damaged", "good")]
+        archive = Archive(places[0], checksum, mirrors=tuple(places[1:]))
+        folder = download_archive(archive, tmp_path / "data")
+        with pytest.raises(UserError, match=r"gone/packed.tar: the .*damaged/packed.tar: the down"):
+            fetch(archive._replace(mirrors=(places[1],)), tmp_path / "none")
+    assert (folder / "file").read_bytes() == Path(__file__).read_bytes()
+
+
+def test_what_broke_off_goes_on_at_a_mirror(tmp_path, unreliable):
+    checksum = f"sha256:{hashlib.sha256(unreliable.content).hexdigest()}"
+    with serve(tmp_path, unreliable) as url:
+        archive = Archive(f"{url}/a/packed.tgz", checksum, mirrors=(f"{url}/b/packed.tgz",))
+        assert (download_archive(archive, str(tmp_path)) / "noise").stat().st_size == 150_000
+    assert unreliable.asked == [None, "bytes=65536-"]
