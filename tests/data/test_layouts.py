@@ -182,9 +182,11 @@ def test_voc_without_lists(tmp_path):
         "{}.jpg",
         "JPEGImages/{}.jpg",
         "/home/me/JPEGImages/{}.jpg",
+        "C:\\data\\JPEGImages\\{}.jpg",
         "JPEGImages/{0}.jpg SegmentationClass/{0}.png",
         "/data/JPEGImages/{0}.jpg\t/data/SegmentationClass/{0}.png",
         "JPEGImages/{0}.jpg,SegmentationClass/{0}.png",
+        "JPEGImages\\{0}.jpg SegmentationClass\\{0}.png",
         "{0}.jpg {0}.png",
     ],
 )
