@@ -9,13 +9,12 @@ import numpy as np
 
 from gcn_jax.data import files
 from gcn_jax.data.builders.base import SegmentationBuilder
-from gcn_jax.data.builders.registry import BUILDERS, prepare_offline
+from gcn_jax.data.builders.registry import make_unchecked_builder, prepare_offline
 from gcn_jax.data.copies import Copies
 from gcn_jax.data.problems import Problem
 from gcn_jax.data.sources import Source
 from gcn_jax.data.statistics import CLASS_WEIGHTS, class_weights
 from gcn_jax.data.survey import Part, Seen, SplitSummary, see, survey
-from gcn_jax.errors import check_choice
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,9 +86,8 @@ def validate(name: str, settings: Mapping[str, Any]) -> Validation:
     Raises:
         UserError: There is no such data set or folder, or it would have to be downloaded first.
     """
-    check_choice("data set", name, BUILDERS)
     try:
-        builder = BUILDERS[name].from_settings(settings)
+        builder = make_unchecked_builder(name, settings)
     except Problem as problem:  # without classes or a known layout there is nothing to look at
         return Validation(name, (), {}, problem.all)
     if builder.raw_splits() is None:

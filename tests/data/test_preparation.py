@@ -50,7 +50,7 @@ def test_problem_ends_the_bar(make, monkeypatch, capsys):
         prepare(builder)
     assert capsys.readouterr().err.count("\x1b[?25h") == 2
     assert tqdm_utils._active
-    assert not builder.is_prepared
+    assert not builder.is_prepared()
 
 
 def test_run_that_another_one_overtakes_uses_its_result(make, monkeypatch):
