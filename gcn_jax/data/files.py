@@ -188,7 +188,8 @@ def _indices(opened: Opened, path: str | Path) -> np.ndarray:
             "colour mask",
             f"{path}: {kind} (mode {image.mode}) where a mask of class indices "
             "belongs; save it as an indexed (palette) or 8-bit grey PNG whose pixel values "
-            f"are the class numbers, {IGNORE_LABEL} for void",
+            f"are the class numbers, {IGNORE_LABEL} for void (`gcn-jax data convert` makes them of "
+            "colours)",
         )
     mask = np.asarray(ImageOps.exif_transpose(image))
     return mask // _png_grey_factor(path) if image.format == "PNG" else mask

@@ -28,7 +28,7 @@ _VAL_ONE_IN = 10
 IMAGE_FOLDERS = ("images", "imgs", "image", "img", "img_dir", "jpegimages", "leftimg8bit")
 MASK_FOLDERS = (
     "masks", "mask", "annotations", "labels", "ann_dir", "segmentationclass",
-    "segmentationclasspng", "gtfine",
+    "segmentationclasspng", "gtfine", "gt", "gts", "groundtruth", "ground_truth", "segmentations",
 )  # fmt: skip
 
 

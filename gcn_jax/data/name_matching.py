@@ -84,14 +84,15 @@ def find_name_rule(
             f"remove all but one kind, or name its ending with {setting('data.mask_suffix')}="
             f"{max(rule.suffix for rule in rules.values()) or '_mask'}",
         )
-    near = nearest(image[1], [stem for _, stem in masks])
+    called = _some([_text(name) for name in sorted(images)])
+    near = nearest(_text(image), [_text(name) for name in masks])
     ending = "" if mask_suffix is None else f" and {setting('data.mask_suffix')}={mask_suffix}"
     raise Problem(
         "names of masks",
         f"{where}: no masks fit the names of the images{ending}: images are called "
-        f"{_some([stem for _, stem in sorted(images)])}, and the masks nearest to the first are "
-        f"{_some(near)}; a mask has the name of its image, or that and one beginning or ending "
-        f"common to all masks ({setting('data.mask_suffix')} names an ending)",
+        f"{called}, and the masks nearest to the first are {_some(near)}; a mask has the name of "
+        "its image, or that and one beginning or ending common to all masks "
+        f"({setting('data.mask_suffix')} names an ending), and lies in a folder of the same name",
     )
 
 
@@ -148,6 +149,11 @@ def _beginnings(stems: Sequence[str]) -> list[str]:
     shared = os.path.commonprefix(list(stems))
     ends = [i + 1 for i, sign in enumerate(shared) if not sign.isalnum()]
     return ["", *(shared[:end] for end in ends[:_ENDS_TRIED])]
+
+
+def _text(name: Name) -> str:
+    folder, stem = name
+    return f"{folder}/{stem}".strip("/")
 
 
 def _some(names: Sequence[str], limit: int = 3) -> str:

@@ -63,6 +63,8 @@ def listed_pairs(
     for split, path in lists.items():
         entries[split] = []
         for line in read_lines(path):
+            if line not in named:
+                line = line.replace("\\", "/")  # a path of Windows
             columns = None if line in named else _columns(line)
             if columns is not None:
                 image, mask = _below(root, columns[0], images), _below(root, columns[1], masks)

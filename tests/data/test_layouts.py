@@ -82,6 +82,17 @@ def test_names_that_do_not_fit_are_said_once_with_the_nearest(tmp_path):
     assert "--config.data.mask_suffix" in said
 
 
+def test_masks_one_folder_further_down_are_said(tmp_path):
+    for i in range(3):
+        make(tmp_path, f"images/{i}.png", f"annotations/trimaps/{i}.png")
+    said = problem(tmp_path)
+    assert (
+        "images are called '0', '1', '2', and the masks nearest to the first are 'trimaps/0'"
+        in (said)
+    )
+    assert "and lies in a folder of the same name" in said
+
+
 def test_missing_masks_are_said_once_a_split(tmp_path):
     for i in range(12):
         make(tmp_path, f"images/train/{i:02}.png", f"images/val/{i:02}.png")
@@ -101,6 +112,7 @@ def test_missing_masks_are_said_once_a_split(tmp_path):
         ("images/{}", "masks/{}"),
         ("images/{}", "annotations/{}"),
         ("img_dir/{}", "ann_dir/{}"),
+        ("{}_images", "{}_segmentations"),
         ("{}/images", "{}/masks"),
         ("{}", "{}annot"),
         ("{}", "{}_masks"),
@@ -182,9 +194,11 @@ def test_voc_without_lists(tmp_path):
         "{}.jpg",
         "JPEGImages/{}.jpg",
         "/home/me/JPEGImages/{}.jpg",
+        "C:\\data\\JPEGImages\\{}.jpg",
         "JPEGImages/{0}.jpg SegmentationClass/{0}.png",
         "/data/JPEGImages/{0}.jpg\t/data/SegmentationClass/{0}.png",
         "JPEGImages/{0}.jpg,SegmentationClass/{0}.png",
+        "JPEGImages\\{0}.jpg SegmentationClass\\{0}.png",
         "{0}.jpg {0}.png",
     ],
 )

@@ -230,6 +230,16 @@ def test_training_report_shows_the_run(workdir, evaluated):
     assert ["optimizer.learning_rate", "0.01"] in page.table
 
 
+def test_curve_of_the_mean_says_which_classes_it_is_over(workdir):
+    lines = [
+        {"step": step, "val/miou": 0.1, "val/num_classes_counted": count}
+        for step, count in ((5, 3), (10, 4))
+    ]
+    (workdir / "metrics.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    page = Page(report.training_report(workdir).read_text())
+    assert "Validation mIoU over 3 to 4 of 5 classes" in page.words
+
+
 def test_training_report_of_a_run_that_logged_nothing(workdir):
     (workdir / "metrics.jsonl").unlink()
     page = Page(report.training_report(workdir, workdir / "other.html").read_text())
