@@ -20,7 +20,7 @@ from gcn_jax.errors import UserError
 from gcn_jax.terminal import ProgressBar
 
 NAME = "colours"
-LOOKS_FOR = "images and colour masks, or masks with a labelmap.txt or class_dict.csv of colours"
+LOOKS_FOR = "images and colour masks, or palettes with a labelmap.txt or class_dict.csv"
 
 #: Lists of colours that a source has, and that a conversion writes to be filled in.
 _LISTS = ("labelmap.txt", "class_dict.csv", "classes.csv", "label_colors.txt")
@@ -46,9 +46,9 @@ class UnknownColors(Problem):
 
 
 def recognises(root: Path) -> bool:
-    """Return whether a folder has masks and a list of colours, or masks in colour."""
+    """Return whether a folder has masks in colour, or palettes or 0/255 and a list of colours."""
     kinds = kinds_of_masks(root)
-    return "colour" in kinds or (bool(kinds) and _list_in(root) is not None)
+    return "colour" in kinds or (bool(kinds - {"indexed"}) and _list_in(root) is not None)
 
 
 def read(root: Path, options: Options) -> Plan:

@@ -50,7 +50,7 @@ def find_pairs(root: Path) -> tuple[dict[str, list[Pair]], list[Problem], list[s
 
 
 def kinds_of_masks(root: Path) -> set[str]:
-    """Return what the first masks of a folder are: "colour", "binary", "indexed".
+    """Return what the first masks of a folder are: "colour", "palette", "binary", "indexed".
 
     Args:
         root: The folder. Of a layout that is not known there are none.
@@ -74,9 +74,12 @@ def _kind(path: Path) -> list[str]:
                     return ["colour"]
                 if image.format == "JPEG":  # refused when it is read
                     return ["binary"]
+            has_palette = image.mode == "P"
         values = load_mask(path)[1].values
     except (Problem, OSError, SyntaxError, ValueError):
         return []
+    if has_palette:
+        return ["palette"]
     return ["binary" if 255 in values and set(values) <= {0, 255} else "indexed"]
 
 

@@ -130,6 +130,23 @@ def test_cvat_segmentation_mask(tmp_path):
     np.testing.assert_array_equal(mask_of(tmp_path / "out", 0, split), expected(0))
 
 
+def test_grey_class_numbers_beside_a_list_of_colours(root):
+    """CVAT's masks have one channel or three."""
+    (root / "labelmap.txt").write_text(LISTS["labelmap.txt"])
+    for i in range(3):
+        save(scene(i), root / f"masks/{i}_L.png")
+    done = run(root)
+    assert (done.format, done.class_names) == ("indexed", ("ground", "car", "tree"))
+    np.testing.assert_array_equal(mask_of(root.parent / "out", 1), expected(1))
+
+
+def test_black_and_white_of_a_list(root):
+    binary(root)
+    (root / "class_dict.csv").write_text("name,r,g,b\nroad,255,255,255\nother,0,0,0\n")
+    assert run(root).class_names == ("road", "other")
+    np.testing.assert_array_equal(mask_of(root.parent / "out", 1), scene(1) != 1)
+
+
 def binary(root):
     for i in range(3):
         save(255 * (scene(i) == 1), root / f"masks/{i}_L.png")
