@@ -26,6 +26,9 @@ from gcn_jax.data.problems import Problem
 NAME = "coco"
 LOOKS_FOR = "a .json with images, annotations and categories"
 
+#: COCO's files beside those of outlines: they are left out, and said.
+_OTHER_FILES = ("captions", "person_keypoints", "image_info")
+
 #: Most pixels of all masks of an image.
 _MOST_MASK_PIXELS = 2**31
 
@@ -46,14 +49,17 @@ def read(root: Path, options: Options) -> Plan:
         options: The settings.
 
     Raises:
-        Problem: No file is there, or none can be read.
+        Problem: No file is there, or two annotate the same images.
     """
     files = _find(root)
     if not files:
         raise Problem("missing file", f"{root}: there is no {LOOKS_FOR}")
     contents: dict[Path, dict[str, Any]] = {}
     problems: list[Problem] = []
+    others = [path for path in files if path.name.startswith(_OTHER_FILES)]
     for path in files:
+        if path in others:
+            continue
         try:
             contents[path] = _checked(path)
         except Problem as problem:
@@ -74,10 +80,12 @@ def read(root: Path, options: Options) -> Plan:
     plan.remarks += [
         f"category 0, {name!r}, is the group of the others and no class" for name in projects
     ]
+    plan.remarks += [f"{path} is left out: it has no outlines of classes" for path in others]
     index = ImageIndex(root)
     splits = _splits_of(list(contents))
     for path, content in contents.items():
         _add(plan, path, content, splits[path], index, labels)
+    _check_owners(plan)
     plan.remarks += unlisted(index, (path for item in plan.items for path in item.sources))
     return plan
 
@@ -159,13 +167,12 @@ def _add(
     """Add the images of one file."""
     categories = {one["id"]: one["name"] for one in content["categories"]}
     number_of = {number: labels[name] for number, name in categories.items() if name in labels}
-    folders = [
-        path.parent,
-        index.root / split,
-        index.root / "images" / split,
-        index.root / path.stem,
-    ]
-    folders += [index.root / "images", index.root]
+    bases = dict.fromkeys([path.parent, index.root])
+    if path.parent != index.root:
+        bases[path.parent.parent] = None  # of annotations/
+    word = path.stem.rpartition("_")[2]  # train2017, as its folder of images
+    inner = (word, split, f"images/{word}", f"images/{split}", "images", "")
+    folders = [base / name for name in inner for base in bases]
     files: dict[str, tuple[dict[str, Any], Path]] = {}
     for image in content["images"]:
         where = f"{path}: image {image['id']}"
@@ -191,6 +198,17 @@ def _add(
         plan.items.append(Item(keys[name], file, file.suffix, split, draw, sources, where))
     if empty:
         plan.remarks.append(f"{path}: {empty} images have no annotation: all background")
+
+
+def _check_owners(plan: Plan) -> None:
+    """Refuse two files that annotate the same images, such as instances beside a panoptic file."""
+    owners: dict[Path, Path] = {}
+    for item in plan.items:
+        image, path = item.sources[:2]
+        first = owners.setdefault(image, path)
+        if first != path:
+            message = f"{first} and {path} both annotate {image.name}; move one of them away"
+            raise Problem("two annotations", message)
 
 
 def _draw(
