@@ -13,7 +13,7 @@ import numpy as np
 
 from gcn_jax import IGNORE_LABEL, atomic
 from gcn_jax.data.convert.mask_folders import add_pairs, find_pairs, kinds_of_masks, read_rgb
-from gcn_jax.data.convert.names import ColorList, read_colors
+from gcn_jax.data.convert.names import ColorList, has_colors, read_colors
 from gcn_jax.data.convert.plan import Options, Photo, Plan, number_classes
 from gcn_jax.data.problems import Problem
 from gcn_jax.errors import UserError
@@ -76,13 +76,7 @@ def read(root: Path, options: Options) -> Plan:
 
 
 def _list_in(root: Path) -> Path | None:
-    for name in _LISTS:
-        try:
-            if read_colors(root / name).names:
-                return root / name
-        except Problem:
-            continue  # it is not there, or a list of names alone
-    return None
+    return next((root / name for name in _LISTS if has_colors(root / name)), None)
 
 
 def _table(colors: ColorList, labels: Mapping[str, int | None]) -> np.ndarray:

@@ -22,6 +22,7 @@ from gcn_jax.data.convert.photos import (
     keys_in_splits,
     list_files,
     split_and_name,
+    unlisted,
 )
 from gcn_jax.data.convert.plan import Item, Options, Photo, Plan, number_classes
 from gcn_jax.data.files import read_lines
@@ -61,7 +62,9 @@ def read(root: Path, options: Options) -> Plan:
     class_names, labels = number_classes(list(names.values()), options)
     label_of = {number: labels[name] for number, name in names.items()}
     plan = Plan(class_names, [])
-    images = [path for path in ImageIndex(root).paths if _IMAGES in path.relative_to(root).parts]
+    index = ImageIndex(root)
+    images = [path for path in index.paths if _IMAGES in path.relative_to(root).parts]
+    plan.remarks += unlisted(index, images)
     texts = {
         path for path in list_files(root, (".txt",)) if _LABELS in path.relative_to(root).parts
     }
