@@ -4,7 +4,9 @@
 
 `my_data` holds `classes.txt` (one class name a line, label 0 first) and either VOC's layout
 (`JPEGImages/`, `SegmentationClass/`, `ImageSets/Segmentation/train.txt` and `val.txt`) or two
-parallel folders `images/` and `masks/`; see "Your own data" in the README.
+parallel folders `images/` and `masks/`; docs/data.md lists what else is taken as it is. Where 0 in
+the masks means "unlabelled" and 1 is the first class, as in ADE20K, add
+`--config.data.reduce_zero_label=True`: where the last class never occurs, nothing else tells.
 
 The settings suit a few hundred photographs on one GPU; for a CPU add
 `--config.model.name=gcn_resnet18 --config.batch_size=8 --config.augment.crop_size="(192, 192)"`.

@@ -1,4 +1,10 @@
-"""Devices and shardings: one mesh with one axis, "data", over which batches are split."""
+"""Devices and shardings: one mesh with one axis, "data", over which batches are split.
+
+Networks also run on images whose height is split over that axis. XLA's gradients (jax 0.10.2 and
+0.12.0) are right there as long as each device has at least as many rows of every map as the widest
+kernel on it reaches beyond a row, and no other axis of the mesh is left over; training splits
+batches, where nothing of this counts.
+"""
 
 import math
 from collections.abc import Callable, Mapping, Sequence

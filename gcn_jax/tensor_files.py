@@ -1,18 +1,21 @@
 """Files of PyTorch weights as numpy arrays: without PyTorch, and without running what they hold.
 
 A `.pth` file is a pickle, and a pickle is a program. This one may build dicts, lists and tensors;
-whatever else it names is refused before it is imported. What is read is no larger than the file,
-but a pickle that is made to do so can still use up memory, and so end the process.
+whatever else it names is refused before it is imported. What is read is no larger than the file:
+no number in a pickle is taken for a size before it was compared with the file's. One that is made
+to do so can still use up time.
 """
 
 import functools
+import io
 import math
 import os
 import pickle
+import pickletools
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, cast
+from typing import IO, Any, BinaryIO, NamedTuple, cast
 
 import jax.numpy as jnp
 import numpy as np
@@ -152,15 +155,36 @@ _FUNCTIONS: Mapping[tuple[str, str], Callable[..., Any]] = {
 }
 
 
+class _Clamped:
+    """A file of which no more is asked than it has: else a buffer for all of it would be made."""
+
+    def __init__(self, file: BinaryIO):
+        start = file.tell()
+        self.size = file.seek(0, os.SEEK_END)
+        file.seek(start)
+        self._file, self.readline, self.tell = file, file.readline, file.tell
+
+    def read(self, length: int) -> bytes:
+        return self._file.read(min(length, self.size - self.tell()))
+
+
 class _Unpickler(pickle.Unpickler):
     """Builds dicts, lists, plain values and `_Tensor`s; imports nothing.
 
     Attributes:
         dtypes: The dtype of every storage that the pickle refers to, by its key.
+
+    Raises:
+        ValueError: The pickle is damaged, or asks for more memory than the file is long.
     """
 
     def __init__(self, file: BinaryIO):
-        super().__init__(file, encoding="utf-8")
+        start, clamped = file.tell(), _Clamped(file)
+        for code, argument, _ in pickletools.genops(cast(IO[bytes], clamped)):
+            if code.name.endswith("PUT") and cast(int, argument) > clamped.size:
+                raise ValueError(f"its pickle has no {argument} values")  # a list of so many
+        file.seek(start)
+        super().__init__(clamped, encoding="utf-8")
         self.dtypes: dict[str, str] = {}
 
     def find_class(self, module: str, name: str) -> Any:
@@ -200,7 +224,7 @@ def _read_zip(file: BinaryIO) -> dict[str, np.ndarray]:
         if f"{folder}byteorder" in names and archive.read(f"{folder}byteorder") != b"little":
             raise ValueError("it was written by a big-endian machine")
         with archive.open(pickles[0]) as pickled:
-            tensors = _state_dict(_Unpickler(cast(BinaryIO, pickled)).load())
+            tensors = _state_dict(_Unpickler(io.BytesIO(pickled.read())).load())
 
         @functools.cache
         def values(storage: _Storage) -> np.ndarray:

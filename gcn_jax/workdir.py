@@ -6,6 +6,7 @@
     checkpoints/STEP/   what Orbax writes
     report.html         the page about the run
     .lock               who writes the folder now
+    .processes/         while several processes wait for each other: who is there
 
 TensorBoard's events lie beside them. An imported network is a workdir, too.
 """
@@ -13,12 +14,14 @@ TensorBoard's events lie beside them. An imported network is a workdir, too.
 import contextlib
 import fcntl
 import json
-import os
+import re
 import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+
+import psutil
 
 from gcn_jax import atomic
 from gcn_jax.errors import UserError
@@ -30,6 +33,9 @@ _DATA_SETTINGS = {
     "data_dir": str | None,
     "manual_dir": str | None,
 }
+
+#: How lock files write the start of a process, and by how much a clock may be put meanwhile.
+_TIME, _CLOCK_SECONDS = "%Y-%m-%d %H:%M:%S", 10
 
 
 class Workdir:
@@ -45,6 +51,7 @@ class Workdir:
         metrics_file: The metrics, which `read_metrics` reads.
         checkpoints: The folder of the checkpoints, absolute as Orbax wants it.
         report_file: The page about the run.
+        arrivals: Where processes that wait for each other show that they are there.
     """
 
     def __init__(self, path: str | Path):
@@ -54,12 +61,18 @@ class Workdir:
         self.metrics_file = self.path / "metrics.jsonl"
         self.checkpoints = (self.path / "checkpoints").resolve()
         self.report_file = self.path / "report.html"
+        self.arrivals = self.path / ".processes"
         self._lock_file = self.path / ".lock"
 
     @property
     def has_model(self) -> bool:
         """Whether a run has written here what its model is."""
         return self.model_file.exists()
+
+    def newest_step(self) -> int | None:
+        """Return the newest step that is saved, or None."""
+        names = self.checkpoints.iterdir() if self.checkpoints.exists() else ()
+        return max((int(path.name) for path in names if path.name.isdigit()), default=None)
 
     def read_config(self) -> dict[str, Any]:
         """Read the settings of the run.
@@ -129,12 +142,20 @@ class Workdir:
             )
         return record
 
+    def _in_use(self, owner: str, remedy: str = "") -> UserError:
+        return UserError(
+            f"{self.path} is being written by {owner}; wait until it has ended, or name another "
+            f"--workdir{remedy}"
+        )
+
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
         """Keep other processes from writing the folder for the time of the block.
 
         The lock is the operating system's and ends with its process, however that ends; the file
-        says who holds it. Temporary files of processes that were killed are removed.
+        says who holds it: process, host, start. Where a file system has no locks, the file alone
+        counts, unless the process that it names was one of this host, and is gone. Temporary files
+        of processes that were killed are removed.
 
         Raises:
             UserError: Another process holds it, or nothing can be written here.
@@ -149,20 +170,16 @@ class Workdir:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                file.seek(0)
-                owner = file.read().strip() or "another process"
-                raise UserError(
-                    f"{self.path} is being written by {owner}; wait until it has ended, or name "
-                    "another --workdir"
-                ) from None
-            except OSError:
-                pass  # a file system without locks
-            for left in self.path.glob(".*.tmp"):
+                raise self._in_use(_content(file) or "another process") from None
+            except OSError:  # a file system without locks
+                if (owner := _content(file)) and not _is_gone(owner):
+                    remedy = f"; if that is long gone, delete {self._lock_file}"
+                    raise self._in_use(owner, remedy) from None
+            for left in (*self.path.glob(".*.tmp"), *self.checkpoints.glob("*/*/.*.tmp")):
                 left.unlink(missing_ok=True)
             file.seek(0)
             file.truncate()
-            started = time.strftime("%Y-%m-%d %H:%M:%S")
-            file.write(f"process {os.getpid()} on {socket.gethostname()}, since {started}\n")
+            file.write(_this_process() + "\n")
             file.flush()
             try:
                 yield
@@ -172,6 +189,32 @@ class Workdir:
                 if is_new and [*self.path.iterdir()] == [self._lock_file]:
                     self._lock_file.unlink()  # nothing came of it
                     self.path.rmdir()
+
+
+def _content(file: IO[str]) -> str:
+    file.seek(0)
+    return file.read().strip()
+
+
+def _this_process() -> str:
+    """Name this process as lock files do."""
+    process = psutil.Process()
+    started = time.strftime(_TIME, time.localtime(process.create_time()))
+    return f"process {process.pid} on {socket.gethostname()}, since {started}"
+
+
+def _is_gone(owner: str) -> bool:
+    """Whether a lock file names a process of this host that does not run any more."""
+    named = re.fullmatch(r"process (\d{1,9}) on (.+), since (.+)", owner)
+    if named is None or named[2] != socket.gethostname():
+        return False
+    try:
+        then = time.mktime(time.strptime(named[3], _TIME))
+        return abs(psutil.Process(int(named[1])).create_time() - then) > _CLOCK_SECONDS
+    except psutil.Error:
+        return True
+    except ValueError:  # no time
+        return False
 
 
 def read_object(path: Path) -> dict[str, Any]:

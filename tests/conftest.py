@@ -3,7 +3,12 @@
 import os
 
 # Eight host devices, so that sharded runs are tested everywhere; one-device runs pick the first.
-os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=8")
+# Programs are compiled with little effort, in two thirds of the time: most run once.
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_force_host_platform_device_count=8 "
+    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
+)
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 import shutil

@@ -54,7 +54,7 @@ def test_the_same_command_goes_on_to_the_same_end(old, resumed):
         np.testing.assert_allclose(*values, rtol=1e-5)
 
 
-@pytest.mark.filterwarnings("default:.* has no digests, as those of older versions:UserWarning")
+@pytest.mark.filterwarnings("ignore:.* has no digests, as those of older versions:UserWarning")
 @pytest.mark.parametrize(("workdir", "expected"), [("run", "half"), ("end", "end")])
 def test_its_variables_and_scores_are_those_of_then(old, resumed, workdir, expected):
     pretrained = models.load_pretrained(old / workdir, step="last")

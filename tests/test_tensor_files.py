@@ -7,6 +7,7 @@ PyTorch 2.13 wrote `weights*.pth` and `weights.safetensors` in `tests/fixtures`,
 import os
 import pickle
 import struct
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -218,3 +219,23 @@ def test_another_zip_file_is_refused(tmp_path):
         archive.writestr("a.jpg", b"")
     with pytest.raises(UserError, match="not one of torch.save"):
         read_weights(tmp_path / "photos.pth")
+
+
+@pytest.mark.parametrize(
+    "asking",
+    [
+        b"\x80\x02Nr\xff\xff\xff\x0f.",  # LONG_BINPUT: a list of 2 ** 28 values
+        b"\x80\x02Np999999999\n.",  # PUT
+        b"\x80\x04\x8e" + (2**31).to_bytes(8, "little") + b".",  # BINBYTES8
+        b"\x80\x04\x95" + (2**31).to_bytes(8, "little") + b".",  # FRAME
+    ],
+)
+def test_a_small_pickle_gets_little_memory(tmp_path, asking):
+    (tmp_path / "a.pth").write_bytes(asking)
+    tracemalloc.start()
+    try:
+        with pytest.raises(UserError, match="a.pth cannot be read as weights"):
+            read_weights(tmp_path / "a.pth")
+        assert tracemalloc.get_traced_memory()[1] < 2**24
+    finally:
+        tracemalloc.stop()

@@ -1,9 +1,15 @@
 """The folder of a run: its readers, and its one writer."""
 
+import contextlib
+import errno
 import json
+import re
+import socket
 import subprocess
 import sys
+import time
 
+import psutil
 import pytest
 
 from gcn_jax import models
@@ -118,7 +124,10 @@ def test_a_workdir_has_one_writer_and_a_dead_one_is_none(tmp_path):
     command = [sys.executable, "-c", HOLD, str(path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout.readline() == b"held\n"
+        scores = path / "checkpoints/60/metrics"
+        scores.mkdir(parents=True)
         (path / f".config.json.{other.pid}.tmp").touch()
+        (scores / f".metrics.{other.pid}.tmp").touch()
         with (
             pytest.raises(UserError, match=rf"written by process {other.pid} on "),
             Workdir(path).lock(),
@@ -127,7 +136,34 @@ def test_a_workdir_has_one_writer_and_a_dead_one_is_none(tmp_path):
         other.kill()
         other.wait()
     with Workdir(path).lock():
-        assert [*path.iterdir()] == [path / ".lock"]  # what the dead one left is gone
+        # What the dead one left is gone.
+        assert [*path.rglob(".*")] == [path / ".lock"]
+
+
+@pytest.mark.parametrize(
+    ("host", "pid_offset", "seconds", "refused"),
+    [("", 0, 0, True), ("", 0, 60, False), ("", 4_000_000, 0, False), ("-2", 0, 0, True)],
+    ids=["alive", "its number was given anew", "dead", "of another host"],
+)
+def test_without_locks_the_file_says_who_writes(
+    tmp_path, monkeypatch, host, pid_offset, seconds, refused
+):
+    def no_locks(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("gcn_jax.workdir.fcntl.flock", no_locks)
+    process = psutil.Process()
+    started = time.localtime(process.create_time() - seconds)
+    owner = (
+        f"process {process.pid + pid_offset} on {socket.gethostname()}{host}, "
+        f"since {time.strftime('%Y-%m-%d %H:%M:%S', started)}"
+    )
+    (tmp_path / ".lock").write_text(owner + "\n")
+    message = f"written by {re.escape(owner)}; .* delete {tmp_path / '.lock'}"
+    with pytest.raises(UserError, match=message) if refused else contextlib.nullcontext():
+        with Workdir(tmp_path).lock():
+            assert f"process {process.pid} on" in (tmp_path / ".lock").read_text()
+        assert (tmp_path / ".lock").read_text() == ""
 
 
 def test_a_run_that_failed_at_once_leaves_no_folder(tmp_path):

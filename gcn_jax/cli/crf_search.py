@@ -72,7 +72,7 @@ def run(arguments: list[str]) -> None:
         results = search(_samples(predictor, chosen, show), grid)
     make_console().print(_table(results[: FLAGS.top], f"{count} images of {source.name}"))
     without = next(result for result in results if result.parameters is None)
-    say(f"without a CRF: mIoU {100 * without.scores.miou:.2f}")
+    say(f"without a CRF: mIoU {100 * without.scores.miou:.2f} {without.scores.over_classes}")
     if results[0].parameters is not None:
         best = dataclasses.astuple(results[0].parameters)
         say(f"best: --crf={','.join(f'{value:g}' for value in best)}")
@@ -103,10 +103,12 @@ def _samples(
 
 
 def _table(results: Sequence[SearchResult], title: str) -> Table:
-    table = Table(*_VALUES, "mIoU, %", "pixel accuracy, %", title=title)
+    table = Table(*_VALUES, "mIoU, %", "classes", "pixel accuracy, %", title=title)
     for parameters, scores in results:
         values = ["no CRF"] + ["-"] * (len(_VALUES) - 1)
         if parameters is not None:
             values = [f"{getattr(parameters, name):g}" for name in _VALUES]
-        table.add_row(*values, f"{100 * scores.miou:.2f}", f"{100 * scores.pixel_accuracy:.2f}")
+        counted = f"{scores.num_classes_counted} of {len(scores.confusion_matrix)}"
+        miou, accuracy = (f"{100 * s:.2f}" for s in (scores.miou, scores.pixel_accuracy))
+        table.add_row(*values, miou, counted, accuracy)
     return table

@@ -26,7 +26,10 @@ def define_run_flags(values: flags.FlagValues) -> None:
         "data_dir", None, "Prepared data; by default where the run had it.", flag_values=values
     )
     flags.DEFINE_string(
-        "manual_dir", None, "Folder of the data; by default the run's.", flag_values=values
+        "manual_dir",
+        None,
+        "Folder of the data or of its archives; by default the run's; none for what is prepared.",
+        flag_values=values,
     )
 
 
@@ -59,7 +62,7 @@ def define_data_flags(values: flags.FlagValues) -> Callable[[], dict[str, Any]]:
 
     holders = (
         text("data_dir", "Where prepared data sets are kept."),
-        text("manual_dir", "The folder that holds the data already."),
+        text("manual_dir", "The folder that holds the data already, or its archives."),
         text("mask_suffix", "The end of masks' names that images lack, such as _mask."),
         flags.DEFINE_bool(
             "reduce_zero_label",

@@ -1,6 +1,7 @@
 """The command `gcn-jax VERB`: finds the verb, shows its help, ends the process with its code.
 
-Only the module of the verb that was typed is imported. To add a verb: a file, and its line here.
+Only the module of the verb that was typed is imported, and nothing before Ctrl-C is taken care of.
+To add a verb: a file, and its line here.
 """
 
 import importlib
@@ -9,9 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gcn_jax import __version__
-from gcn_jax.cli import process
-from gcn_jax.cli.help_text import first_line, help_text
-from gcn_jax.errors import check_choice
+from gcn_jax.cli.ctrl_c import end_imports_at_once
 
 #: The module of each is `gcn_jax.cli.<words>`, with `_` for `-`; its docstring begins with a line
 #: that says what it does.
@@ -42,11 +41,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: The words after `gcn-jax`; those of the process if None.
     """
+    end_imports_at_once()
+    from gcn_jax.cli import process
+
     words = list(sys.argv[1:] if arguments is None else arguments)
     process.one_line_for_user_errors(lambda: _run(words))
 
 
 def _run(words: list[str]) -> None:
+    from gcn_jax.cli import process
+    from gcn_jax.cli.help_text import help_text
+
     if words == ["--version"]:
         print(f"gcn-jax {__version__}")
         return
@@ -64,6 +69,9 @@ def _run(words: list[str]) -> None:
 
 def _explain(words: list[str]) -> None:
     """List the verbs, or those of a group; exit with code 2 unless that was asked for."""
+    from gcn_jax.cli import process
+    from gcn_jax.errors import check_choice
+
     group = words[0] if words and any(name.startswith(f"{words[0]} ") for name in VERBS) else ""
     rest = words[1:] if group else words
     shown = [name for name in VERBS if name.startswith(group)]
@@ -78,6 +86,8 @@ def _explain(words: list[str]) -> None:
 
 
 def _listing(group: str, names: Sequence[str]) -> str:
+    from gcn_jax.cli.help_text import first_line
+
     width = max(map(len, names))
     lines = [f"usage: {' '.join(filter(None, ('gcn-jax', group, 'VERB')))} ...", ""]
     for name in names:

@@ -9,13 +9,15 @@ A verb is a module with
 - `run(arguments)`, which gets what is left of the command line without the flags.
 """
 
+import contextlib
 import ctypes
 import difflib
+import errno
 import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -38,8 +40,10 @@ _WANTED = {
 #: Programs that compile sooner than this, in seconds, are not worth a file.
 _MIN_COMPILE_SECONDS = 0.3
 
-#: On a CPU jaxlib 0.10 hands much to YNNPACK. Its sums (batch-norm) are faster than XLA's own, but
-#: not its matrix products and convolutions, of which those with few channels keep to one thread.
+#: On a CPU jaxlib, from 0.10 on, hands much to YNNPACK. Its sums (batch-norm) are faster than XLA's
+#: own, but not its matrix products and convolutions, of which those with few channels keep to one
+#: thread. Measured with 0.10.2 and 0.12.0.1 (`docs/performance.md`), accepted by 0.11.2.
+_XLA_FLAGS_OF = ("0.10.", "0.11.", "0.12.")
 _XLA_FLAGS = "--xla_cpu_experimental_ynn_fusion_type=LIBRARY_FUSION_TYPE_REDUCE"
 #: From glibc's malloc.h: its parameters M_TRIM_THRESHOLD, M_MMAP_MAX and M_ARENA_MAX, and here
 #: their values: free memory stays, large blocks come from it too, and all threads share it.
@@ -68,10 +72,11 @@ def run_verb(verb: Any, arguments: Sequence[str]) -> None:
         UserError: A flag is unknown, its value makes no sense, or the verb says so.
     """
     _prepare()
-    rest = _parse_verb(verb, arguments)
-    if "compilation_cache" in verb.FLAGS:
-        _keep_compiled_programs(verb.FLAGS["compilation_cache"].value)
-    _run(verb, rest)
+    with _long_names_refused():
+        rest = _parse_verb(verb, arguments)
+        if "compilation_cache" in verb.FLAGS:
+            _keep_compiled_programs(verb.FLAGS["compilation_cache"].value)
+        _run(verb, rest)
 
 
 def call(verb: Any, arguments: Sequence[str]) -> None:
@@ -84,7 +89,19 @@ def call(verb: Any, arguments: Sequence[str]) -> None:
     Raises:
         UserError: A flag is unknown, its value makes no sense, or the verb says so.
     """
-    _run(verb, _parse_verb(verb, arguments))
+    with _long_names_refused():
+        _run(verb, _parse_verb(verb, arguments))
+
+
+@contextlib.contextmanager
+def _long_names_refused() -> Iterator[None]:
+    """Turn the system's error about a file name that is too long, a user's, into a `UserError`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        raise UserError(f"{error.filename!s:.80}... is too long for the name of a file") from None
 
 
 def _parse_verb(verb: Any, arguments: Sequence[str]) -> list[str]:
@@ -214,7 +231,7 @@ def _choose_xla_flags() -> None:
     were not seen: XLA ends a process over a flag that it does not know.
     """
     given = os.environ.get("XLA_FLAGS", "")
-    if version("jax").startswith("0.10.") and _XLA_FLAGS not in given:
+    if version("jaxlib").startswith(_XLA_FLAGS_OF) and _XLA_FLAGS not in given:
         os.environ["XLA_FLAGS"] = f"{_XLA_FLAGS} {given}".strip()
 
 

@@ -5,9 +5,10 @@
 
 The workdir holds checkpoints; the same command goes on from the newest. Every setting and its
 default is in gcn_jax/training/config.py. On several hosts the same command is started on each,
-with --coordinator.
+with --coordinator; exit code 75 says that one of them is gone or did not come.
 """
 
+import contextlib
 from pathlib import Path
 
 from absl import flags
@@ -32,6 +33,9 @@ flags.DEFINE_integer("num_processes", None, "Several hosts: how many.", 1, flag_
 flags.DEFINE_integer(
     "process_id", None, "Several hosts: which this is, from 0.", 0, flag_values=FLAGS
 )
+flags.DEFINE_integer(
+    "patience", 300, "Several hosts: seconds to wait until all are there.", 1, flag_values=FLAGS
+)
 process.define_compilation_cache(FLAGS)
 
 
@@ -42,14 +46,20 @@ def run(arguments: list[str]) -> None:
     from gcn_jax.training import train_and_evaluate
 
     expect_arguments(arguments, "", 0)
-    if FLAGS.coordinator == "auto":
-        jax.distributed.initialize()
-    elif FLAGS.coordinator:
-        jax.distributed.initialize(FLAGS.coordinator, FLAGS.num_processes, FLAGS.process_id)
-    process.keep_freed_memory()
     workdir = FLAGS.workdir or str(Path("runs") / CONFIG.name)
-    train_and_evaluate(CONFIG.value, workdir)
-    if jax.process_index() == 0:
-        from gcn_jax import report  # not sooner: its plotting library would delay the first step
+    with _together(workdir) if FLAGS.coordinator else contextlib.nullcontext():
+        process.keep_freed_memory()
+        train_and_evaluate(CONFIG.value, workdir)
+        if jax.process_index() == 0:
+            from gcn_jax import report  # not sooner: its plotting library delays the first step
 
-        say(f"report: {report.training_report(workdir)}")
+            say(f"report: {report.training_report(workdir)}")
+
+
+def _together(workdir: str) -> contextlib.AbstractContextManager[None]:
+    """Wait for the other processes of the run, and end when one of them is lost."""
+    from gcn_jax.training import processes
+
+    address = None if FLAGS.coordinator == "auto" else FLAGS.coordinator
+    who = processes.Who(address, FLAGS.num_processes, FLAGS.process_id)
+    return processes.together(Path(workdir), who, FLAGS.patience)

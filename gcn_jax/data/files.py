@@ -12,6 +12,7 @@ from PIL import Image, ImageOps
 from gcn_jax import IGNORE_LABEL
 from gcn_jax.data.decoding import Opened, open_image
 from gcn_jax.data.problems import Problem
+from gcn_jax.errors import setting
 
 #: Suffixes that count as images when a folder is listed, and as masks.
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
@@ -24,6 +25,8 @@ _CHANNEL_MODES = ("RGB", "RGBA", "LA")
 
 #: EXIF's tag of how a picture is turned; 1 is upright.
 _ORIENTATION = 0x0112
+#: Its numbers that exchange height and width.
+_ON_ITS_SIDE = (5, 6, 7, 8)
 
 
 class ImageFacts(NamedTuple):
@@ -138,12 +141,19 @@ def load_mask(path: str | Path, void_labels: Collection[int] = ()) -> tuple[np.n
         with open_image(path, str(path)) as opened:
             mask, palette = _indices(opened, path), _palette(opened.image)
             is_gif = opened.image.format == "GIF"
-    found = np.flatnonzero(np.bincount(mask.ravel())) if mask.dtype == np.uint8 else np.unique(mask)
+    found = (
+        np.flatnonzero(np.bincount(mask.ravel(), minlength=1))
+        if mask.dtype == np.uint8
+        else np.unique(mask)
+    )
     if len(void_labels):
         mask = np.where(np.isin(mask, list(void_labels)), IGNORE_LABEL, mask)
     if mask.size and (mask.max() > 255 or mask.min() < 0):
         value = mask.max() if mask.max() > 255 else mask.min()
         message = f"{path}: mask values reach {value}; class numbers are 0..254"
+        if np.count_nonzero((found > 255) | (found < 0)) == 1:
+            void = setting("data.void_labels")
+            message += f"; where {value} means unlabelled, set {void}='({value},)'"
         raise Problem("label out of range", message)
     values = tuple(int(value) for value in found)
     colors = {value: palette[value] for value in values if 0 <= value < len(palette)}
@@ -229,7 +239,7 @@ def _palette(image: Image.Image) -> list[tuple[int, int, int]]:
 
 
 def pair_problems(
-    image: np.ndarray | None, mask: np.ndarray, num_classes: int, name: str
+    image: np.ndarray | None, mask: np.ndarray, num_classes: int, name: str, orientation: int = 1
 ) -> Iterator[Problem]:
     """Find out whether a mask fits its image and its classes.
 
@@ -238,6 +248,7 @@ def pair_problems(
         mask: uint8 `[H, W]`.
         num_classes: How many classes there are; labels are below it, or `IGNORE_LABEL`.
         name: What to call the mask in a problem.
+        orientation: EXIF's number of how the image was turned to be upright; 1 for not at all.
 
     Yields:
         What is wrong: the sizes differ, labels are neither a class nor void.
@@ -246,7 +257,8 @@ def pair_problems(
         yield Problem(
             "size mismatch",
             f"{name}: the mask is {mask.shape[1]}x{mask.shape[0]} pixels, its image "
-            f"{image.shape[1]}x{image.shape[0]}; they must be equal (width x height)",
+            f"{image.shape[1]}x{image.shape[0]}; they must be equal (width x height)"
+            + _turned(image.shape[:2], mask.shape, orientation),
         )
     bad = mask[(mask >= num_classes) & (mask != IGNORE_LABEL)]
     if bad.size:
@@ -257,6 +269,16 @@ def pair_problems(
             f"{name}: label {found} where the {num_classes} classes are 0..{num_classes - 1} "
             f"and {IGNORE_LABEL} is void; correct the mask or add the missing class names",
         )
+
+
+def _turned(image: tuple[int, ...], mask: tuple[int, ...], orientation: int) -> str:
+    if orientation not in _ON_ITS_SIDE or image != mask[::-1]:
+        return ""
+    return (
+        f". The image is turned upright by its EXIF orientation {orientation}, and the mask is "
+        "not: turn the mask, too; or, where it was drawn on the pixels as they are stored, take "
+        "the orientation off the image (`exiftool -Orientation= FILE`)"
+    )
 
 
 def encode_png(array: np.ndarray) -> io.BytesIO:

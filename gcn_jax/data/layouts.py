@@ -5,34 +5,18 @@ names of the files, by one rule for the whole data set.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
-
-from PIL import Image
 
 from gcn_jax.data.files import IMAGE_SUFFIXES, MASK_SUFFIXES
 from gcn_jax.data.name_matching import Name, NameRule, find_name_rule, nearest
 from gcn_jax.data.problems import Pair, Problem
-from gcn_jax.data.split_lists import find_lists, listed_pairs
-
-#: Names of a folder of images, and of one of masks.
-IMAGE_FOLDERS = ("images", "imgs", "image", "img", "img_dir", "JPEGImages", "leftImg8bit")
-MASK_FOLDERS = (
-    "masks", "mask", "annotations", "labels", "ann_dir", "SegmentationClass",
-    "SegmentationClassPNG", "gtFine",
-)  # fmt: skip
-
-#: What people call the three splits.
-SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-    "testing": "test",
-}
+from gcn_jax.data.shelves import Shelf, folder_of, holds, shelf, visible_files, visible_folders
+from gcn_jax.data.split_lists import find_lists, listed_pairs, split_of_list
+from gcn_jax.data.split_names import SPLIT_NAMES, canonical_split
+from gcn_jax.errors import setting
 
 #: What follows a split's name in the name of the folder of its masks, as in trainannot/.
 _MASKS_OF_SPLIT = ("annot", "_masks", "_mask", "_labels", "_annotations")
@@ -40,11 +24,12 @@ _MASKS_OF_SPLIT = ("annot", "_masks", "_mask", "_labels", "_annotations")
 #: Without lists or folders of their own, one image in ten goes to the split "val".
 _VAL_ONE_IN = 10
 
-#: Images that are not read, but that nobody should miss silently.
-_OTHER_IMAGES = {".npy", ".npz", ".heic", ".heif", ".dng", ".jxl", ".exr", ".mat"}
-
-#: Files by their names.
-_Shelf = Mapping[Name, Path]
+#: Names of a folder of images, and of one of masks, in any case of letters.
+IMAGE_FOLDERS = ("images", "imgs", "image", "img", "img_dir", "jpegimages", "leftimg8bit")
+MASK_FOLDERS = (
+    "masks", "mask", "annotations", "labels", "ann_dir", "segmentationclass",
+    "segmentationclasspng", "gtfine",
+)  # fmt: skip
 
 
 class Layout(NamedTuple):
@@ -66,17 +51,8 @@ class _Place(NamedTuple):
 
     split: str
     where: str
-    images: _Shelf
-    masks: _Shelf
-
-
-def canonical_split(name: str) -> str:
-    """Return train, val or test for what people call them; other names as they are.
-
-    Args:
-        name: The name of a list or folder.
-    """
-    return SPLIT_NAMES.get(name.lower(), name)
+    images: Shelf
+    masks: Shelf
 
 
 def find_layout(root: Path, mask_suffix: str | None = None) -> Layout:
@@ -90,12 +66,12 @@ def find_layout(root: Path, mask_suffix: str | None = None) -> Layout:
         Problem: The folder has no layout that is known.
     """
     problems: list[Problem] = []
-    images = _folder_of(root, IMAGE_FOLDERS, IMAGE_SUFFIXES)
-    masks = _folder_of(root, MASK_FOLDERS, MASK_SUFFIXES)
-    if lists := find_lists(root, SPLIT_NAMES):
-        image_files = _shelf(images, IMAGE_SUFFIXES, problems) if images else {}
-        mask_files = _shelf(masks, MASK_SUFFIXES, problems) if masks else {}
-        named = _by_split(lists, problems)
+    images = folder_of(root, IMAGE_FOLDERS, IMAGE_SUFFIXES)
+    masks = folder_of(root, MASK_FOLDERS, MASK_SUFFIXES)
+    if lists := find_lists(root):
+        image_files = shelf(images, IMAGE_SUFFIXES, problems) if images else {}
+        mask_files = shelf(masks, MASK_SUFFIXES, problems) if masks else {}
+        named = _by_split(lists, problems, split_of_list)
         splits, more = listed_pairs(root, named, image_files, mask_files, mask_suffix)
         if not splits and not problems + more:
             raise Problem(
@@ -109,7 +85,8 @@ def find_layout(root: Path, mask_suffix: str | None = None) -> Layout:
     if images is not None and masks is not None:
         places = list(_parallel(images, masks, problems))
     else:
-        places = list(_split_folders(root, mask_suffix, problems))
+        places = list(_named_by_both(root, problems))
+        places = places or list(_split_folders(root, mask_suffix, problems))
     if not places and not problems:
         raise Problem("layout", _unknown(root))
     return _matched(places, mask_suffix, problems)
@@ -182,26 +159,48 @@ def _hash(text: str) -> int:
 
 def _parallel(images: Path, masks: Path, problems: list[Problem]) -> Iterator[_Place]:
     """A folder of images beside one of masks, with the splits below both, or without splits."""
-    splits = _by_split(_folders(images), problems)
+    splits = _by_split(visible_folders(images), problems)
     if not splits.keys() & set(SPLIT_NAMES.values()):  # at most groups, such as cities
-        image_files = _shelf(images, IMAGE_SUFFIXES, problems)
-        yield _Place("", str(images), image_files, _shelf(masks, MASK_SUFFIXES, problems))
+        image_files = shelf(images, IMAGE_SUFFIXES, problems)
+        yield _Place("", str(images), image_files, shelf(masks, MASK_SUFFIXES, problems))
         return
-    loose = [path for path in _files(images) if path.suffix.lower() in IMAGE_SUFFIXES]
+    loose = [path for path in visible_files(images) if path.suffix.lower() in IMAGE_SUFFIXES]
     if loose:
         message = (
             f"folder: {images}: {len(loose)} images, such as {loose[0].name}, lie beside the "
             f"folders of the splits ({', '.join(splits)}); move them into one, or remove them"
         )
         problems.append(Problem("layout", message))
-    masks_of = _by_split(_folders(masks), problems)
+    masks_of = _by_split(visible_folders(masks), problems)
     for split, folder in splits.items():
         if split in masks_of:
-            image_files = _shelf(folder, IMAGE_SUFFIXES, problems, split)
-            mask_files = _shelf(masks_of[split], MASK_SUFFIXES, problems, split)
+            image_files = shelf(folder, IMAGE_SUFFIXES, problems, split)
+            mask_files = shelf(masks_of[split], MASK_SUFFIXES, problems, split)
             yield _Place(split, str(folder), image_files, mask_files)
         elif split != "test":
             message = f"folder: {masks / folder.name} is missing"
+            problems.append(Problem("layout", message, split))
+
+
+def _named_by_both(root: Path, problems: list[Problem]) -> Iterator[_Place]:
+    """Folders such as train_images and train_masks, or images_train and masks_train."""
+    folders: dict[str, dict[str, Path]] = {"images": {}, "masks": {}}
+    for folder in visible_folders(root):
+        words = re.split("[_-]", folder.name.lower())
+        splits = [canonical_split(word) for word in words if word in SPLIT_NAMES]
+        for kind, names in (("images", IMAGE_FOLDERS), ("masks", MASK_FOLDERS)):
+            if splits and any(word in names for word in words):
+                first = folders[kind].setdefault(splits[0], folder)
+                if first != folder:
+                    message = f"folder: {folder} and {first.name} are both {kind} of {splits[0]!r}"
+                    problems.append(Problem("layout", f"{message}; keep one", splits[0]))
+    for split, images in folders["images"].items():
+        if split in folders["masks"]:
+            image_files = shelf(images, IMAGE_SUFFIXES, problems, split)
+            mask_files = shelf(folders["masks"][split], MASK_SUFFIXES, problems, split)
+            yield _Place(split, str(images), image_files, mask_files)
+        elif split != "test":
+            message = f"folder: {images} has no folder of masks of the split {split!r} beside it"
             problems.append(Problem("layout", message, split))
 
 
@@ -209,26 +208,26 @@ def _split_folders(
     root: Path, mask_suffix: str | None, problems: list[Problem]
 ) -> Iterator[_Place]:
     """Folders train, val, test: with folders in them or beside them, or with all files."""
-    known = [folder for folder in _folders(root) if folder.name.lower() in SPLIT_NAMES]
+    known = [folder for folder in visible_folders(root) if folder.name.lower() in SPLIT_NAMES]
     for split, folder in (_by_split(known, problems) or {"": root}).items():
-        images = _folder_of(folder, IMAGE_FOLDERS, IMAGE_SUFFIXES)
-        masks = _folder_of(folder, MASK_FOLDERS, MASK_SUFFIXES)
+        images = folder_of(folder, IMAGE_FOLDERS, IMAGE_SUFFIXES)
+        masks = folder_of(folder, MASK_FOLDERS, MASK_SUFFIXES)
         beside = [root / f"{folder.name}{ending}" for ending in _MASKS_OF_SPLIT]
         beside = [path for path in beside if path.is_dir()]
         if images is None and masks is None and split and beside:
             images, masks = folder, beside[0]
         if images is not None and masks is not None:
-            image_files = _shelf(images, IMAGE_SUFFIXES, problems, split)
-            mask_files = _shelf(masks, MASK_SUFFIXES, problems, split)
+            image_files = shelf(images, IMAGE_SUFFIXES, problems, split)
+            mask_files = shelf(masks, MASK_SUFFIXES, problems, split)
             yield _Place(split, str(images), image_files, mask_files)
         elif images is None and masks is None:
-            both = _shelf(folder, MASK_SUFFIXES, problems, split, one_level=bool(split))
+            both = shelf(folder, MASK_SUFFIXES, problems, split, one_level=bool(split))
             of_images, of_masks = _told_apart(both, mask_suffix)
             if of_masks:
                 yield _Place(split, str(folder), of_images, of_masks)
 
 
-def _told_apart(files: _Shelf, mask_suffix: str | None) -> tuple[_Shelf, _Shelf]:
+def _told_apart(files: Shelf, mask_suffix: str | None) -> tuple[Shelf, Shelf]:
     """Tell images from masks that lie in one folder: a mask's name is an image's and an ending."""
     endings: dict[str, int] = {}
     for folder, stem in files:
@@ -242,64 +241,15 @@ def _told_apart(files: _Shelf, mask_suffix: str | None) -> tuple[_Shelf, _Shelf]
     return {name: path for name, path in files.items() if name not in masks}, masks
 
 
-def _folder_of(root: Path, names: Iterable[str], suffixes: Sequence[str]) -> Path | None:
-    """Return the folder of a known name that holds such files: the only one, or raise."""
-    there = [root / name for name in names if (root / name).is_dir()]
-    filled = [folder for folder in there if _holds(folder, suffixes)]
-    if len(filled) > 1:
-        found = " and ".join(f"{folder.name}/" for folder in filled)
-        raise Problem("layout", f"folder: {root} has {found}; keep one, and rename the others")
-    return next(iter(filled or there), None)
-
-
-def _holds(folder: Path, suffixes: Sequence[str], levels: int = 3) -> bool:
-    files = any(path.suffix.lower() in suffixes for path in _files(folder))
-    below = levels > 1 and any(_holds(path, suffixes, levels - 1) for path in _folders(folder))
-    return files or below
-
-
-def _shelf(
-    folder: Path,
-    suffixes: Sequence[str],
+def _by_split(
+    paths: Iterable[Path],
     problems: list[Problem],
-    split: str = "",
-    *,
-    one_level: bool = True,
-) -> dict[Name, Path]:
-    """List the files of a folder, and of the folders in it, by their names without suffix."""
-    shelf: dict[Name, Path] = {}
-    below = _folders(folder) if one_level else []
-    skipped = []
-    files = [("", path) for path in _files(folder)]
-    files += [(city.name, path) for city in below for path in _files(city)]
-    for group, path in files:
-        suffix = path.suffix.lower()
-        if suffix not in suffixes:
-            if suffix in _OTHER_IMAGES | Image.registered_extensions().keys():
-                skipped.append(path)
-            continue
-        first = shelf.setdefault((group, path.stem), path)
-        if first != path:
-            message = f"folder: {path} and {first} have the same name; remove or rename one"
-            problems.append(Problem("same name", message, split or None))
-    if skipped:
-        message = (
-            f"folder: {folder}: {len(skipped)} files, such as {skipped[0].name}, are of a kind "
-            f"that is not read there; save them as one of {', '.join(suffixes)}, or remove them"
-        )
-        problems.append(Problem("kind of file", message, split or None))
-    deep = [path for group in below for path in _folders(group) if _holds(path, suffixes, 1)]
-    if deep:
-        message = f"folder: {deep[0]} is more than one folder below {folder}; move its files up"
-        problems.append(Problem("layout", message, split or None))
-    return shelf
-
-
-def _by_split(paths: Iterable[Path], problems: list[Problem]) -> dict[str, Path]:
+    split_of: Callable[[str], str] = canonical_split,
+) -> dict[str, Path]:
     """Name lists or folders after the splits; two for one split are a problem."""
     named: dict[str, Path] = {}
     for path in paths:
-        split = canonical_split(path.stem if path.is_file() else path.name)
+        split = split_of(path.stem if path.is_file() else path.name)
         first = named.setdefault(split, path)
         if first != path:
             message = f"folder: {path} and {first.name} are both the split {split!r}; keep one"
@@ -307,27 +257,15 @@ def _by_split(paths: Iterable[Path], problems: list[Problem]) -> dict[str, Path]
     return named
 
 
-def _files(folder: Path) -> list[Path]:
-    return _visible(folder, Path.is_file)
-
-
-def _folders(folder: Path) -> list[Path]:
-    return _visible(folder, Path.is_dir)
-
-
-def _visible(folder: Path, is_kind: Callable[[Path], bool]) -> list[Path]:
-    """List what is no leftover of tools, such as `.ipynb_checkpoints` or macOS's `._0.png`."""
-    return sorted(
-        path for path in folder.iterdir() if not path.name.startswith(".") and is_kind(path)
-    )
-
-
 def _unknown(root: Path) -> str:
     """Say what a folder lacks, and what it has that comes near."""
-    there = [folder.name for folder in _folders(root)]
+    there = [folder.name for folder in visible_folders(root)]
+    together = any(holds(folder, IMAGE_SUFFIXES, 1) for folder in [root, *visible_folders(root)])
+    one_folder = f"; if images and masks lie in one folder, set {setting('data.mask_suffix')}"
     near = [f"{name}/" for name in nearest("images", there) + nearest("masks", there)]
     has = f"; it has {', '.join(dict.fromkeys(near))}" if near else "; it has no folders"
     return (
         f"folder: {root} has neither ImageSets/Segmentation/*.txt (VOC's layout) nor the folders "
-        f"images/ and masks/{has}; docs/data.md lists all layouts that are known"
+        f"images/ and masks/{has}{one_folder * together}; docs/data.md "
+        "lists all layouts that are known"
     )

@@ -117,7 +117,7 @@ def _candidates(
     """Yield rules under which some images that are looked at have masks, the simplest first."""
     stems = [stem for _, stem in images]
     in_folder = defaultdict(list)
-    for folder, stem in masks:
+    for folder, stem in sorted(masks):
         in_folder[folder].append(stem)
     yield NameRule(suffix=mask_suffix or "")
     for cut_prefix in _beginnings(stems):

@@ -35,6 +35,14 @@ class Problem(UserError):
         self.split = split
         self.all: Sequence[Problem] = (self,)
 
+    def within(self, split: str | None) -> "Problem":
+        """Return the same problem, found in a split.
+
+        Args:
+            split: The name of the split.
+        """
+        return Problem(self.kind, self.args[0], split)
+
 
 @contextlib.contextmanager
 def reading_prepared(folder: str | Path) -> Iterator[None]:
@@ -61,7 +69,8 @@ def refuse(problems: Sequence[Problem]) -> None:
     if len(problems) > 1:
         first = problems[0]
         message = (
-            f"{first} (and {len(problems) - 1} more problems, which `gcn-jax data validate` lists)"
+            f"{first.args[0]} (and {len(problems) - 1} more problems, which `gcn-jax data "
+            "validate` lists)"
         )
         problem = Problem(first.kind, message, first.split)
         problem.all = tuple(problems)
@@ -121,17 +130,27 @@ def split_problems(
         statistics: The counts of its labels.
 
     Returns:
-        What is wrong: it is empty, or it is for training and its masks teach nothing.
+        What is wrong: it is empty, it has masks and no labelled pixel, or it is for training and
+        its masks teach nothing.
     """
     if not num_images:
         return [Problem("empty split", f"{name}: the split {split!r} is empty", split)]
     classes = np.flatnonzero(statistics.pixels).tolist()
-    if len(classes) > 1 or not split.startswith("train"):
+    training = split.startswith("train")
+    if len(classes) > training or not (training or statistics.void):
         return []
     values = classes + [IGNORE_LABEL] * (statistics.void > 0)
-    message = (
-        f"{name}:{split}: all masks together hold only the values {values}, where {IGNORE_LABEL} "
-        "is void; a mask needs two classes or more, foreground saved as the number of its class "
-        "(1, 2, ...)"
-    )
+    message = f"{name}:{split}: all masks together hold only the values {values}, where "
+    if values == [0, IGNORE_LABEL]:
+        message += (
+            f"{IGNORE_LABEL} is void: these are black-and-white masks; save the foreground as 1, "
+            "the number of its class (`gcn-jax data convert` does that)"
+        )
+    elif training:
+        message += (
+            f"{IGNORE_LABEL} is void; a mask needs two classes or more, foreground saved as the "
+            "number of its class (1, 2, ...)"
+        )
+    else:
+        message += f"{IGNORE_LABEL} is void: without a labelled pixel there is nothing to score"
     return [Problem("masks that teach nothing", message, split)]

@@ -2,28 +2,39 @@
 
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gcn_jax.data.files import IMAGE_SUFFIXES, MASK_SUFFIXES, read_lines
 from gcn_jax.data.name_matching import Name, find_name_rule
 from gcn_jax.data.problems import Pair, Problem
+from gcn_jax.data.split_names import SPLIT_NAMES, canonical_split
 
 #: Folders of lists.
 _PLACES = ("ImageSets/Segmentation", "ImageSets")
+_SPLITS = frozenset(SPLIT_NAMES.values())
 
 
-def find_lists(root: Path, split_names: Collection[str]) -> list[Path]:
+def find_lists(root: Path) -> list[Path]:
     """Return the lists of a folder: all of VOC's place, or those called like a split.
 
     Args:
         root: The folder.
-        split_names: Names of lists that lie in the folder itself.
     """
     for place in _PLACES:
         if lists := sorted((root / place).glob("*.txt")):
             return lists
-    return sorted(path for path in root.glob("*.txt") if path.stem.lower() in split_names)
+    named = (path for path in root.glob("*.txt") if split_of_list(path.stem) in _SPLITS)
+    return sorted(named)
+
+
+def split_of_list(stem: str) -> str:
+    """Return the split of a list: of `train_list` or `trainfiles` it is train.
+
+    Args:
+        stem: The name of the list.
+    """
+    return canonical_split(re.sub(r"[_-]?(list|ids|files|images|names|set)$", "", stem, flags=re.I))
 
 
 def listed_pairs(

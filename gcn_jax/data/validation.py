@@ -1,57 +1,20 @@
 """Everything that is wrong with a data set, in one go, and what is worth knowing of it."""
 
-import contextlib
 import dataclasses
-import hashlib
-import os
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from gcn_jax.data import files
-from gcn_jax.data.builders.base import Examined, SegmentationBuilder
-from gcn_jax.data.builders.registry import BUILDERS, prepare_offline
+from gcn_jax.data.builders.base import SegmentationBuilder
+from gcn_jax.data.builders.registry import make_unchecked_builder, prepare_offline
 from gcn_jax.data.copies import Copies
-from gcn_jax.data.problems import Problem, split_problems
+from gcn_jax.data.problems import Problem
 from gcn_jax.data.sources import Source
-from gcn_jax.data.statistics import CLASS_WEIGHTS, LabelStatistics, class_weights
-from gcn_jax.errors import check_choice
-from gcn_jax.terminal import ProgressBar
-
-
-@dataclasses.dataclass
-class SplitSummary:
-    """The likeness of the images of a split.
-
-    Attributes:
-        statistics: The counts of the labels of the images without a problem.
-        sizes: How many images have a size (height, width).
-        constant: The ids of images whose masks hold a single value.
-    """
-
-    statistics: LabelStatistics
-    sizes: Counter[tuple[int, int]] = dataclasses.field(default_factory=Counter)
-    constant: list[str] = dataclasses.field(default_factory=list)
-
-    @property
-    def num_images(self) -> int:
-        """How many images can be read."""
-        return self.sizes.total()
-
-    @property
-    def num_pixels(self) -> int:
-        """How many pixels of masks there are, void ones included."""
-        return int(self.statistics.pixels.sum()) + self.statistics.void
-
-    @property
-    def typical_sizes(self) -> tuple[tuple[int, int], ...]:
-        """The smallest, the median and the largest size, by area."""
-        ordered = sorted(self.sizes.elements(), key=lambda size: size[0] * size[1])
-        return (ordered[0], ordered[len(ordered) // 2], ordered[-1]) if ordered else ()
+from gcn_jax.data.statistics import CLASS_WEIGHTS, class_weights
+from gcn_jax.data.survey import Part, Seen, SplitSummary, see, survey
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,110 +86,45 @@ def validate(name: str, settings: Mapping[str, Any]) -> Validation:
     Raises:
         UserError: There is no such data set or folder, or it would have to be downloaded first.
     """
-    check_choice("data set", name, BUILDERS)
     try:
-        builder = BUILDERS[name].from_settings(settings)
+        builder = make_unchecked_builder(name, settings)
     except Problem as problem:  # without classes or a known layout there is nothing to look at
         return Validation(name, (), {}, problem.all)
     if builder.raw_splits() is None:
         prepare_offline(builder)
-    problems = list(builder.problems)
-    splits: dict[str, SplitSummary] = {}
     copies = Copies(by_id=builder.collection is not None)
-    with ProgressBar(stderr=True) as bar, _threads() as pool:
-        try:
-            for split, items, look in _splits_to_look_at(builder):
-                seen = bar.track(pool.map(look, items), len(items), f"{name}:{split}")
-                splits[split], found = _summarise(split, seen, len(builder.classes.names), copies)
-                problems += found
-                spoiled = any(problem.split == split for problem in problems)
-                if not spoiled or splits[split].num_pixels:
-                    statistics = splits[split].statistics
-                    problems += split_problems(name, split, len(items), statistics)
-        except Problem as problem:  # a list of images, which is read only when it is due
-            problems.append(problem)
-    leaks, remarks = copies.judge(name, _training_split(splits))
     class_names = builder.classes.names
-    remarks = [*builder.remarks, *_remarks(splits, class_names), *remarks]
+    splits, problems, remarks = survey(
+        name, _parts(builder), len(class_names), copies, builder.consistency(), builder.problems
+    )
+    leaks, doubles = copies.judge(name, _training_split(splits))
+    remarks = [*builder.remarks, *remarks, *_remarks(splits, class_names), *doubles]
     return Validation(name, class_names, splits, problems + leaks, remarks)
 
 
-@contextlib.contextmanager
-def _threads() -> Iterator[ThreadPoolExecutor]:
-    pool = ThreadPoolExecutor(os.cpu_count())
-    try:
-        yield pool
-    finally:
-        pool.shutdown(cancel_futures=True)  # Ctrl-C does not wait for the images that are left
-
-
-class _Seen(NamedTuple):
-    """What is kept of an image: not its pixels."""
-
-    key: str
-    size: tuple[int, int] | None
-    digest: bytes | None
-    statistics: LabelStatistics | None
-    problems: Sequence[Problem]
-
-
-def _splits_to_look_at(
-    builder: SegmentationBuilder,
-) -> Iterator[tuple[str, Sequence, Callable[[Any], _Seen]]]:
+def _parts(builder: SegmentationBuilder) -> Iterator[Part]:
     """Yield each split, its images, and what to do with one of them."""
-    num_classes = len(builder.classes.names)
     raw_splits = builder.raw_splits()
     if raw_splits is not None:
         for split, pairs in raw_splits:
-            yield split, pairs, lambda pair: _keep(pair[0], builder.examine(pair), num_classes)
+            yield split, pairs, builder.look
         return
     for split in builder.info.splits:
         source = Source(builder, split)
         yield split, range(len(source)), partial(_look_at_prepared, source)
 
 
-def _look_at_prepared(source: Source, index: int) -> _Seen:
+def _look_at_prepared(source: Source, index: int) -> Seen:
     key = f"{source.name}, number {index}"
     num_classes = len(source.class_names)
     try:
         example = source[index]
     except Problem as problem:
-        return _keep(key, Examined(None, None, [problem]), num_classes)
+        return see(key, (key, key), None, None, [problem], num_classes)
     image, label, problems = example["image"], example.get("label"), []
     if label is not None:
         problems = list(files.pair_problems(image, label, num_classes, key))
-    return _keep(example["id"], Examined(image, label, problems), num_classes)
-
-
-def _keep(key: str, examined: Examined, num_classes: int) -> _Seen:
-    image, label, problems = examined
-    size = digest = statistics = None
-    if image is not None:
-        size = image.shape[:2]
-        content = hashlib.blake2b(repr(size).encode(), digest_size=16)
-        content.update(np.ascontiguousarray(image).data)
-        digest = content.digest()
-    if label is not None and not problems:
-        statistics = LabelStatistics.of(label, num_classes)
-    return _Seen(key, size, digest, statistics, problems)
-
-
-def _summarise(
-    split: str, seen: Iterator[_Seen], num_classes: int, copies: Copies
-) -> tuple[SplitSummary, list[Problem]]:
-    """Go through the images of a split, and tell `copies` of each."""
-    summary = SplitSummary(LabelStatistics.empty(num_classes))
-    problems = []
-    for one in seen:
-        problems += [Problem(problem.kind, str(problem), split) for problem in one.problems]
-        if one.size is not None:
-            summary.sizes[one.size] += 1
-        if one.statistics is not None:
-            summary.statistics += one.statistics
-            if np.count_nonzero(one.statistics.pixels) + (one.statistics.void > 0) == 1:
-                summary.constant.append(one.key)
-        copies.add(split, one.key, one.digest)
-    return summary, problems
+    return see(example["id"], (key, key), image, label, problems, num_classes)
 
 
 def _training_split(splits: Mapping[str, Any]) -> str | None:
@@ -249,6 +147,11 @@ def _remarks(splits: Mapping[str, SplitSummary], class_names: Sequence[str]) -> 
             unseen = [name for name in absent if name in present[split]]
             if unseen:
                 yield f"{split} has {_some(unseen)}, which {training} lacks"
+    for split in splits:
+        absent = [name for name in class_names if name not in present[split]]
+        if present[split] and absent and split != training:
+            there = f"{len(class_names) - len(absent)} of {len(class_names)} classes"
+            yield f"{split} has no pixel of {_some(absent)}: only {there} can be scored there"
     for split, summary in splits.items():
         if summary.constant:
             count = len(summary.constant)

@@ -28,6 +28,7 @@ from gcn_jax.evaluation.metrics import (
     json_by_class,
     json_of_scores,
     mean_of_defined,
+    num_defined,
     ratio,
 )
 from gcn_jax.evaluation.outlines import outline_f_scores
@@ -95,6 +96,11 @@ class BoundaryCounts:
         return mean_of_defined(iou(self.trimap.cumsum(axis=0)[:MAX_TRIMAP_WIDTH]))
 
     @property
+    def trimap_num_classes_counted(self) -> list[int]:
+        """How many classes each of these means is over."""
+        return [num_defined(ious) for ious in iou(self.trimap.cumsum(axis=0)[:MAX_TRIMAP_WIDTH])]
+
+    @property
     def per_class_boundary_iou(self) -> np.ndarray:
         """Boundary IoU (Cheng et al., 2021) of each class: float64 `[C]`.
 
@@ -136,6 +142,9 @@ class BoundaryCounts:
             "boundary_width": BOUNDARY_WIDTH,
             **json_of_scores(BOUNDARY_SCORES, self),
             "trimap_miou": json_by_class(widths, self.trimap_miou),
+            "trimap_num_classes_counted": dict(
+                zip(widths, self.trimap_num_classes_counted, strict=True)
+            ),
             "per_class_boundary_iou": json_by_class(class_names, self.per_class_boundary_iou),
             "per_class_boundary_f_score": json_by_class(
                 class_names, self.per_class_boundary_f_score

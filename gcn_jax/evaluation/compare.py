@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gcn_jax.errors import UserError
-from gcn_jax.evaluation.metrics import iou, json_value, mean_of_defined
+from gcn_jax.evaluation.metrics import iou, json_value, mean_of_defined, num_defined
 from gcn_jax.evaluation.results import ImageSums
 from gcn_jax.evaluation.uncertainty import paired_bootstrap
 
@@ -56,17 +56,20 @@ class Comparison:
             which the runs do not differ, one is called better or worse.
         miou: The difference of the mean.
         per_class_iou: By class name.
+        num_classes_counted: How many classes the mean of A is over, and that of B.
     """
 
     level: float
     miou: Difference
     per_class_iou: dict[str, Difference]
+    num_classes_counted: tuple[int, int]
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON values; nan becomes None."""
         return {
             "level": self.level,
             "miou": self.miou.to_json(),
+            "num_classes_counted": list(self.num_classes_counted),
             "per_class_iou": {
                 name: difference.to_json() for name, difference in self.per_class_iou.items()
             },
@@ -81,7 +84,10 @@ class Comparison:
         for name, difference in self.per_class_iou.items():
             table.add_row(Text(name), *_cells(difference))
         table.add_section()
-        table.add_row("mIoU", *_cells(self.miou))
+        a, b = self.num_classes_counted
+        counted = str(a) if a == b else f"{a} (A) and {b} (B)"
+        over = f"over {counted} of {len(self.per_class_iou)} classes"
+        table.add_row(f"mIoU {over}", *_cells(self.miou))
         return table
 
 
@@ -120,6 +126,7 @@ def compare(a: ImageSums, b: ImageSums, *, level: float = 0.95) -> Comparison:
             name: _difference(*values, level)
             for name, values in zip(a.class_names, classes, strict=True)
         },
+        num_classes_counted=(num_defined(a_iou), num_defined(b_iou)),
     )
 
 
@@ -173,12 +180,13 @@ _STYLES = {"better": "green", "worse": "red"}
 
 
 def _cells(difference: Difference) -> tuple[str | Text, ...]:
+    low, high = _percent(difference.low, "+"), _percent(difference.high, "+")
     return (
         str(difference.num_images),
         _percent(difference.a),
         _percent(difference.b),
         _percent(difference.b - difference.a, "+"),
-        f"{_percent(difference.low, '+')} .. {_percent(difference.high, '+')}",
+        "-" if np.isnan(difference.low) else f"{low} .. {high}",
         Text(difference.verdict, _STYLES.get(difference.verdict, "")),
     )
 

@@ -12,6 +12,7 @@ import numpy as np
 from gcn_jax import IGNORE_LABEL, mesh
 from gcn_jax.errors import UserError
 from gcn_jax.evaluation.boundary import BoundaryCounts, boundary_counts
+from gcn_jax.evaluation.counted import over_classes
 from gcn_jax.evaluation.metrics import (
     Scores,
     check_labels,
@@ -19,6 +20,7 @@ from gcn_jax.evaluation.metrics import (
     confusion_matrix,
     iou,
     mean_of_defined,
+    num_defined,
     ratio,
 )
 from gcn_jax.evaluation.results import result_json
@@ -48,6 +50,11 @@ class ImageScore:
     def miou(self) -> float:
         """Mean IoU of the classes in its truth or prediction; nan if all of it is void."""
         return float(mean_of_defined(iou(self.sums)))
+
+    @property
+    def over_classes(self) -> str:
+        """The classes that its mean IoU is over: "over 3 of 21 classes"."""
+        return over_classes(num_defined(iou(self.sums)), self.sums.shape[-1])
 
     @property
     def pixel_accuracy(self) -> float:

@@ -10,6 +10,7 @@ import numpy as np
 
 from gcn_jax import IGNORE_LABEL
 from gcn_jax.errors import UserError
+from gcn_jax.evaluation.counted import absent_classes, over_classes
 
 
 def confusion_matrix(labels: jax.Array, predictions: jax.Array, num_classes: int) -> jax.Array:
@@ -100,6 +101,15 @@ def mean_of_defined(values: np.ndarray) -> np.ndarray:
     return ratio(np.where(defined, values, 0.0).sum(axis=-1), defined.sum(axis=-1))
 
 
+def num_defined(values: np.ndarray) -> int:
+    """Return how many values are not nan.
+
+    Args:
+        values: Floats, such as the IoU of each class.
+    """
+    return int(np.count_nonzero(~np.isnan(values)))
+
+
 def json_value(value: float) -> float | None:
     """Return a score as JSON has it: nan becomes None.
 
@@ -187,6 +197,16 @@ class Scores:
         return float(mean_of_defined(self.per_class_iou))
 
     @property
+    def num_classes_counted(self) -> int:
+        """How many classes the mean IoU is over: those in the truth or in a prediction."""
+        return num_defined(self.per_class_iou)
+
+    @property
+    def over_classes(self) -> str:
+        """The same for people: "over 17 of 21 classes"."""
+        return over_classes(self.num_classes_counted, len(self.confusion_matrix))
+
+    @property
     def frequency_weighted_iou(self) -> float:
         """Mean of the IoU of the classes in the truth, each weighted with its true pixels."""
         truth = self.confusion_matrix.sum(axis=1)
@@ -212,6 +232,8 @@ class Scores:
         """
         return {
             **json_of_scores(SCORES, self),
+            "num_classes_counted": self.num_classes_counted,
+            "absent_classes": absent_classes(class_names, self.confusion_matrix),
             "per_class_iou": json_by_class(class_names, self.per_class_iou),
             "per_class_precision": json_by_class(class_names, self.precision),
             "per_class_recall": json_by_class(class_names, self.recall),

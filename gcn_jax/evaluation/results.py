@@ -10,7 +10,14 @@ import numpy as np
 
 from gcn_jax.errors import UserError
 from gcn_jax.evaluation.boundary import BoundaryCounts
-from gcn_jax.evaluation.metrics import Scores, iou, json_value, mean_of_defined, ratio
+from gcn_jax.evaluation.metrics import (
+    Scores,
+    iou,
+    json_value,
+    mean_of_defined,
+    num_defined,
+    ratio,
+)
 from gcn_jax.evaluation.uncertainty import bootstrap
 
 #: What `class_sums` has of each class, by the names in the file.
@@ -35,8 +42,9 @@ def result_json(
 
     Returns:
         `Scores.to_json`, and besides: "intervals" (`Intervals.to_json`), "boundary"
-        (`BoundaryCounts.to_json`) and "images", a list with "id", "miou", "pixel_accuracy" and, as
-        lists of C counts of pixels, "intersection", "truth" and "prediction" of each image.
+        (`BoundaryCounts.to_json`) and "images", a list with "id", "miou", "num_classes_counted",
+        "pixel_accuracy" and, as lists of C counts of pixels, "intersection", "truth" and
+        "prediction" of each image.
     """
     values = scores.to_json(class_names)
     values["intervals"] = bootstrap(sums).to_json(class_names)
@@ -52,6 +60,7 @@ def _image_json(image_id: str, sums: np.ndarray) -> dict[str, Any]:
     return {
         "id": image_id,
         "miou": json_value(float(mean_of_defined(iou(sums)))),
+        "num_classes_counted": num_defined(iou(sums)),
         "pixel_accuracy": json_value(float(ratio(sums[0].sum(), sums[1].sum()))),
         **{name: counts.tolist() for name, counts in zip(SUMS, sums, strict=True)},
     }

@@ -2,7 +2,9 @@
 
 Each resample draws as many images as there are, with replacement, and scores their summed pixels
 (Efron and Tibshirani, 1993; percentile intervals). This is the noise of which images are in the
-split, not that of the training: another seed of the same recipe moves the scores as well.
+split, not that of the training: another seed of the same recipe moves the scores as well. Below
+`FEWEST_IMAGES` there is no interval: resamples of a handful are hardly different, which would look
+like certainty.
 """
 
 import dataclasses
@@ -13,13 +15,17 @@ import numpy as np
 
 from gcn_jax.evaluation.metrics import iou, json_value, mean_of_defined
 
+#: Images from which an interval is given: of the split; for a class those that it occurs in.
+FEWEST_IMAGES = 5
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Intervals:
     """Confidence intervals (low, high) of IoU, or of a difference of IoU.
 
     A class that is absent from a resample has no IoU there: the resample's mean leaves it out, as
-    `Scores` does, and so does the class's own interval. What no resample defines is nan.
+    `Scores` does, and so does the class's own interval. What no resample defines is nan, and so is
+    what rests on fewer than `FEWEST_IMAGES`.
 
     Attributes:
         miou: float64 `[2]`.
@@ -57,7 +63,7 @@ def bootstrap(
         seed: The seed of the draws.
         level: Share of the resamples inside an interval, in (0, 1).
     """
-    return _intervals(*_scores(_resample(sums, num_resamples, seed)), level)
+    return _intervals(*_scores(_resample(sums, num_resamples, seed)), level, sums)
 
 
 def paired_bootstrap(
@@ -80,7 +86,8 @@ def paired_bootstrap(
         level: Share of the resamples inside an interval, in (0, 1).
     """
     per_class, mean = _scores(_resample(np.stack([a, b], axis=1), num_resamples, seed))
-    return _intervals(per_class[:, 1] - per_class[:, 0], mean[:, 1] - mean[:, 0], level)
+    differences = per_class[:, 1] - per_class[:, 0], mean[:, 1] - mean[:, 0]
+    return _intervals(*differences, level, a + b)
 
 
 def _resample(sums: np.ndarray, num_resamples: int, seed: int) -> np.ndarray:
@@ -101,18 +108,22 @@ def _scores(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return per_class, mean_of_defined(per_class)
 
 
-def _intervals(per_class: np.ndarray, mean: np.ndarray, level: float) -> Intervals:
+def _intervals(
+    per_class: np.ndarray, mean: np.ndarray, level: float, sums: np.ndarray
+) -> Intervals:
+    images_of = np.count_nonzero(sums[:, 1:].any(axis=1), axis=0)  # in truth or prediction
+    columns = zip(per_class.T, images_of, strict=True)
     return Intervals(
-        miou=_interval(mean, level),
-        per_class_iou=np.stack([_interval(values, level) for values in per_class.T]),
+        miou=_interval(mean, level, len(sums)),
+        per_class_iou=np.stack([_interval(values, level, count) for values, count in columns]),
         level=level,
         num_resamples=len(mean),
     )
 
 
-def _interval(values: np.ndarray, level: float) -> np.ndarray:
+def _interval(values: np.ndarray, level: float, num_images: int) -> np.ndarray:
     """Return the middle `level` of the values that are not nan: float64 [2]."""
     defined = values[~np.isnan(values)]
-    if not defined.size:
+    if not defined.size or num_images < FEWEST_IMAGES:
         return np.full(2, np.nan)
     return np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])

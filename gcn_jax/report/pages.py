@@ -10,11 +10,13 @@ import numpy as np
 from gcn_jax import data, mesh, models
 from gcn_jax.evaluation import EvaluationResult, evaluate
 from gcn_jax.evaluation.boundary import BOUNDARY_SCORES
+from gcn_jax.evaluation.counted import counted_classes, over_classes
 from gcn_jax.evaluation.metrics import SCORES
 from gcn_jax.inference import Predictor
 from gcn_jax.models.pretrained.steps import BEST_METRIC
 from gcn_jax.report import cases, figures, html, pictures
 from gcn_jax.training.config import flatten
+from gcn_jax.training.metrics_log import COUNTED_METRIC
 from gcn_jax.training.run_data import open_run_data
 from gcn_jax.workdir import Workdir
 
@@ -55,7 +57,7 @@ def training_report(workdir: str | Path, path: str | Path | None = None) -> Path
         "title": folder.path.resolve().name,
         "subtitle": "Training run; the scores are those of its best checkpoint",
         "facts": _run_facts(pretrained, config, records),
-        "curves": dict(_curves(records)),
+        "curves": dict(_curves(records, len(pretrained.info.class_names))),
         "settings": {name: _plain(value) for name, value in flatten(config).items()},
     }
     return html.write(path or folder.report_file, "page.html.jinja", page)
@@ -103,13 +105,15 @@ def _page(result: EvaluationResult, predictor: Predictor, source) -> dict[str, A
         shown[chosen[i]] = cases.show(chosen[i], *maps, class_names, palette, before.get(i))
     classes = cases.legend(range(len(class_names)), class_names, palette)
     errors = cases.legend(range(3), pictures.ERROR_NAMES, pictures.ERROR_PALETTE)
+    matrix, counted = result.scores.confusion_matrix, result.scores.num_classes_counted
     return {
         "scores": scores,
+        "counted": counted_classes(counted, class_names, matrix, source.name),
         "score_rows": SCORES,
         "boundary_rows": BOUNDARY_SCORES,
         "num_images": result.num_images,
         "rows": list(_rows(scores, classes)),
-        "matrix": figures.confusion(result.scores.confusion_matrix, class_names),
+        "matrix": figures.confusion(matrix, class_names),
         "borders": _borders(scores.get("boundary")),
         "legend_of_all": classes + errors,
         "groups": {name: [shown[score] for score in group] for name, group in groups.items()},
@@ -138,8 +142,13 @@ def _borders(scores: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if scores is None:
         return None
     points = [(int(width), share) for width, share in scores["trimap_miou"].items()]
+    counted = scores["trimap_num_classes_counted"].values()
+    over = _over(min(counted), max(counted), len(scores["per_class_boundary_iou"]))
     defined = [(width, 100 * share) for width, share in points if share is not None]
-    return {**scores, "curve": figures.curves({"mIoU, %": defined}, "width of the band, px")}
+    if not defined:  # a truth without borders
+        return {**scores, "curve": ""}
+    curve = figures.curves({"mIoU, %": defined}, "width of the band, px")
+    return {**scores, "over": over, "curve": curve}
 
 
 def _run_facts(pretrained, config, records) -> dict[str, str]:
@@ -157,13 +166,24 @@ def _run_facts(pretrained, config, records) -> dict[str, str]:
     return facts
 
 
-def _curves(records: Sequence[Mapping[str, float]]) -> Iterator[tuple[str, str]]:
+def _curves(records: Sequence[Mapping[str, float]], num_classes: int) -> Iterator[tuple[str, str]]:
     """Draw the metrics that the run has."""
+    counted = {int(r[COUNTED_METRIC]) for r in records if COUNTED_METRIC in r}
     for title, keys in _CURVES.items():
         points = {key: [(r["step"], r[key]) for r in records if key in r] for key in keys}
         series = {key: values for key, values in points.items() if values}
+        if series and BEST_METRIC in keys and counted:
+            title += f" {_over(min(counted), max(counted), num_classes)}"
         if series:
             yield title, figures.curves(series)
+
+
+def _over(least: int, most: int, num_classes: int) -> str:
+    return (
+        over_classes(most, num_classes)
+        if least == most
+        else (f"over {least} to {most} of {num_classes} classes")
+    )
 
 
 def _plain(value: Any) -> str:

@@ -3,9 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from rich.table import Table
 
 from gcn_jax.evaluation.boundary import BOUNDARY_SCORES
+from gcn_jax.evaluation.counted import counted_classes, over_classes
 from gcn_jax.evaluation.metrics import SCORES
 from gcn_jax.terminal import cell, make_console, say
 
@@ -26,15 +28,27 @@ def print_scores(scores: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
         others = (scores[f"per_class_{measure}"][name] for measure in ("precision", "recall"))
         table.add_row(cell(name), _percent(iou), interval, *map(_percent, others))
     table.add_section()
+    names = list(scores["per_class_iou"])
     for score in SCORES:
         interval = _range(intervals[score.key]) if score.key in intervals else ""
-        table.add_row(score.title, _percent(scores[score.key]), interval)
+        over = over_classes(scores["num_classes_counted"], len(names))
+        title = f"{score.title} {over}" if score.key == "miou" else score.title
+        table.add_row(title, _percent(scores[score.key]), interval)
     if "boundary" in scores:
         table.add_section()
         for score in BOUNDARY_SCORES:
             table.add_row(score.title, _percent(scores["boundary"][score.key]))
     make_console().print(table)
-    line = "{num_images} images of {split}, {images_per_second} images/s, compiled shapes: "
+    if scores["absent_classes"]:
+        matrix = np.array(scores["confusion_matrix"])
+        say(
+            f"mIoU {_percent(scores['miou'])} "
+            + counted_classes(scores["num_classes_counted"], names, matrix, facts["split"])
+        )
+    images = "image" if facts["num_images"] == 1 else "images"
+    line = (
+        f"{{num_images}} {images} of {{split}}, {{images_per_second}} images/s, compiled shapes: "
+    )
     say((line + "{num_compiled_shapes}; {checkpoint}, step {step}").format(**facts))
 
 
@@ -43,4 +57,4 @@ def _percent(share: float | None) -> str:
 
 
 def _range(interval: Sequence[float | None]) -> str:
-    return " .. ".join(map(_percent, interval))
+    return "-" if None in interval else " .. ".join(map(_percent, interval))

@@ -7,7 +7,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from gcn_jax.data.validation import SplitSummary, Validation
+from gcn_jax.data.survey import SplitSummary
+from gcn_jax.data.validation import Validation
 from gcn_jax.terminal import cell
 
 #: Problems of one kind that are shown.
@@ -87,6 +88,7 @@ def _problem_lines(validation: Validation) -> Iterator[str]:
     for kind, problems in kinds.items():
         yield f"{kind}: {len(problems)}"
         for problem in problems[:_SHOWN]:
-            yield f"  [{problem.split}] {problem}" if problem.split else f"  {problem}"
+            message = problem.told(lambda key: f"--{key.rpartition('.')[2]}")  # as validate has it
+            yield f"  [{problem.split}] {message}" if problem.split else f"  {message}"
         if len(problems) > _SHOWN:
             yield f"  and {len(problems) - _SHOWN} more"

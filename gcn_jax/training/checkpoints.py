@@ -49,7 +49,8 @@ class Checkpoints:
     """
 
     def __init__(self, workdir: str | Path):
-        self.folder = Workdir(workdir).checkpoints
+        self._workdir = Workdir(workdir)
+        self.folder = self._workdir.checkpoints
         self._closed = False
         self._manager = self._open()
         self._in_flight: int | None = None
@@ -147,11 +148,10 @@ class Checkpoints:
         """Say from which step the run can go on, once what is being written is there or failed."""
         with contextlib.suppress(Exception):  # whoever wrote it has said so
             self._manager.wait_until_finished()
-        names = self.folder.iterdir() if self.folder.exists() else ()
-        steps = [int(path.name) for path in names if path.name.isdigit()]
-        if not steps:
+        step = self._workdir.newest_step()
+        if step is None:
             return "nothing is saved yet"
-        return f"step {max(steps)} is saved, from which the same command goes on"
+        return f"step {step} is saved, from which the same command goes on"
 
     def restore(self, state: TrainState) -> tuple[TrainState, dict[str, Any]] | None:
         """Restore the newest checkpoint that can be read and is what was written.

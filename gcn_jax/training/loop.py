@@ -3,6 +3,7 @@
 import contextlib
 import math
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ from ml_collections import ConfigDict
 
 from gcn_jax import evaluation, inference, mesh
 from gcn_jax.errors import UserError, setting
+from gcn_jax.evaluation.counted import counted_classes
 from gcn_jax.models.pretrained.restore import Pretrained
 from gcn_jax.models.pretrained.steps import BEST_METRIC, why
 from gcn_jax.terminal import ProgressBar
@@ -21,7 +23,7 @@ from gcn_jax.training.config import check_config, check_same_run
 from gcn_jax.training.devices import agreed, make_mesh, to_devices
 from gcn_jax.training.initial_weights import with_preprocessing
 from gcn_jax.training.interruption import Interrupted, Interruption
-from gcn_jax.training.metrics_log import MetricWriter, Timer
+from gcn_jax.training.metrics_log import COUNTED_METRIC, MetricWriter, Timer
 from gcn_jax.training.parts import make_parts
 from gcn_jax.training.run import Run, headline, open_data, start, with_absolute_paths
 from gcn_jax.training.state import TrainState
@@ -51,24 +53,43 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
     check_same_run(config, folder.path)
     device_mesh = make_mesh(config)
     is_main = jax.process_index() == 0
-    with folder.lock() if is_main else contextlib.nullcontext():
-        train, val = open_data(config)
-        config = with_preprocessing(config, folder.path)
-        parts = make_parts(config, train, config.data.mean, config.data.std)
-        with Checkpoints(folder.path) as checkpoints:
+    with (
+        folder.lock() if is_main else contextlib.nullcontext(),
+        Interruption() as interruption,
+        Checkpoints(folder.path) as checkpoints,
+    ):
+        with _before_the_first_step(interruption):
+            train, val = open_data(config)
+            config = with_preprocessing(config, folder.path)
+            parts = make_parts(config, train, config.data.mean, config.data.std)
             run = Run(config, folder, device_mesh, train, val, parts, checkpoints)
             state, batches, losses = start(run)
-            first_step = int(state.step)
-            bar = ProgressBar("step", config.num_steps, completed=first_step, transient=False)
-            with (
-                (
-                    MetricWriter(folder.path, first_step) if is_main else contextlib.nullcontext()
-                ) as writer,
-                Interruption() as interruption,
-                bar,
-            ):
-                bar.say(headline(run, state))
-                return _Loop(run, state, batches, losses, interruption, bar, writer).run()
+        first_step = int(state.step)
+        bar = ProgressBar("step", config.num_steps, completed=first_step, transient=False)
+        with (
+            (
+                MetricWriter(folder.path, first_step) if is_main else contextlib.nullcontext()
+            ) as writer,
+            bar,
+        ):
+            bar.say(headline(run, state))
+            return _Loop(run, state, batches, losses, interruption, bar, writer).run()
+
+
+@contextlib.contextmanager
+def _before_the_first_step(interruption: Interruption) -> Iterator[None]:
+    """End the process where a signal comes in the block, in which there is nothing to save."""
+
+    def end() -> None:
+        number = interruption.signal or signal.SIGINT
+        print(f"stopped by {number.name} before the first step", file=sys.stderr)
+
+    try:
+        with interruption.at_once(end):
+            yield
+    except Interrupted:
+        end()
+        raise SystemExit(128 + (interruption.signal or signal.SIGINT)) from None
 
 
 class _Due(NamedTuple):
@@ -95,6 +116,8 @@ class _Loop:
         self._run, self._state, self._batches, self._losses = run, state, batches, losses
         self._interruption, self._bar, self._writer = interruption, bar, writer
         self._step = self._first_step = int(state.step)
+        #: Where the data stand if the state is ahead of what is saved, and nothing runs.
+        self._unsaved: Any = None
         self._timer = Timer(self._step)
         everywhere = mesh.replicated(run.device_mesh)
         self._train_step = jax.jit(run.parts.step, donate_argnums=0, out_shardings=everywhere)
@@ -108,12 +131,22 @@ class _Loop:
             while self._step < config.num_steps:
                 position = self._batches.get_state()
                 batch = self._next_batch(position)
-                with self._room():
-                    self._train(batch)
+                self._train(batch)
                 self._after_step()
         except Interrupted:
-            self._stop(self._interruption.signal or signal.SIGINT)
+            self._stop()
+            raise SystemExit(128 + self._signal) from None
         return self._state
+
+    @property
+    def _signal(self) -> signal.Signals:
+        return self._interruption.signal or signal.SIGINT
+
+    def _at_once(self) -> contextlib.AbstractContextManager[None]:
+        """Let a signal end a block, unless other processes would wait for this one then."""
+        if jax.process_count() > 1:
+            return contextlib.nullcontext()
+        return self._interruption.at_once(self._stop)
 
     def _catch_up(self) -> None:
         """Do what was due after the step that was restored, and had not been done."""
@@ -129,15 +162,13 @@ class _Loop:
 
     def _next_batch(self, position: Any) -> dict[str, np.ndarray]:
         """Read a batch; a signal need not wait for a disk."""
-        alone = jax.process_count() == 1  # else the others would wait for this process
+        if self._step > self._first_step:
+            self._unsaved = position
         try:
-            with self._interruption.at_once() if alone else contextlib.nullcontext():
-                return next(self._batches)
-        except Interrupted:
-            if self._step > self._first_step:
-                self._finite()
-                self._save(position)
-            raise
+            with self._at_once():
+                batch = next(self._batches)
+            self._unsaved = None
+            return batch
         except (OSError, RuntimeError) as error:
             raise UserError(
                 f"{self._run.train.name} cannot be read: {why(error)}; "
@@ -146,14 +177,17 @@ class _Loop:
 
     def _train(self, batch: dict[str, np.ndarray]) -> None:
         """Start a step on the device, which is never more than two behind."""
-        batch_there = to_devices(batch, self._run.config, self._run.device_mesh)
-        self._state, metrics = self._train_step(self._state, batch_there)
-        self._losses.append(metrics["loss"])
-        jax.block_until_ready(self._losses[-2:-1])
+        compiles = self._step == self._first_step
+        with self._room(), self._at_once() if compiles else contextlib.nullcontext():
+            batch_there = to_devices(batch, self._run.config, self._run.device_mesh)
+            self._state, metrics = self._train_step(self._state, batch_there)
+            self._losses.append(metrics["loss"])
+            jax.block_until_ready(self._losses[-2:-1])
         self._step += 1
         self._bar.advance(self._step)
-        if self._step == self._first_step + 1:
-            self._state.step.block_until_ready()
+        if compiles:
+            with self._room():
+                self._state.step.block_until_ready()
             self._bar.say(f"first step, compiled, after {self._timer.seconds:.0f} s")
             self._timer = Timer(self._step)
 
@@ -206,10 +240,6 @@ class _Loop:
             self._run.checkpoints.add_scores(self._step, scores)
 
     def _validate(self) -> dict[str, float]:
-        def look(done: int, total: int) -> None:
-            if jax.process_count() == 1:
-                self._interruption.check()
-
         run = self._run
         trained = Pretrained(run.parts.model, self._state.variables, run.info, self._step)
         predictor = inference.Predictor(
@@ -217,10 +247,20 @@ class _Loop:
             batch_size=run.config.eval_batch_size,
             mesh=run.device_mesh,
         )
-        with self._room():
-            scores = evaluation.evaluate(predictor, run.val, progress=look).scores
-        self._bar.say(f"step {self._step}: val mIoU {scores.miou:.4f}")
-        return {BEST_METRIC: scores.miou, "val/pixel_accuracy": scores.pixel_accuracy}
+        with self._room(), self._at_once():
+            scores = evaluation.evaluate(predictor, run.val).scores
+        counted = counted_classes(
+            scores.num_classes_counted,
+            run.info.class_names,
+            scores.confusion_matrix,
+            run.val.name,
+        )
+        self._bar.say(f"step {self._step}: val mIoU {scores.miou:.4f} {counted}")
+        return {
+            BEST_METRIC: scores.miou,
+            COUNTED_METRIC: scores.num_classes_counted,
+            "val/pixel_accuracy": scores.pixel_accuracy,
+        }
 
     def _finite(self) -> None:
         """Bring the losses up to this step to the host; stop the run where one is not finite."""
@@ -244,14 +284,17 @@ class _Loop:
                 f"{self._run.checkpoints.last_saved()}"
             ) from error
 
-    def _stop(self, number: signal.Signals) -> None:
+    def _stop(self) -> None:
+        """Save what is not saved, and say what is."""
+        if self._unsaved is not None:
+            self._finite()
+            self._save(self._unsaved)
         self._run.checkpoints.close()
         with contextlib.suppress(OSError):  # the terminal may be gone
             self._bar.say(
-                f"stopped by {number.name} after step {self._step}; "
+                f"stopped by {self._signal.name} after step {self._step}; "
                 f"{self._run.folder.path}: {self._run.checkpoints.last_saved()}"
             )
-        raise SystemExit(128 + number)
 
 
 def _not_finite(value: float, step: int, good: Path | None) -> UserError:

@@ -11,6 +11,9 @@ from gcn_jax import atomic
 from gcn_jax.errors import UserError
 from gcn_jax.workdir import Workdir
 
+#: The classes that the validation mIoU is over, in `metrics.jsonl`.
+COUNTED_METRIC = "val/num_classes_counted"
+
 
 class MetricWriter:
     """Writes scalars to `metrics.jsonl` (one JSON object a line) and as TensorBoard events.

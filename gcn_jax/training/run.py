@@ -176,6 +176,6 @@ def with_absolute_paths(config: ConfigDict) -> ConfigDict:
         (config, "init_from"),
         (config, "backbone_weights"),
     ):
-        if section[key] and not is_on_hub(section[key]):
+        if section[key] and section[key].lower() != "none" and not is_on_hub(section[key]):
             section[key] = str(Path(section[key]).expanduser().resolve())
     return config

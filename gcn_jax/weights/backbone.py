@@ -4,7 +4,6 @@ The hub's models are timm's: `model.safetensors` beside a `config.json` that say
 prepared.
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from gcn_jax.models.network import SegmentationNetwork
 from gcn_jax.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from gcn_jax.tensor_files import read_weights
 from gcn_jax.weights.registry import SOURCES
+from gcn_jax.workdir import read_object
 
 #: (red, green, blue), in 0..255.
 Color = tuple[float, float, float]
@@ -98,10 +98,10 @@ def _check_architecture(source: str, expected: str) -> None:
 
 def _read_config(source: str) -> dict[str, Any]:
     """Read the `config.json` of a repository."""
-    config = hub_file(source, "config.json").read_text()
+    path = hub_file(source, "config.json")
     try:
-        return dict(json.loads(config))
-    except (ValueError, TypeError):
+        return read_object(path)
+    except UserError:
         raise UserError(f"{_not_timm(source)}: it holds no JSON object") from None
 
 

@@ -4,8 +4,10 @@ import os
 import subprocess
 import sys
 
-import jax
 import pytest
+
+from gcn_jax.cli import predict, process, train
+from gcn_jax.errors import UserError
 
 SCRIPT = """
 import jax
@@ -57,7 +59,6 @@ process.run_script(main)
 YNNPACK = "--xla_cpu_experimental_ynn_fusion_type"
 
 
-@pytest.mark.skipif(not jax.__version__.startswith("0.10."), reason="flags of another release")
 @pytest.mark.parametrize(
     ("flags", "by_ynnpack"),
     [
@@ -71,3 +72,12 @@ def test_xla_computes_convolutions_itself_unless_told_otherwise(flags, by_ynnpac
     environment["PYTHONPATH"] = os.pathsep.join([os.getcwd(), *sys.path])
     out = subprocess.check_output([sys.executable, "-c", COMPILED], env=environment, text=True)
     assert out.strip() == by_ynnpack
+
+
+@pytest.mark.parametrize(
+    ("verb", "words"),
+    [(predict, ["--ckpt=a", 5000 * "x"]), (train, [f"--config={5000 * 'x'}", "--workdir=a"])],
+)
+def test_a_word_too_long_for_the_name_of_a_file_is_said(verb, words):
+    with pytest.raises(UserError, match=r"^x{80}... is too long for the name of a file$"):
+        process.call(verb, words)

@@ -104,6 +104,9 @@ def test_missing_masks_are_said_once_a_split(tmp_path):
         ("{}/images", "{}/masks"),
         ("{}", "{}annot"),
         ("{}", "{}_masks"),
+        ("{}_images", "{}_masks"),
+        ("images_prepped_{}", "annotations_prepped_{}"),
+        ("Images/{}", "Masks/{}"),
     ],
 )
 @pytest.mark.parametrize(
@@ -185,12 +188,20 @@ def test_voc_without_lists(tmp_path):
         "{0}.jpg {0}.png",
     ],
 )
-@pytest.mark.parametrize("place", ["ImageSets/Segmentation", "."])
-def test_lines_of_lists(tmp_path, line, place):
+@pytest.mark.parametrize(
+    ("place", "lists"),
+    [
+        ("ImageSets/Segmentation", ("train", "valid")),
+        (".", ("training", "val")),
+        (".", ("train_list", "val_list")),
+    ],
+)
+def test_lines_of_lists(tmp_path, line, place, lists):
     voc(tmp_path, "a", "my photo", "c")
     (tmp_path / place).mkdir(parents=True, exist_ok=True)
-    (tmp_path / place / "train.txt").write_text(f"{line.format('my photo')}\n{line.format('a')}")
-    (tmp_path / place / "valid.txt").write_text(line.format("c"))
+    train, val = (tmp_path / place / f"{name}.txt" for name in lists)
+    train.write_text(f"{line.format('my photo')}\n{line.format('a')}")
+    val.write_text(line.format("c"))
     found = find_layout(tmp_path)
     assert found.is_listed
     assert pairs(tmp_path) == {
@@ -221,9 +232,28 @@ def test_files_that_nobody_would_miss_are_named(tmp_path):
 
 def test_two_folders_of_masks_are_never_guessed(tmp_path):
     make(tmp_path, "images/a.png", "masks/a.png", "labels/a.png")
-    assert "has masks/ and labels/; keep one" in problem(tmp_path)
+    assert "has labels/ and masks/; keep one" in problem(tmp_path)
     (tmp_path / "labels/a.png").rename(tmp_path / "labels/a.txt")
     assert sum(map(len, pairs(tmp_path).values())) == 1
+
+
+def test_labelmes_masks_that_are_there_twice_are_taken_once(tmp_path):
+    for key in "ab":
+        make(tmp_path, f"JPEGImages/{key}.jpg", f"SegmentationClass/{key}.npy")
+        make(tmp_path, f"SegmentationClassPNG/{key}.png")
+        make(tmp_path, f"SegmentationClassVisualization/{key}.jpg")
+    found = pairs(tmp_path)
+    assert sorted(found["train"] + found["val"]) == [
+        f"{key}: JPEGImages/{key}.jpg SegmentationClassPNG/{key}.png" for key in "ab"
+    ]
+
+
+def test_images_and_masks_in_one_folder_may_both_have_endings(tmp_path):
+    for i in range(3):
+        make(tmp_path, f"train/{i}_sat.jpg", f"train/{i}_mask.png")
+    assert "lie in one folder, set --config.data.mask_suffix" in problem(tmp_path)
+    found = pairs(tmp_path, mask_suffix="_mask")
+    assert found["train"][0] == "0_sat: train/0_sat.jpg train/0_mask.png"
 
 
 def test_a_folder_of_no_known_layout_is_told_what_it_has(tmp_path):

@@ -33,7 +33,8 @@ def test_terminal_shows_how_far_each_split_is(make, monkeypatch, capsys):
     shown = capsys.readouterr().err
     for text in ("folder:train", "12/12", "folder:val", "5/5"):
         assert text in shown
-    assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h") == 1  # the cursor comes back
+    # The set is looked at, and then written: after both the cursor comes back.
+    assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h") == 2
 
 
 def test_problem_ends_the_bar(make, monkeypatch, capsys):
@@ -41,15 +42,15 @@ def test_problem_ends_the_bar(make, monkeypatch, capsys):
     monkeypatch.setenv("TERM", "xterm")
     builder = make()
 
-    def fail(path):
-        raise OSError(f"disk of {path}")
+    def fail(pair):
+        raise OSError(f"disk of {pair[2]}")
 
-    monkeypatch.setattr(builder, "_read_label", fail)
+    monkeypatch.setattr(builder, "examine", fail)
     with pytest.raises(OSError, match="disk of .*train_00.png"):
         prepare(builder)
-    assert capsys.readouterr().err.count("\x1b[?25h") == 1
+    assert capsys.readouterr().err.count("\x1b[?25h") == 2
     assert tqdm_utils._active
-    assert not builder.is_prepared
+    assert not builder.is_prepared()
 
 
 def test_run_that_another_one_overtakes_uses_its_result(make, monkeypatch):

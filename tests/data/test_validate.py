@@ -180,6 +180,7 @@ def test_numbers_by_hand(tmp_path):
     assert list(validation.remarks) == [
         "train has no pixel of [tree]",
         "val has [tree], which train lacks",
+        "val has no pixel of car: only 2 of 3 classes can be scored there",
         "train: masks of one value only: 1 (c)",
     ]
     rows = [line.split() for line in printed(validation).splitlines()]

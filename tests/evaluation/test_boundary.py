@@ -230,6 +230,7 @@ def test_json_has_all_scores_and_null_for_undefined():
         "boundary_accuracy": 1.0,
         "internal_accuracy": 1.0,
         "trimap_miou": {str(width): 1.0 for width in range(1, 41)},
+        "trimap_num_classes_counted": {str(width): 2 for width in range(1, 41)},
         "boundary_iou": 1.0,
         "per_class_boundary_iou": {"a": 1.0, "b": 1.0, "c": None},
         "boundary_f_score": 1.0,

@@ -56,12 +56,14 @@ def test_result_json_has_the_scores_and_each_image():
     assert values["miou"] == pytest.approx((8 / 10 + 2 / 4) / 2)
     assert values["per_class_iou"] == pytest.approx({"background": 8 / 10, "cat": 2 / 4})
     assert values["confusion_matrix"] == [[8, 0], [2, 2]]
-    assert values["intervals"]["per_class_iou"]["background"] == [0.5, 1.0]
+    assert (values["num_classes_counted"], values["absent_classes"]) == (2, [])
+    assert values["intervals"]["per_class_iou"]["background"] == [None, None]  # of two images
     assert values["boundary"] == BoundaryCounts.zeros(2).to_json(names)
     assert values["images"] == [
         {
             "id": "a",
             "miou": 1.0,
+            "num_classes_counted": 1,
             "pixel_accuracy": 1.0,
             "intersection": [6, 0],
             "truth": [6, 0],
@@ -70,6 +72,7 @@ def test_result_json_has_the_scores_and_each_image():
         {
             "id": "b",
             "miou": 0.5,
+            "num_classes_counted": 2,
             "pixel_accuracy": pytest.approx(4 / 6),
             "intersection": [2, 2],
             "truth": [2, 4],
@@ -205,11 +208,13 @@ def test_verb_prints_a_table_and_writes_json(tmp_path, monkeypatch):
     assert cat[1] == "20"
     assert cat[4:] == ["+10.00", "+10.00", "..", "+10.00", "better"]
     dog = next(row for row in rows if row[:1] == ["dog"])
-    assert dog == ["dog", "0", "-", "-", "-", "-", "..", "-", "absent"]
-    assert any(row[:2] == ["mIoU", "40"] and row[-1] == "better" for row in rows)
+    assert dog == ["dog", "0", "-", "-", "-", "-", "absent"]
+    over = ["mIoU", "over", "2", "of", "3", "classes", "40"]
+    assert any(row[:7] == over and row[-1] == "better" for row in rows)
     values = json.loads((tmp_path / "out/c.json").read_text())
     assert values["files"] == {"a": "a.json", "b": "b.json"}
     assert values["miou"]["verdict"] == "better"
+    assert values["num_classes_counted"] == [2, 2]
     assert values["per_class_iou"]["cat"]["difference"] == pytest.approx(0.1)
     assert values["per_class_iou"]["dog"] == {
         "a": None,

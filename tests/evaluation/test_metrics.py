@@ -7,6 +7,7 @@ from sklearn.metrics import confusion_matrix as sklearn_confusion_matrix
 
 from gcn_jax import IGNORE_LABEL
 from gcn_jax.errors import UserError
+from gcn_jax.evaluation.counted import counted_classes
 from gcn_jax.evaluation.metrics import (
     SCORES,
     Scores,
@@ -109,6 +110,8 @@ def test_scores_of_nothing_are_nan_and_null_in_json():
         "pixel_accuracy": None,
         "mean_accuracy": None,
         "frequency_weighted_iou": None,
+        "num_classes_counted": 0,
+        "absent_classes": ["a", "b"],
         "per_class_iou": {"a": None, "b": None},
         "per_class_precision": {"a": None, "b": None},
         "per_class_recall": {"a": None, "b": None},
@@ -123,11 +126,28 @@ def test_json_round_trip_holds_the_scores():
         "pixel_accuracy": 0.75,
         "mean_accuracy": 0.75,
         "frequency_weighted_iou": 0.75,
+        "num_classes_counted": 2,  # no car, but one was predicted
+        "absent_classes": ["car"],
         "per_class_iou": {"road": 0.75, "car": 0.0},
         "per_class_precision": {"road": 1.0, "car": 0.0},
         "per_class_recall": {"road": 0.75, "car": None},
         "confusion_matrix": [[3, 1], [0, 0]],
     }
+
+
+def test_what_a_mean_is_over_is_said():
+    scores = Scores(np.diag([5, 0, 0, 2]))
+    assert scores.over_classes == "over 2 of 4 classes"
+    names = ["road", "car", "[b]", "sky"]
+    said = counted_classes(scores.num_classes_counted, names, scores.confusion_matrix, "val")
+    assert said == "over 2 of 4 classes; absent from val: car, [b]"
+    matrix = np.array([[5, 1, 0], [0, 0, 0], [0, 0, 0]])
+    said = counted_classes(2, names[:3], matrix, "val")
+    assert said == "over 2 of 3 classes; absent from val: car (predicted, so 0), [b]"
+    assert counted_classes(3, names[:3], np.eye(3), "val") == "over 3 of 3 classes"
+    many = [f"class {i}" for i in range(20)]
+    said = counted_classes(0, many, np.zeros((20, 20)), "val")
+    assert said.endswith("absent from val: " + ", ".join(many[:8]) + " and 12 more")
 
 
 def test_sums_above_2_to_31_are_exact():

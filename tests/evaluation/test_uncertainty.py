@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from gcn_jax.evaluation import uncertainty
 from gcn_jax.evaluation.metrics import Scores, class_sums
 from gcn_jax.evaluation.uncertainty import bootstrap, paired_bootstrap
 
@@ -23,11 +24,11 @@ def accuracies(right):
 
 
 def test_equals_scores_of_resampled_confusion_matrices():
-    matrices = random_matrices(12, 4)
+    matrices = random_matrices(40, 4)
     intervals = bootstrap(class_sums(matrices), num_resamples=50, seed=3, level=0.8)
 
     rng = np.random.default_rng(3)
-    scores = [Scores(matrices[rng.integers(12, size=12)].sum(axis=0)) for _ in range(50)]
+    scores = [Scores(matrices[rng.integers(40, size=40)].sum(axis=0)) for _ in range(50)]
     miou = [score.miou for score in scores]
     np.testing.assert_allclose(intervals.miou, np.quantile(miou, [0.1, 0.9]))
     per_class = np.array([score.per_class_iou for score in scores])
@@ -58,7 +59,23 @@ def test_images_that_are_alike_leave_no_doubt():
     np.testing.assert_allclose(intervals.miou, [0.35, 0.35])
 
 
-def test_what_a_resample_lacks_is_left_out_of_it():
+def test_a_handful_of_images_gives_no_interval():
+    # Ten images; class 1 is in four of them, class 2 in five.
+    matrices = np.zeros((10, 3, 3), np.int64)
+    matrices[:, 0, 0] = np.arange(10, 20)
+    matrices[:, 0, 2][:5] = 3
+    matrices[:4, 1, 1] = 1
+    sums = class_sums(matrices)
+    intervals = bootstrap(sums, num_resamples=20)
+    assert np.isnan(intervals.per_class_iou).tolist() == [[False] * 2, [True] * 2, [False] * 2]
+    assert not np.isnan(intervals.miou).any()
+    for few in (bootstrap(sums[:4]), paired_bootstrap(sums[:4], sums[:4])):
+        assert np.isnan(few.per_class_iou).all()
+        assert np.isnan(few.miou).all()
+
+
+def test_what_a_resample_lacks_is_left_out_of_it(monkeypatch):
+    monkeypatch.setattr(uncertainty, "FEWEST_IMAGES", 1)
     # Class 1 is in one of two images, and right there; class 0 has IoU 0.5 in both. A quarter of
     # the resamples has no class 1: their mean is 0.5, that of the others is 0.75.
     first, second = np.diag([4, 0, 0]), np.diag([4, 5, 0])
@@ -71,7 +88,7 @@ def test_what_a_resample_lacks_is_left_out_of_it():
 
 
 def test_class_that_no_image_has_is_nan_and_null():
-    intervals = bootstrap(class_sums(np.stack([np.diag([3, 0])] * 3)), num_resamples=10)
+    intervals = bootstrap(class_sums(np.stack([np.diag([3, 0])] * 5)), num_resamples=10)
     np.testing.assert_array_equal(intervals.per_class_iou, [[1, 1], [np.nan, np.nan]])
     assert intervals.to_json(["a", "b"]) == {
         "level": 0.95,
@@ -98,5 +115,5 @@ def test_same_seed_same_intervals():
 
 
 def test_sums_above_2_to_31_are_exact():
-    sums = np.full((4, 3, 1), 2**40 + 1)
+    sums = np.full((5, 3, 1), 2**40 + 1)
     np.testing.assert_array_equal(bootstrap(sums, num_resamples=5).miou, [1.0, 1.0])

@@ -3,7 +3,9 @@
 import contextlib
 import http.server
 import json
+import tarfile
 import threading
+import zipfile
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -13,6 +15,7 @@ import scipy.io
 import scipy.sparse
 from PIL import Image
 
+from gcn_jax.data import builders
 from gcn_jax.data.builders.voc_segmentation import voc_ids
 from tests.helpers.small_data import save_mask
 
@@ -89,6 +92,7 @@ def make_coco(root: Path, year: int, images: dict[str, dict[int, list]]) -> None
     (root / "annotations").mkdir(parents=True)
     for half, annotated in images.items():
         split = f"{half}{year}"
+        (root / split).mkdir()
         content = {"images": [], "annotations": [], "categories": [{"id": 1, "name": "person"}]}
         for number, annotations in annotated.items():
             name = f"{number:012d}.jpg" if year == 2017 else f"COCO_{split}_{number:012d}.jpg"
@@ -135,6 +139,75 @@ def make_cityscapes(root: Path) -> None:
             Image.fromarray(numbers).save(folder / f"{key}_{masks}_labelIds.png")
             for other in ("instanceIds", "color"):  # are there, too, and must not be taken
                 Image.new("RGB", (34, 16)).save(folder / f"{key}_{masks}_{other}.png")
+
+
+def make_camvid_original(parent: Path) -> None:
+    """701_StillsRaw_full/ and masks/, which LabeledApproved_full.zip holds without a folder.
+
+    Of each split the first two images; a mask has one of the colours given in each column.
+    """
+    colors = [(128, 128, 128), (0, 128, 64), (192, 0, 64), (64, 128, 192), (192, 0, 192), (0, 0, 0)]
+    (parent / "masks").mkdir(parents=True)
+    for split in ("train", "val", "test"):
+        for key in camvid_ids(split)[:2]:
+            save_image(parent / f"701_StillsRaw_full/{key}.png", (8, 6))
+            mask = np.broadcast_to(np.array(colors, np.uint8), (8, 6, 3))
+            Image.fromarray(mask).save(parent / f"masks/{key}_L.png")
+
+
+def camvid_ids(split: str) -> list[str]:
+    """The ids of a split of CamVid."""
+    return (Path(builders.__file__).parent / f"ids/camvid_{split}.txt").read_text().split()
+
+
+def make_ade20k(parent: Path) -> None:
+    """ADEChallengeData2016; the masks hold 0, 1, 2, ... 150, one a column."""
+    root = parent / "ADEChallengeData2016"
+    for split, folder, count in (("train", "training", 2), ("val", "validation", 1)):
+        (root / "annotations" / folder).mkdir(parents=True)
+        for number in range(1, count + 1):
+            key = f"ADE_{split}_{number:08d}"
+            save_image(root / f"images/{folder}/{key}.jpg", (4, 151))
+            mask = np.broadcast_to(np.arange(151, dtype=np.uint8), (4, 151))
+            Image.fromarray(mask).save(root / f"annotations/{folder}/{key}.png")
+    (root / "objectInfo150.txt").write_text("Idx\tRatio\tTrain\tVal\tName\n")
+
+
+def make_oxford_pet(root: Path) -> None:
+    """images/ and annotations/; the trimaps hold 1, 2, 3, one a column."""
+    (root / "annotations/trimaps").mkdir(parents=True)
+    for split, keys in {
+        "trainval": ("Abyssinian_100", "yorkshire_terrier_9"),
+        "test": ("Abyssinian_201",),
+    }.items():
+        lines = [f"{key} 1 1 1\n" for key in keys]
+        (root / f"annotations/{split}.txt").write_text("".join(lines))
+        for key in keys:
+            save_image(root / f"images/{key}.jpg", (5, 3))
+            trimap = np.broadcast_to(np.array([1, 2, 3], np.uint8), (5, 3))
+            Image.fromarray(trimap).save(root / f"annotations/trimaps/{key}.png")
+            (root / f"annotations/trimaps/._{key}.png").write_bytes(b"a Mac was here")
+
+
+def pack(files: Path, *members: str, into: Path) -> Path:
+    """Pack files and folders of a folder into an archive, ZIP or tar by its name.
+
+    Args:
+        files: The folder.
+        *members: Their names; "." for all that the folder holds, without a name above it.
+        into: The archive.
+    """
+    into.parent.mkdir(parents=True, exist_ok=True)
+    if into.suffix == ".zip":
+        with zipfile.ZipFile(into, "w") as archive:
+            for member in members:
+                for path in sorted((files / member).rglob("*")):
+                    archive.write(path, path.relative_to(files))
+    else:
+        with tarfile.open(into, "w" if into.suffix == ".tar" else "w:gz") as archive:
+            for member in members:
+                archive.add(files / member, member)
+    return into
 
 
 class _Silent(http.server.SimpleHTTPRequestHandler):

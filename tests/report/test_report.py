@@ -10,7 +10,7 @@ import pytest
 from gcn_jax import report
 from gcn_jax.data.classes import voc_palette
 from gcn_jax.errors import UserError
-from gcn_jax.evaluation import evaluate
+from gcn_jax.evaluation import BoundaryCounts, evaluate
 from gcn_jax.inference import Inference, Predictor
 from gcn_jax.models import ModelInfo
 from gcn_jax.report import cases, pages
@@ -91,6 +91,12 @@ def test_page_needs_nothing_but_itself(page):
     assert not {"script", "link", "iframe"} & set(page.tags)
 
 
+def test_page_says_which_classes_its_mean_is_over(page):
+    text = " ".join(page.words)
+    assert "over 5 of 5 classes; absent from fake:val: unseen (predicted, so 0)" in text
+    assert re.search(r"mIoU [\d.–]+ % over [1-5] of 5 classes, pixel accuracy", text)
+
+
 def test_page_escapes_what_it_is_told(page):
     assert page.words.count("tiny & <small> on fake:val") == 2  # title and heading
     assert "<b>&car</b>" in page.words
@@ -124,6 +130,16 @@ def test_page_shows_borders_where_they_were_scored(page, evaluated, tmp_path):
         without, tmp_path / "page.html", evaluated.predictor, evaluated.source, facts={}
     )
     assert "Borders" not in Page(path.read_text()).words
+
+
+def test_page_of_a_truth_without_borders_has_no_curve_of_them(evaluated, tmp_path):
+    nothing = dataclasses.replace(evaluated.result, boundary=BoundaryCounts.zeros(NUM_CLASSES))
+    path = report.evaluation_report(
+        nothing, tmp_path / "page.html", evaluated.predictor, evaluated.source, facts={}
+    )
+    words = Page(path.read_text()).words
+    assert "Borders" in words
+    assert "width of the band, px" not in words
 
 
 def test_page_shows_nine_images_four_pictures_each(page):

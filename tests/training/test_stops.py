@@ -23,12 +23,10 @@ def test_signal_during_validation_is_obeyed_at_once(finished, config, tmp_path, 
     evaluate = loop.evaluation.evaluate
     asked = []
 
-    def interrupted(predictor, source, progress):
-        os.kill(os.getpid(), signal.SIGTERM)
-
+    def interrupted(predictor, source):
         def count(done, total):
             asked.append(done)
-            progress(done, total)
+            os.kill(os.getpid(), signal.SIGTERM)
 
         return evaluate(predictor, source, progress=count)
 
@@ -44,6 +42,28 @@ def test_signal_during_validation_is_obeyed_at_once(finished, config, tmp_path, 
     assert timeless(tmp_path / "run") == timeless(workdir)
     with Checkpoints(tmp_path / "run") as ours, Checkpoints(workdir) as theirs:
         assert ours.scores == theirs.scores
+
+
+def test_signal_before_and_in_the_first_step_leaves_nothing_to_save(
+    config, tmp_path, monkeypatch, capsys
+):
+    """The first step is where a network is compiled."""
+
+    def interrupted(*args, **how):
+        os.kill(os.getpid(), signal.SIGHUP)
+        raise AssertionError("not reached")
+
+    for place, name in ((loop, "start"), (loop, "to_devices")):
+        monkeypatch.setattr(place, name, interrupted)
+        with pytest.raises(SystemExit) as stopped:
+            train_and_evaluate(config, tmp_path / name)
+        assert stopped.value.code == 129
+        assert not (tmp_path / name / "checkpoints").exists()
+        monkeypatch.undo()
+    said = capsys.readouterr()
+    assert "stopped by SIGHUP before the first step" in said.err
+    assert "stopped by SIGHUP after step 0" in said.out + said.err
+    assert "nothing is saved yet" in " ".join((said.out + said.err).split())
 
 
 def test_signal_while_waiting_for_data_is_obeyed_at_once(finished, config, tmp_path, monkeypatch):
@@ -183,11 +203,47 @@ def test_second_ctrl_c_ends_at_once_without_a_traceback():
     ]
 
 
+#: A thread that waits in C for ever, as in a compiler: no handler of Python runs.
+STUCK = """
+import contextlib, ctypes, os, signal, sys, threading, time
+from gcn_jax.training.interruption import Interruption
+mutex = ctypes.create_string_buffer(64)
+numbers = [getattr(signal, name) for name in sys.argv[2:]]
+def send():
+    for number in numbers:
+        os.kill(os.getpid(), number)
+        time.sleep(0.1)
+with Interruption() as interruption:
+    may_end = sys.argv[1] == "in a block"
+    end = lambda: print("saved", interruption.signal.name)
+    with interruption.at_once(end) if may_end else contextlib.nullcontext():
+        threading.Timer(0.2, send).start()
+        ctypes.CDLL(None).pthread_mutex_lock(mutex)
+        ctypes.CDLL(None).pthread_mutex_lock(mutex)
+"""
+
+
+@pytest.mark.parametrize(
+    ("where", "names", "code", "said"),
+    [
+        ("in a block", ["SIGTERM"], 143, "saved SIGTERM\n"),
+        ("in a block", ["SIGINT", "SIGINT"], 130, ""),
+        ("elsewhere", ["SIGTERM", "SIGINT"], 130, ""),
+    ],
+)
+def test_signals_are_obeyed_where_python_cannot_run(where, names, code, said):
+    ended = subprocess.run(
+        [sys.executable, "-c", STUCK, where, *names], capture_output=True, text=True, timeout=60
+    )
+    assert (ended.returncode, ended.stdout) == (code, said)
+    assert "Traceback" not in ended.stderr
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_a_block_that_waits_and_nothing_else(number):
     with Interruption() as interruption:
-        with pytest.raises(Interrupted), interruption.at_once():
+        with pytest.raises(Interrupted), interruption.at_once(print):
             os.kill(os.getpid(), number)
         assert interruption.signal == number
-        with pytest.raises(Interrupted), interruption.at_once():
+        with pytest.raises(Interrupted), interruption.at_once(print):
             raise AssertionError("the signal was there before")

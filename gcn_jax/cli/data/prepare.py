@@ -3,7 +3,8 @@
     gcn-jax data prepare camvid voc_segmentation
     gcn-jax data prepare sbd --manual_dir archives
 
-Nothing is downloaded where --manual_dir names the folder that holds the data already.
+Nothing is downloaded where --manual_dir names the folder that holds the data already, unpacked or
+as the archives that are published (docs/data.md lists them).
 """
 
 from absl import flags

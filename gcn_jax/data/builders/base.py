@@ -1,10 +1,11 @@
 """The base of the TFDS builders: one set of features, checked pairs, ArrayRecord, no TensorFlow."""
 
 import hashlib
+import inspect
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -12,8 +13,10 @@ from tensorflow_datasets.core.utils import tqdm_utils
 
 from gcn_jax.data import files
 from gcn_jax.data.classes import ClassTable
+from gcn_jax.data.consistency import Consistency
 from gcn_jax.data.problems import Pair, Problem, reading_prepared, refuse, split_problems
 from gcn_jax.data.statistics import LabelStatistics
+from gcn_jax.data.survey import Seen, see
 from gcn_jax.terminal import ProgressBar
 
 
@@ -52,19 +55,24 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
         problems: What is wrong with a folder of the user's before any image is opened, such as a
             mask that is not there. Such a folder is not prepared.
         remarks: What was understood in a way that might not be meant.
+        homepage: The address of the people who publish it.
+        citation: Their paper, as BibTeX.
     """
 
     problems: Sequence[Problem] = ()
     remarks: Sequence[str] = ()
+    homepage: ClassVar[str | None] = None
+    citation: ClassVar[str | None] = None
 
     VERSION = tfds.core.Version("1.2.0")
 
     def __init__(self, data_dir: str | None = None, **kwargs):
         self._data_dir = ""
+        kwargs["file_format"] = "array_record"  # the one that needs no TensorFlow
         try:
-            super().__init__(data_dir=data_dir, file_format="array_record", **kwargs)
+            super().__init__(data_dir=data_dir, **kwargs)
         except Exception:
-            if not (self._data_dir and self.is_prepared):
+            if not (self._data_dir and self.is_prepared()):
                 raise
             with reading_prepared(self._data_dir):  # TFDS reads the prepared copy's description
                 raise
@@ -102,9 +110,8 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
         """What to write after `gcn-jax data prepare` for this data set."""
         return self.name
 
-    @property
     def is_prepared(self) -> bool:
-        """Whether preparation has ended well, now or in an earlier run."""
+        """Return whether preparation has ended well, now or in an earlier run."""
         return (Path(self.data_path) / "dataset_info.json").exists()
 
     def raw_splits(self) -> Iterable[tuple[str, Sequence[Pair]]] | None:
@@ -123,6 +130,16 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
             problems.extend(files.pair_problems(image, label, len(self.classes.names), str(mask)))
         return Examined(image, label, problems)
 
+    def look(self, pair: Pair) -> Seen:
+        """Read and check one pair, and keep of it what is compared with the others."""
+        key, image_path, mask = pair
+        names = (str(image_path), str(mask))
+        return see(key, names, *self.examine(pair), len(self.classes.names))
+
+    def consistency(self) -> Consistency:
+        """Return what compares the files with one another."""
+        return Consistency(self.name, self.classes)
+
     def download_and_prepare(self, **kwargs) -> None:
         """Prepare as TFDS does, but show one bar of our own."""
         refuse(self.problems)
@@ -134,6 +151,12 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
         finally:
             self._bar.__exit__()
             tqdm_utils.display_progress_bar(shown_before)
+
+    def _create_builder_config(self, builder_config: Any, version: Any) -> Any:
+        """Take a config of our own as it is: TFDS would warn of it."""
+        if isinstance(builder_config, tfds.core.BuilderConfig):
+            return builder_config
+        return super()._create_builder_config(builder_config, version)
 
     def _log_download_bytes(self) -> None:
         pass  # TFDS would print that the size is unknown
@@ -153,6 +176,10 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
         names = list(self.classes.names)
         return _Info(
             builder=self,
+            description=inspect.cleandoc(self.__doc__ or "").partition("\nArgs:")[0].strip(),
+            homepage=self.homepage,
+            citation=self.citation,
+            supervised_keys=("image", "label"),
             disable_shuffling=True,
             metadata=tfds.core.MetadataDict(),
             features=tfds.features.FeaturesDict(

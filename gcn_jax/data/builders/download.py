@@ -2,12 +2,7 @@
 
 import contextlib
 import fcntl
-import gzip
 import os
-import tarfile
-import tempfile
-import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,68 +16,80 @@ from gcn_jax.errors import UserError, setting
 #: Bytes that are written at once; fewer are lost when a download breaks off.
 _CHUNK = 1 << 16
 
-_DAMAGED = (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError)
-
 
 class Archive(NamedTuple):
     """An archive that is published.
 
     Attributes:
-        url: Where; its name ends in .zip, .tar, .tgz or .tar.gz.
-        folder: The name of the folder in it that holds the data.
-        checksum: "sha256:..." or "md5:...", where one is published.
+        url: Its address; of one that needs a login, the page that leads to it.
+        checksum: "sha256:...", "sha1:..." or "md5:...", where one is published.
+        mirrors: Other addresses of the same bytes; the checksum proves that they are.
+        names: The names that its file may have, as `fnmatch` patterns; by default the address's.
+        needs_login: Whether a program cannot fetch it.
+        optional: Whether the data set can do without it.
+        into: The folder to unpack it into, where it brings none of its own.
     """
 
     url: str
-    folder: str
     checksum: str | None = None
+    mirrors: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    needs_login: bool = False
+    optional: bool = False
+    into: str = ""
+
+    @property
+    def file_names(self) -> tuple[str, ...]:
+        """The patterns of its name, best first."""
+        return self.names or (self.url.rpartition("/")[2],)
 
 
-def download_archive(archive: Archive, directory: str) -> Path:
-    """Download an archive, unpack it, and find its folder.
+def fetch(archive: Archive, directory: str | Path) -> Path:
+    """Download an archive, from the first of its addresses that has it.
 
     What is there already is not fetched again. A download that broke off goes on where it ended,
     if there is a checksum to prove that both parts are of one archive. Of several runs at once, one
     downloads, and the others wait for what it gets.
 
     Args:
-        archive: What to fetch.
-        directory: Where to keep the archive and what it holds.
+        archive: The archive.
+        directory: The folder in whose `downloads/` it is kept.
 
     Returns:
-        The path of the folder.
+        The path of the file.
 
     Raises:
-        UserError: The archive cannot be fetched or unpacked, is damaged or another one than was
-            published, or holds no such folder.
+        UserError: No address has it, or what came is another file than was published.
     """
-    url, folder, checksum = archive
     downloads = Path(directory) / "downloads"
-    try:
-        with _alone_in(downloads):
-            path = pooch.retrieve(
-                url,
-                known_hash=checksum,
-                path=downloads,
-                downloader=_Resuming(downloads) if checksum else _download_to,
-            )
-            unpacked = _unpack(Path(path), url)
-    except UserError:
-        raise
-    except (requests.RequestException, OSError, ValueError) as error:
-        raise UserError(
-            f"{url}: the download failed ({error}); try again, or fetch it by hand and name the "
-            f"unpacked folder with {setting('data.manual_dir')}"
-        ) from None
-    found = next(unpacked.rglob(f"{folder}/"), None)
-    if found is None:
-        raise UserError(f"{url}: the archive holds no folder {folder!r}")
-    return found
+    failures = []
+    with alone_in(downloads):
+        for url in (archive.url, *archive.mirrors):
+            try:
+                return Path(
+                    pooch.retrieve(
+                        url,
+                        known_hash=archive.checksum,
+                        fname=pooch.utils.unique_file_name(archive.url),
+                        path=downloads,
+                        downloader=_Resuming(downloads) if archive.checksum else _download_to,
+                    )
+                )
+            except (requests.RequestException, OSError, ValueError) as error:
+                failures.append(f"{url}: the download failed ({error})")
+    raise UserError(
+        f"{'; '.join(failures)}; try again, or fetch it by hand and name the folder that holds it "
+        f"with {setting('data.manual_dir')}"
+    )
 
 
 @contextlib.contextmanager
-def _alone_in(directory: Path) -> Iterator[None]:
-    """Make a folder, and wait until no other run downloads to it."""
+def alone_in(directory: Path) -> Iterator[None]:
+    """Make a folder, and wait until no other run downloads or unpacks there.
+
+    Args:
+        directory: The folder.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     handle = os.open(directory, os.O_RDONLY)
     try:
@@ -126,32 +133,3 @@ def _download_to(url: str, path: Any, pooch: Any) -> None:
             for chunk in response.iter_content(_CHUNK):
                 file.write(chunk)
                 bar.update(len(chunk))
-
-
-def _unpack(archive: Path, url: str) -> Path:
-    """Unpack beside the archive; what is damaged is deleted, so that it is fetched again."""
-    target = archive.with_name(f"{archive.name}.unpacked")
-    if target.exists():
-        return target
-    with tempfile.TemporaryDirectory(dir=archive.parent) as temporary:
-        try:
-            _extract(archive, Path(temporary) / "all")
-        except _DAMAGED as error:
-            archive.unlink()
-            raise UserError(
-                f"{url}: what came is not a whole {archive.suffix[1:]} archive ({error}); it is "
-                "deleted: try again, or fetch it by hand and name the unpacked folder with "
-                f"{setting('data.manual_dir')}"
-            ) from None
-        (Path(temporary) / "all").rename(target)
-    return target
-
-
-def _extract(archive: Path, target: Path) -> None:
-    """Extract all members, none of them outside the target."""
-    if archive.suffix == ".zip":
-        with zipfile.ZipFile(archive) as file:
-            file.extractall(target)
-    else:
-        with tarfile.open(archive) as file:
-            file.extractall(target, filter="data")

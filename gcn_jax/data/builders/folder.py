@@ -1,6 +1,6 @@
 """A user's own images and masks, trainable by configuration alone."""
 
-from collections.abc import ItemsView, Mapping, Sequence
+from collections.abc import Collection, ItemsView, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +8,17 @@ import numpy as np
 
 from gcn_jax import IGNORE_LABEL
 from gcn_jax.data import files
-from gcn_jax.data.builders.base import SegmentationBuilder, folder_config
-from gcn_jax.data.builders.split_names import split_name_problems
+from gcn_jax.data.builders.base import Examined, SegmentationBuilder, folder_config
 from gcn_jax.data.class_lists import ClassList, read_class_list
 from gcn_jax.data.classes import ClassTable
+from gcn_jax.data.consistency import Consistency
+from gcn_jax.data.copies import Copies
 from gcn_jax.data.layouts import Layout, find_layout
 from gcn_jax.data.problems import Pair, Problem, check_listing, refuse
+from gcn_jax.data.split_names import split_name_problems
+from gcn_jax.data.survey import Seen, see, survey
 from gcn_jax.errors import UserError, setting
+from gcn_jax.terminal import say
 
 
 class Folder(SegmentationBuilder, skip_registration=True):  # type: ignore[call-arg]  # TFDS has no types
@@ -47,7 +51,7 @@ class Folder(SegmentationBuilder, skip_registration=True):  # type: ignore[call-
             raise UserError(f"folder: {root} is not a folder; set {setting('data.manual_dir')}")
         self._reduce_zero_label, self._void_labels = reduce_zero_label, tuple(void_labels)
         class_list, layout = _read(self._root, mask_suffix)
-        self._classes, self.remarks = class_list.table, class_list.remarks
+        self._classes = class_list.table
         self._is_listed = layout.is_listed
         self._pairs, problems = check_listing(self.name, layout.splits)
         self.problems = [
@@ -55,6 +59,7 @@ class Folder(SegmentationBuilder, skip_registration=True):  # type: ignore[call-
             *problems,
             *split_name_problems(self.name, self._pairs, self._root),
         ]
+        self.remarks = [*class_list.remarks, *_missing_splits(self._pairs)]
         settings = f"{reduce_zero_label} {self._void_labels} {self._classes.colors}"
         config = folder_config(
             self._root, [*self._classes.names, settings], self._pairs, self.problems
@@ -90,8 +95,51 @@ class Folder(SegmentationBuilder, skip_registration=True):  # type: ignore[call-
         """The pairs of each split."""
         return self._pairs.items()
 
-    def _read_label(self, path: Any) -> np.ndarray:
-        return self._as_label(files.load_mask(path, self._void_labels)[0])
+    def examine(self, pair: Pair) -> Examined:
+        """Read one pair and find all that is wrong with it."""
+        return self._load(pair)[0]
+
+    def look(self, pair: Pair) -> Seen:
+        """Read and check one pair, and keep of it what is compared with the others."""
+        key, image_path, mask_path = pair
+        examined, image, mask = self._load(pair)
+        seen = see(key, (str(image_path), str(mask_path)), *examined, len(self.classes.names))
+        return seen._replace(image=image, mask=mask)
+
+    def consistency(self) -> Consistency:
+        """Return what compares the files with one another."""
+        return Consistency(self.name, self.classes, reduces_zero=self._reduce_zero_label)
+
+    def download_and_prepare(self, **kwargs) -> None:
+        """Look at the whole set first, as validation does; then prepare it."""
+        refuse(self.problems)
+        parts = [(split, pairs, self.look) for split, pairs in self._pairs.items()]
+        copies = Copies(by_id=self._is_listed)
+        num_classes = len(self.classes.names)
+        found = survey(self.name, parts, num_classes, copies, self.consistency())
+        refuse(found.problems)
+        for remark in [*self.remarks, *found.remarks]:
+            say(f"remark: {remark}")
+        super().download_and_prepare(**kwargs)
+
+    def _load(self, pair: Pair) -> tuple[Examined, files.ImageFacts | None, files.MaskFacts | None]:
+        _, image_path, mask_path = pair
+        problems: list[Problem] = []
+        image = image_facts = label = mask_facts = None
+        try:
+            image, image_facts = files.load_image(image_path)
+        except Problem as problem:
+            problems.append(problem)
+        try:
+            mask, mask_facts = files.load_mask(mask_path, self._void_labels)
+        except Problem as problem:
+            problems.append(problem)
+        else:
+            label = self._as_label(mask)
+            orientation = image_facts.orientation if image_facts else 1
+            num_classes = len(self.classes.names)
+            problems += files.pair_problems(image, label, num_classes, str(mask_path), orientation)
+        return Examined(image, label, problems), image_facts, mask_facts
 
     def _as_label(self, mask: np.ndarray) -> np.ndarray:
         """Number the classes from 0 where 0 is void in the files."""
@@ -105,6 +153,17 @@ class Folder(SegmentationBuilder, skip_registration=True):  # type: ignore[call-
         return {
             split: self._generate_examples(pairs, split) for split, pairs in self._pairs.items()
         }
+
+
+def _missing_splits(splits: Collection[str]) -> list[str]:
+    """Say what the config of folders will not find."""
+    missing = [split for split in ("train", "val") if split not in splits]
+    if not missing:
+        return []
+    return [
+        f"there is no split {' or '.join(missing)}, which configs/folder.py names, but "
+        f"{', '.join(splits)}: say so with --config.data.train and --config.data.val"
+    ]
 
 
 def _read(root: Path, mask_suffix: str | None) -> tuple[ClassList, Layout]:

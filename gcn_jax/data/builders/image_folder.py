@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from gcn_jax.data.builders.base import Examined, SegmentationBuilder, folder_config
-from gcn_jax.data.builders.split_names import split_name_problems
 from gcn_jax.data.classes import ClassTable
 from gcn_jax.data.files import IMAGE_SUFFIXES
 from gcn_jax.data.problems import Pair, Problem, check_listing
+from gcn_jax.data.split_names import split_name_problems
 from gcn_jax.errors import UserError, setting
 
 

@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
+from gcn_jax.data.builders.ade20k import Ade20k
 from gcn_jax.data.builders.base import SegmentationBuilder
 from gcn_jax.data.builders.camvid import Camvid
 from gcn_jax.data.builders.cityscapes import Cityscapes
 from gcn_jax.data.builders.coco_voc import CocoVoc
 from gcn_jax.data.builders.folder import Folder
 from gcn_jax.data.builders.image_folder import ImageFolder
+from gcn_jax.data.builders.oxford_pet import OxfordPet
 from gcn_jax.data.builders.sbd import Sbd
 from gcn_jax.data.builders.shapes import Shapes, SingleShapes
 from gcn_jax.data.builders.voc_segmentation import VocSegmentation
@@ -19,11 +21,13 @@ from gcn_jax.errors import UserError, check_choice, setting
 BUILDERS: dict[str, type[SegmentationBuilder]] = {
     "shapes": Shapes,
     "single_shapes": SingleShapes,
+    "ade20k": Ade20k,
     "camvid": Camvid,
     "cityscapes": Cityscapes,
     "coco_voc": CocoVoc,
     "folder": Folder,
     "image_folder": ImageFolder,
+    "oxford_pet": OxfordPet,
     "sbd": Sbd,
     "voc_segmentation": VocSegmentation,
 }
@@ -41,15 +45,32 @@ def make_builder(name: str, settings: Mapping[str, Any]) -> SegmentationBuilder:
         name: A key of `BUILDERS`.
         settings: The `data` section of a config: `data_dir`, where prepared data sets are kept
             (None: TFDS's own folder), `manual_dir`, a folder of the user's (for several data sets
-            one that holds the folder of each), and what the builder's `from_settings` names.
+            one that holds the folder of each; None or "none": what is prepared already, or a
+            download), and what the builder's `from_settings` names.
 
     Raises:
         UserError: There is no such data set, or files of the folder are missing.
     """
-    check_choice("data set", name, BUILDERS)
-    builder = BUILDERS[name].from_settings(settings)
+    builder = make_unchecked_builder(name, settings)
     refuse(builder.problems)
     return builder
+
+
+def make_unchecked_builder(name: str, settings: Mapping[str, Any]) -> SegmentationBuilder:
+    """Make the builder of a data set whose `problems` are still to be looked at.
+
+    Args:
+        name: See `make_builder`.
+        settings: See `make_builder`.
+
+    Raises:
+        UserError: There is no such data set.
+    """
+    check_choice("data set", name, BUILDERS)
+    folder = settings.get("manual_dir")
+    if folder is not None and folder.lower() in ("", "none"):  # as a command line can say it
+        settings = {**settings, "manual_dir": None}
+    return BUILDERS[name].from_settings(settings)
 
 
 def prepare_offline(builder: SegmentationBuilder) -> None:
@@ -58,7 +79,7 @@ def prepare_offline(builder: SegmentationBuilder) -> None:
     Raises:
         UserError: It would have to be downloaded first, or one of its files is at fault.
     """
-    if not builder.is_prepared and builder.download:
+    if not builder.is_prepared() and builder.download:
         raise UserError(
             f"{builder.name} is not prepared; run `gcn-jax data prepare "
             f"{builder.prepare_arguments}` (it downloads {builder.download}), or name a folder "
@@ -78,12 +99,12 @@ def prepare(builder: SegmentationBuilder) -> None:
     Raises:
         Problem: One of its files is at fault, or the prepared copy is damaged.
     """
-    if not builder.is_prepared:
+    if not builder.is_prepared():
         print(f"Preparing {builder.name} in {builder.data_path}", flush=True)
         try:
             builder.download_and_prepare()
         except OSError:
-            if not builder.is_prepared:  # otherwise another run was faster
+            if not builder.is_prepared():  # otherwise another run was faster
                 raise
     with reading_prepared(builder.data_path):
         builder.info.read_from_directory(builder.data_path)

@@ -10,13 +10,16 @@ from pathlib import Path
 import numpy as np
 
 from gcn_jax.data.builders.download import Archive
+from gcn_jax.data.builders.locating import Form
 from gcn_jax.data.builders.mat_file import read_field
 from gcn_jax.data.builders.voc_segmentation import VocPhotographs, voc_ids
 from gcn_jax.data.files import read_lines
 from gcn_jax.data.problems import Pair, Problem
 
+_PLACE = "Research/Projects/CS/vision/grouping/semantic_contours"
 
-class Sbd(VocPhotographs, skip_registration=True):  # type: ignore[call-arg]  # TFDS has no types
+
+class Sbd(VocPhotographs):
     """The Semantic Boundaries Dataset from its folder `benchmark_RELEASE`, or by download.
 
     Splits: train and val as published, 545 and 558 of whose images are in VOC 2012 val, and
@@ -27,15 +30,27 @@ class Sbd(VocPhotographs, skip_registration=True):  # type: ignore[call-arg]  # 
     The masks have no void: objects meet without a border between them.
     """
 
-    archive = Archive(
-        "http://www2.eecs.berkeley.edu/Research/Projects/CS/vision/grouping/semantic_contours/"
-        "benchmark.tgz",
-        "benchmark_RELEASE",
-        "md5:82b4d87ceb2ed10f6038a1cba92111cb",
+    homepage = f"https://www2.eecs.berkeley.edu/{_PLACE}/"
+    citation = """@inproceedings{hariharan2011semantic,
+  title = {Semantic contours from inverse detectors},
+  author = {Hariharan, Bharath and Arbel{\\'a}ez, Pablo and Bourdev, Lubomir and Maji, Subhransu and
+            Malik, Jitendra},
+  booktitle = {International Conference on Computer Vision (ICCV)},
+  year = {2011}
+}"""
+    forms = (
+        Form(
+            "benchmark_RELEASE/dataset (img/, cls/, train.txt, val.txt), or a folder above",
+            ("cls", "img"),
+            (
+                Archive(
+                    f"http://www2.eecs.berkeley.edu/{_PLACE}/benchmark.tgz",
+                    "md5:82b4d87ceb2ed10f6038a1cba92111cb",
+                    mirrors=(f"http://www.eecs.berkeley.edu/{_PLACE}/benchmark.tgz",),
+                ),
+            ),
+        ),
     )
-    places = ("", "dataset", "benchmark_RELEASE/dataset")
-    landmark = "cls"
-    layout = "benchmark_RELEASE/dataset (img/, cls/, train.txt, val.txt), or a folder above"
 
     def _find_splits(self, root: Path) -> dict[str, list[Pair]]:
         ids = {split: read_lines(root / f"{split}.txt") for split in ("train", "val")}

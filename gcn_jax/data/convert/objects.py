@@ -17,8 +17,9 @@ from gcn_jax.data.convert.names import given_classes
 from gcn_jax.data.convert.photos import keys_in_splits, list_files, split_and_name
 from gcn_jax.data.convert.plan import Item, Options, Photo, Plan, number_classes
 from gcn_jax.data.files import IMAGE_SUFFIXES, MASK_SUFFIXES
-from gcn_jax.data.layouts import IMAGE_FOLDERS, MASK_FOLDERS, SPLIT_NAMES
+from gcn_jax.data.layouts import IMAGE_FOLDERS, MASK_FOLDERS
 from gcn_jax.data.problems import Problem
+from gcn_jax.data.split_names import SPLIT_NAMES
 
 NAME = "objects"
 LOOKS_FOR = "images/IMAGE.jpg with several masks/IMAGE_CLASS_1.png, or masks/CLASS/IMAGE.png"

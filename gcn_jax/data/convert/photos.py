@@ -9,8 +9,9 @@ from PIL import Image
 
 from gcn_jax.data.convert.plan import Photo
 from gcn_jax.data.files import IMAGE_SUFFIXES
-from gcn_jax.data.layouts import IMAGE_FOLDERS, SPLIT_NAMES, canonical_split
+from gcn_jax.data.layouts import IMAGE_FOLDERS
 from gcn_jax.data.problems import Problem
+from gcn_jax.data.split_names import SPLIT_NAMES, canonical_split
 
 #: EXIF's orientation -> how the stored pixels are turned upright.
 _TURNS = {

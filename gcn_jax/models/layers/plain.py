@@ -92,11 +92,56 @@ def max_pool(
     Returns:
         `[N, H', W', C]` of x's dtype.
     """
+    if strides == 1:  # XLA's gradient is wrong where devices split H (jax 0.10 to 0.12)
+        return max_pool_by_slices(x, window, strides, padding, size)
     reach = [strides * (count - 1) + window for count in size]
     after = [max(padding, r - n - padding) for r, n in zip(reach, x.shape[1:3], strict=True)]
     return nn.max_pool(
         x, (window, window), strides=(strides, strides), padding=[(padding, p) for p in after]
     )
+
+
+def max_pool_by_slices(
+    x: jax.Array, window: int, strides: int, padding: int, size: Sequence[int]
+) -> jax.Array:
+    """Max-pool along W and then along H, with the result and the gradient of `max_pool`.
+
+    Args:
+        x: `[N, H, W, C]`.
+        window: Height and width of a window.
+        strides: Step between windows, for both axes.
+        padding: How far the first windows reach beyond the image.
+        size: H' and W', the number of windows; the last ones may reach beyond the image.
+
+    Returns:
+        `[N, H', W', C]` of x's dtype.
+    """
+    for axis in (2, 1):
+        length = strides * (size[axis - 1] - 1) + 1
+        slices = (cut(x, axis, i - padding, length, fill=-jnp.inf) for i in range(window))
+        first, *others = (lax.slice_in_dim(s, 0, None, strides, axis) for s in slices)
+        for other in others:
+            first = jnp.where((first >= other) | jnp.isnan(first), first, other)
+        x = first
+    return x
+
+
+def cut(x: jax.Array, axis: int, start: int, length: int, fill: float = 0.0) -> jax.Array:
+    """Take a part of an axis, which may reach outside.
+
+    Args:
+        x: An array of any shape.
+        axis: The axis.
+        start: Where the part begins; negative before the axis.
+        length: The length of the part.
+        fill: The value outside.
+
+    Returns:
+        An array of x's dtype, whose axis has that length.
+    """
+    config = [(0, 0, 0)] * x.ndim
+    config[axis] = (-start, start + length - x.shape[axis], 0)
+    return lax.pad(x, jnp.asarray(fill, x.dtype), config)
 
 
 def relu(x: jax.Array) -> jax.Array:

@@ -5,7 +5,6 @@ its output means, and `checkpoints/<step>/`, written by Orbax. A repository on t
 (see `publishing.py`) stands for a workdir with one checkpoint.
 """
 
-import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -151,7 +150,9 @@ def _read_published(source: str, step: int | str, shapes: Any) -> tuple[int, dic
         raise UserError(f"{source}: its model.safetensors is damaged: {error}") from None
     if digests is None:
         warn_without_digests(source)
-    published = json.loads(hub_file(source, "scores.json").read_text())["step"]
+    published = read_object(hub_file(source, "scores.json")).get("step")
+    if type(published) is not int:
+        raise UserError(f"{source}: its scores.json is damaged: step is {published!r:.80}")
     return published, {"batch_stats": {}, **jax.tree.map(jnp.asarray, variables)}
 
 

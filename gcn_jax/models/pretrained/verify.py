@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 
 from gcn_jax.errors import UserError
 from gcn_jax.models.pretrained.digests import digest_of_json, digests_of, read_digests
@@ -43,9 +44,15 @@ def _problem(manager: Any, folder: Path, step: int) -> str | None:
         written = read_digests(folder, step)
         if written is None:
             return "it has no digests, as those of older versions"
-        args = ocp.args.Composite(state=ocp.args.PyTreeRestore(), data=ocp.args.JsonRestore())
+        as_numpy = jax.tree.map(
+            lambda leaf: ocp.RestoreArgs(restore_type=np.ndarray),
+            manager.item_metadata(step)["state"].tree,
+        )
+        args = ocp.args.Composite(
+            state=ocp.args.PyTreeRestore(restore_args=as_numpy), data=ocp.args.JsonRestore()
+        )
         restored = manager.restore(step, args=args)
-        found = digests_of(jax.device_get(restored["state"]))
+        found = digests_of(restored["state"])
         found["data"] = digest_of_json(restored["data"])
     except Exception as error:  # what a damaged file makes Orbax raise is not documented
         return why(error)

@@ -71,7 +71,7 @@ def test_problems_of_camvid_lists_are_named(tmp_path, line, message):
 def test_camvid_must_be_downloaded_by_a_command_that_says_so(tmp_path):
     with pytest.raises(UserError, match="run `gcn-jax data prepare camvid`"):
         open_split("camvid:train", {"data_dir": str(tmp_path)})
-    make_camvid(tmp_path / "wrong" / "CamVid")
+    (tmp_path / "wrong/CamVid").mkdir(parents=True)
     with pytest.raises(UserError, match=r"holds no train.txt"):
         open_split(
             "camvid:train", {"data_dir": str(tmp_path), "manual_dir": str(tmp_path / "wrong")}
@@ -87,28 +87,22 @@ def test_camvid_is_downloaded_and_unpacked(tmp_path, capsys):
     good = (tmp_path / "web/good.zip").read_bytes()
     (tmp_path / "web/half.zip").write_bytes(good[: len(good) // 2])
     with serve(tmp_path / "web") as url:
-        builder = Camvid(
-            data_dir=str(tmp_path / "data"), archive=Archive(f"{url}/good.zip", "CamVid")
-        )
+        builder = Camvid(data_dir=str(tmp_path / "data"), archives=[Archive(f"{url}/good.zip")])
         assert builder.download == f"{url}/good.zip"
         prepare(builder)
         assert "100%" in capsys.readouterr().err  # the bar of the download
         for name, message in (
             ("gone.zip", "the download failed"),
-            ("other.zip", "no folder"),
+            ("other.zip", "holds no train.txt"),
             ("page.zip", "not a whole zip archive"),
             ("half.zip", "not a whole zip archive"),
         ):
-            faulty = Camvid(
-                data_dir=str(tmp_path / "none"), archive=Archive(f"{url}/{name}", "CamVid")
-            )
+            faulty = Camvid(data_dir=str(tmp_path / "none"), archives=[Archive(f"{url}/{name}")])
             with pytest.raises(UserError, match=message):
                 prepare(faulty)
-            assert not faulty.is_prepared
+            assert not faulty.is_prepared()
         (tmp_path / "web/good.zip").replace(tmp_path / "web/page.zip")
-        retried = Camvid(
-            data_dir=str(tmp_path / "none"), archive=Archive(f"{url}/page.zip", "CamVid")
-        )
+        retried = Camvid(data_dir=str(tmp_path / "none"), archives=[Archive(f"{url}/page.zip")])
         prepare(retried)  # fetched again: the page is not kept as if it were the archive
         assert retried.info.splits["train"].num_examples == 3
     source = open_split("camvid:train", {"data_dir": str(tmp_path / "data")})

@@ -7,9 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from gcn_jax.data.builders.download import Archive, download_archive
+from gcn_jax.data.builders.download import Archive, fetch
+from gcn_jax.data.builders.unpacking import unpack
 from gcn_jax.errors import UserError
 from tests.helpers.published_data import Unreliable, serve
+
+
+def download_archive(archive, directory):
+    """Download and unpack; the folder "inside"."""
+    return unpack([(fetch(archive, directory), archive)], directory) / "inside"
 
 
 @pytest.fixture
@@ -32,7 +38,7 @@ def unreliable(tmp_path):
 def test_download_goes_on_where_it_broke_off(tmp_path, unreliable):
     checksum = f"sha256:{hashlib.sha256(unreliable.content).hexdigest()}"
     with serve(tmp_path, unreliable) as url:
-        archive = Archive(f"{url}/packed.tgz", "inside", checksum)
+        archive = Archive(f"{url}/packed.tgz", checksum)
         with pytest.raises(UserError, match=r"packed.tgz: the download failed"):
             download_archive(archive, str(tmp_path))
         (part,) = (tmp_path / "downloads").iterdir()
@@ -51,7 +57,7 @@ def test_part_of_another_archive_is_thrown_away(tmp_path, unreliable):
     for length in (120_000, 500_000):  # more comes after it, or nothing
         part.write_bytes(bytes(length))
         with serve(tmp_path, unreliable) as url:
-            archive = Archive(f"{url}/packed.tgz", "inside", checksum)
+            archive = Archive(f"{url}/packed.tgz", checksum)
             with pytest.raises(UserError, match="the download failed .*hash"):
                 download_archive(archive, str(tmp_path))
         assert not part.exists()
@@ -78,7 +84,7 @@ def test_of_two_runs_at_once_one_downloads(tmp_path, unreliable, with_checksum):
 
     checksum = f"sha256:{hashlib.sha256(Handler.content).hexdigest()}" if with_checksum else None
     with serve(tmp_path, Handler) as url, ThreadPoolExecutor(2) as pool:
-        archive = Archive(f"{url}/packed.tgz", "inside", checksum)
+        archive = Archive(f"{url}/packed.tgz", checksum)
         runs = [pool.submit(download_archive, archive, str(tmp_path)) for _ in range(2)]
         first, second = (run.result() for run in runs)
     assert first == second
@@ -93,9 +99,9 @@ def test_a_full_disk_is_said(tmp_path, monkeypatch):
     def fill_disk(*args, **kwargs):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(tarfile.TarFile, "extractall", fill_disk)
+    monkeypatch.setattr(tarfile.TarFile, "extract", fill_disk)
     with serve(tmp_path) as url:
-        archive = Archive(f"{url}/packed.tar", "inside")
+        archive = Archive(f"{url}/packed.tar")
         with pytest.raises(UserError, match="packed.tar: .*No space left on device"):
             download_archive(archive, str(tmp_path / "data"))
         monkeypatch.undo()
@@ -104,7 +110,7 @@ def test_a_full_disk_is_said(tmp_path, monkeypatch):
 
 def test_without_a_checksum_a_download_starts_again(tmp_path, unreliable):
     with serve(tmp_path, unreliable) as url:
-        archive = Archive(f"{url}/packed.tgz", "inside")
+        archive = Archive(f"{url}/packed.tgz")
         for _ in range(2):
             with pytest.raises(UserError, match="the download failed"):
                 download_archive(archive, str(tmp_path))

@@ -53,8 +53,8 @@ def test_archive_is_downloaded(tmp_path):
     shutil.make_archive(str(tmp_path / "web/sbd"), "gztar", tmp_path / "made")
     checksum = hashlib.md5((tmp_path / "web/sbd.tar.gz").read_bytes()).hexdigest()
     with serve(tmp_path / "web") as url:
-        archive = Archive(f"{url}/sbd.tar.gz", "benchmark_RELEASE", f"md5:{checksum}")
-        prepare(sbd.Sbd(data_dir=str(tmp_path / "data"), archive=archive))
+        archive = Archive(f"{url}/sbd.tar.gz", f"md5:{checksum}")
+        prepare(sbd.Sbd(data_dir=str(tmp_path / "data"), archives=[archive]))
     assert len(open_split("sbd:train_noval", {"data_dir": str(tmp_path / "data")})) == 3
 
 

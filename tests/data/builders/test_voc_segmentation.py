@@ -84,7 +84,7 @@ def test_archive_is_downloaded_checked_and_unpacked(parent, tmp_path):
     right = f"sha256:{hashlib.sha256(content).hexdigest()}"
     with serve(web) as url:
         builder = VocSegmentation(
-            data_dir=str(tmp_path / "data"), archive=Archive(f"{url}/voc.tar", "VOC2012", right)
+            data_dir=str(tmp_path / "data"), archives=[Archive(f"{url}/voc.tar", right)]
         )
         prepare(builder)
         for name, checksum, message in (
@@ -93,11 +93,11 @@ def test_archive_is_downloaded_checked_and_unpacked(parent, tmp_path):
             ("evil.tar", None, "not a whole tar archive .*outside"),
         ):
             faulty = VocSegmentation(
-                data_dir=str(tmp_path / "none"), archive=Archive(f"{url}/{name}", "x", checksum)
+                data_dir=str(tmp_path / "none"), archives=[Archive(f"{url}/{name}", checksum)]
             )
             with pytest.raises(UserError, match=message):
                 prepare(faulty)
-            assert not faulty.is_prepared
+            assert not faulty.is_prepared()
             assert not list((tmp_path / "none/downloads").glob("*.tar*"))
     assert not list(tmp_path.rglob("evil.txt"))
     source = open_split("voc_segmentation:val", {"data_dir": str(tmp_path / "data")})

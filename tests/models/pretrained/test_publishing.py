@@ -128,3 +128,11 @@ def test_what_is_no_workdir_is_named(tmp_path):
         models.from_pretrained(file)
     with pytest.raises(UserError, match=r"model.json is damaged .*can't decode byte 0xff"):
         models.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff", b"[]", b"{}", b'{"step": "4"}', b"[" * 100_000])
+def test_damaged_scores_are_said(hub, workdir, content):
+    models.push_to_hub(workdir, "me/tiny")
+    (hub.folder("me/tiny") / "scores.json").write_bytes(content)
+    with pytest.raises(UserError, match=r"scores.json is damaged"):
+        models.load_pretrained("hf://me/tiny")

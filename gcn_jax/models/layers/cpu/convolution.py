@@ -1,22 +1,21 @@
-"""Convolution, deconvolution, max-pooling and ReLU as XLA computes them fastest on a CPU.
+"""Convolution, deconvolution and ReLU as XLA computes them fastest on a CPU.
 
 XLA on a CPU is good at matrix products, and at convolutions whose channels fill its vectors; its
-gradients of convolutions and of pooling often are not. So these functions say the same in other
+gradients of convolutions often are not. So these functions say the same in other
 words. `layers/backend.py` chooses between them and `layers/plain.py`, to which results and
 gradients are equal up to rounding; `docs/performance.md` has what each is worth.
 """
 
-from collections.abc import Sequence
 from functools import partial
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 
 from gcn_jax.models.layers import plain
 from gcn_jax.models.layers.cpu import products as cpu_products
 from gcn_jax.models.layers.cpu import winograd as cpu_winograd
-from gcn_jax.models.layers.cpu.products import cut, gather_shifted, multiply
+from gcn_jax.models.layers.cpu.products import gather_shifted, multiply
+from gcn_jax.models.layers.plain import cut
 
 #: Channels are padded to a multiple of this: floats in half a vector of AVX-512.
 _LANES = 8
@@ -96,33 +95,6 @@ def deconvolve(x: jax.Array, kernel: jax.Array, crop: int) -> jax.Array:
     y = y.reshape(n, height + 1, width + 1, f, f, padded)
     y = y.transpose(0, 1, 3, 2, 4, 5).reshape(n, f * (height + 1), f * (width + 1), padded)
     return y[:, crop : y.shape[1] - crop, crop : y.shape[2] - crop, :c_out]
-
-
-def max_pool(
-    x: jax.Array, window: int, strides: int, padding: int, size: Sequence[int]
-) -> jax.Array:
-    """Max-pool along W and then along H.
-
-    A window that holds NaN gives NaN. The gradient goes to the first maximum in reading order.
-
-    Args:
-        x: `[N, H, W, C]`.
-        window: Height and width of a window.
-        strides: Step between windows, for both axes.
-        padding: How far the first windows reach beyond the image.
-        size: H' and W', the number of windows; the last ones may reach beyond the image.
-
-    Returns:
-        `[N, H', W', C]` of x's dtype.
-    """
-    for axis in (2, 1):
-        length = strides * (size[axis - 1] - 1) + 1
-        slices = (cut(x, axis, i - padding, length, fill=-jnp.inf) for i in range(window))
-        first, *others = (lax.slice_in_dim(s, 0, None, strides, axis) for s in slices)
-        for other in others:
-            first = jnp.where((first >= other) | jnp.isnan(first), first, other)
-        x = first
-    return x
 
 
 # ------------------------------------------------------------------------------- many to few

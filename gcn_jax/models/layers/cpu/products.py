@@ -13,6 +13,7 @@ import numpy as np
 from jax import lax
 
 from gcn_jax.models.layers import plain
+from gcn_jax.models.layers.plain import cut
 
 #: With more channels there are too few pixels to work on the gradient of a kernel by rows.
 _WIDE = 128
@@ -223,24 +224,6 @@ def _kernel_gradient(x, g, shape, padding, dilation):
 
 
 # ------------------------------------------------------------------ helpers
-def cut(x: jax.Array, axis: int, start: int, length: int, fill: float = 0.0) -> jax.Array:
-    """Take a part of an axis, which may reach outside.
-
-    Args:
-        x: An array of any shape.
-        axis: The axis.
-        start: Where the part begins; negative before the axis.
-        length: The length of the part.
-        fill: The value outside.
-
-    Returns:
-        An array of x's dtype, whose axis has that length.
-    """
-    config = [(0, 0, 0)] * x.ndim
-    config[axis] = (-start, start + length - x.shape[axis], 0)
-    return lax.pad(x, jnp.asarray(fill, x.dtype), config)
-
-
 def gather_shifted(x: jax.Array, axis: int, starts: Sequence[int], length: int) -> jax.Array:
     """Put windows of an axis side by side, as groups of channels.
 

@@ -17,7 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from gcn_jax.models.layers.cpu.products import cut, reaches_far
+from gcn_jax.models.layers.cpu.products import reaches_far
+from gcn_jax.models.layers.plain import cut
 
 #: G in the paper, the transform of a kernel along one axis, and along both: 9 taps to 16 positions.
 _KERNEL_1D = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]], np.float32)

@@ -1,10 +1,30 @@
-"""Names of splits that TFDS can prepare, and find again."""
+"""Names of splits: what people call train, val and test, and what TFDS cannot take."""
 
 import re
 from collections.abc import Iterable
 from pathlib import Path
 
 from gcn_jax.data.problems import Problem
+
+#: Names in any case of letters -> the split.
+SPLIT_NAMES = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+    "testing": "test",
+}
+
+
+def canonical_split(name: str) -> str:
+    """Return train, val or test for what people call them; other names as they are.
+
+    Args:
+        name: The name of a list or folder.
+    """
+    return SPLIT_NAMES.get(name.lower(), name)
 
 
 def split_name_problems(data_set: str, names: Iterable[str], root: Path) -> list[Problem]:
