@@ -64,6 +64,8 @@ def read(root: Path, options: Options) -> Plan:
             contents[path] = _checked(path)
         except Problem as problem:
             problems.append(problem)
+    if not contents:
+        return Plan((), [], problems)
     categories = [one for content in contents.values() for one in content["categories"]]
     used = {one for content in contents.values() for one in content["used"]}
     # Roboflow lists the name of the project as category 0, above all others: nothing is of it.
@@ -86,7 +88,7 @@ def read(root: Path, options: Options) -> Plan:
     for path, content in contents.items():
         _add(plan, path, content, splits[path], index, labels)
     _check_owners(plan)
-    plan.remarks += unlisted(index, (path for item in plan.items for path in item.sources))
+    plan.remarks += unlisted(index.paths, (path for item in plan.items for path in item.sources))
     return plan
 
 

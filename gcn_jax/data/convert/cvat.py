@@ -67,6 +67,8 @@ def read(root: Path, options: Options) -> Plan:
         except Problem as problem:
             plan.problems.append(problem)
             trees.pop(path, None)
+    if not trees:
+        return plan
     images = [(path, image) for path, tree in trees.items() for image in tree.iter("image")]
     meta = [
         name.text.strip()
@@ -79,7 +81,7 @@ def read(root: Path, options: Options) -> Plan:
     plan.class_names, labels = number_classes(found, options, given_classes(options))
     index = ImageIndex(root)
     _add(plan, images, index, labels)
-    plan.remarks += unlisted(index, (path for item in plan.items for path in item.sources))
+    plan.remarks += unlisted(index.paths, (path for item in plan.items for path in item.sources))
     tags = sum(shape.tag == "tag" for _, image in images for shape in image)
     if tags:
         plan.remarks.append(f"{tags} tags of whole images have no pixels and are left out")

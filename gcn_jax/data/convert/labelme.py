@@ -89,6 +89,8 @@ def read(root: Path, options: Options) -> Plan:
         except Problem as problem:
             plan.problems.append(problem)
             unread |= _stem_in(path)
+    if not entries:
+        return plan
     class_names, labels = number_classes(sorted(found), options, _listed(root, options))
     plan.class_names = class_names
     loose = [path for path in index.paths if path not in entries and path.stem not in unread]

@@ -71,15 +71,15 @@ class ImageIndex:
         return candidates[0]
 
 
-def unlisted(index: ImageIndex, used: Iterable[Path]) -> list[str]:
+def unlisted(paths: Iterable[Path], used: Iterable[Path]) -> list[str]:
     """Return a remark on the images that no annotation lists, if there are any.
 
     Args:
-        index: All images.
+        paths: All images.
         used: Those that are listed.
     """
     known = {path.resolve() for path in used}
-    left = [path for path in index.paths if path.resolve() not in known]
+    left = [path for path in paths if path.resolve() not in known]
     if not left:
         return []
     return [f"{len(left)} images are left out, as nothing lists them, such as {left[0]}"]

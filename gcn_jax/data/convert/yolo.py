@@ -64,7 +64,7 @@ def read(root: Path, options: Options) -> Plan:
     plan = Plan(class_names, [])
     index = ImageIndex(root)
     images = [path for path in index.paths if _IMAGES in path.relative_to(root).parts]
-    plan.remarks += unlisted(index, images)
+    plan.remarks += unlisted(index.paths, images)
     texts = {
         path for path in list_files(root, (".txt",)) if _LABELS in path.relative_to(root).parts
     }
