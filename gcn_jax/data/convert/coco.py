@@ -15,10 +15,10 @@ import numpy as np
 
 from gcn_jax.data.builders.coco_masks import decode
 from gcn_jax.data.convert.coco_maps import draw_map, label_of, map_of
-from gcn_jax.data.convert.drawing import Drawn, checked_size, larger_first
+from gcn_jax.data.convert.drawing import checked_size, drawn, larger_first
 from gcn_jax.data.convert.json_files import list_of, read_json, reading, text_of, whole
 from gcn_jax.data.convert.names import given_classes
-from gcn_jax.data.convert.photos import ImageIndex, list_files, unique_keys, unlisted
+from gcn_jax.data.convert.photos import ImageIndex, check_size, list_files, unique_keys, unlisted
 from gcn_jax.data.convert.plan import Item, Options, Photo, Plan, number_classes
 from gcn_jax.data.problems import Problem
 from gcn_jax.data.split_names import SPLIT_NAMES
@@ -28,9 +28,6 @@ LOOKS_FOR = "a .json with images, annotations and categories"
 
 #: COCO's files beside those of outlines: they are left out, and said.
 _OTHER_FILES = ("captions", "person_keypoints", "image_info")
-
-#: Most pixels of all masks of an image.
-_MOST_MASK_PIXELS = 2**31
 
 #: Signs of a COCO file, one of which is in its first or last characters.
 _HEAD = 1 << 16
@@ -222,12 +219,10 @@ def _draw(
     number_of: Mapping[int, int | None],
     photo: Photo,
 ) -> np.ndarray:
-    del photo
-    if len(objects) * size[0] * size[1] > _MOST_MASK_PIXELS:
-        raise Problem("unreadable annotation", f"{where}: {len(objects)} objects are too many")
+    check_size(size, photo, where)
     if any("segments_info" in one for one in objects):
         return draw_map(path, where, size, objects, categories, number_of)
-    drawn = []
+    shapes = []
     for one in objects:
         with reading(f"{where}: annotation {str(one.get('id'))[:40]}"):
             crowd = one.get("iscrowd", 0)
@@ -237,5 +232,5 @@ def _draw(
             covered = decode(one["segmentation"], *size)
             if not covered.any():
                 raise ValueError("its segmentation covers no pixel (a box alone is no outline)")
-            drawn.append(Drawn(covered, None if crowd else label, bool(crowd)))
-    return larger_first(drawn, size)
+            shapes.append(drawn(covered, None if crowd else label, bool(crowd)))
+    return larger_first(shapes, size)
