@@ -15,10 +15,10 @@ import numpy as np
 
 from gcn_jax.data.builders.coco_masks import decode
 from gcn_jax.data.convert.coco_maps import draw_map, label_of, map_of
-from gcn_jax.data.convert.drawing import Drawn, checked_size, larger_first
+from gcn_jax.data.convert.drawing import checked_size, drawn, larger_first
 from gcn_jax.data.convert.json_files import list_of, read_json, reading, text_of, whole
 from gcn_jax.data.convert.names import given_classes
-from gcn_jax.data.convert.photos import ImageIndex, list_files, unique_keys, unlisted
+from gcn_jax.data.convert.photos import ImageIndex, check_size, list_files, unique_keys, unlisted
 from gcn_jax.data.convert.plan import Item, Options, Photo, Plan, number_classes
 from gcn_jax.data.problems import Problem
 from gcn_jax.data.split_names import SPLIT_NAMES
@@ -26,8 +26,8 @@ from gcn_jax.data.split_names import SPLIT_NAMES
 NAME = "coco"
 LOOKS_FOR = "a .json with images, annotations and categories"
 
-#: Most pixels of all masks of an image.
-_MOST_MASK_PIXELS = 2**31
+#: COCO's files beside those of outlines: they are left out, and said.
+_OTHER_FILES = ("captions", "person_keypoints", "image_info")
 
 #: Signs of a COCO file, one of which is in its first or last characters.
 _HEAD = 1 << 16
@@ -46,18 +46,23 @@ def read(root: Path, options: Options) -> Plan:
         options: The settings.
 
     Raises:
-        Problem: No file is there, or none can be read.
+        Problem: No file is there, or two annotate the same images.
     """
     files = _find(root)
     if not files:
         raise Problem("missing file", f"{root}: there is no {LOOKS_FOR}")
     contents: dict[Path, dict[str, Any]] = {}
     problems: list[Problem] = []
+    others = [path for path in files if path.name.startswith(_OTHER_FILES)]
     for path in files:
+        if path in others:
+            continue
         try:
             contents[path] = _checked(path)
         except Problem as problem:
             problems.append(problem)
+    if not contents:
+        return Plan((), [], problems)
     categories = [one for content in contents.values() for one in content["categories"]]
     used = {one for content in contents.values() for one in content["used"]}
     # Roboflow lists the name of the project as category 0, above all others: nothing is of it.
@@ -74,11 +79,13 @@ def read(root: Path, options: Options) -> Plan:
     plan.remarks += [
         f"category 0, {name!r}, is the group of the others and no class" for name in projects
     ]
+    plan.remarks += [f"{path} is left out: it has no outlines of classes" for path in others]
     index = ImageIndex(root)
     splits = _splits_of(list(contents))
     for path, content in contents.items():
         _add(plan, path, content, splits[path], index, labels)
-    plan.remarks += unlisted(index, (path for item in plan.items for path in item.sources))
+    _check_owners(plan)
+    plan.remarks += unlisted(index.paths, (path for item in plan.items for path in item.sources))
     return plan
 
 
@@ -159,13 +166,12 @@ def _add(
     """Add the images of one file."""
     categories = {one["id"]: one["name"] for one in content["categories"]}
     number_of = {number: labels[name] for number, name in categories.items() if name in labels}
-    folders = [
-        path.parent,
-        index.root / split,
-        index.root / "images" / split,
-        index.root / path.stem,
-    ]
-    folders += [index.root / "images", index.root]
+    bases = dict.fromkeys([path.parent, index.root])
+    if path.parent != index.root:
+        bases[path.parent.parent] = None  # of annotations/
+    word = path.stem.rpartition("_")[2]  # train2017, as its folder of images
+    inner = (word, split, f"images/{word}", f"images/{split}", "images", "")
+    folders = [base / name for name in inner for base in bases]
     files: dict[str, tuple[dict[str, Any], Path]] = {}
     for image in content["images"]:
         where = f"{path}: image {image['id']}"
@@ -193,6 +199,17 @@ def _add(
         plan.remarks.append(f"{path}: {empty} images have no annotation: all background")
 
 
+def _check_owners(plan: Plan) -> None:
+    """Refuse two files that annotate the same images, such as instances beside a panoptic file."""
+    owners: dict[Path, Path] = {}
+    for item in plan.items:
+        image, path = item.sources[:2]
+        first = owners.setdefault(image, path)
+        if first != path:
+            message = f"{first} and {path} both annotate {image.name}; move one of them away"
+            raise Problem("two annotations", message)
+
+
 def _draw(
     path: Path,
     where: str,
@@ -202,12 +219,10 @@ def _draw(
     number_of: Mapping[int, int | None],
     photo: Photo,
 ) -> np.ndarray:
-    del photo
-    if len(objects) * size[0] * size[1] > _MOST_MASK_PIXELS:
-        raise Problem("unreadable annotation", f"{where}: {len(objects)} objects are too many")
+    check_size(size, photo, where)
     if any("segments_info" in one for one in objects):
         return draw_map(path, where, size, objects, categories, number_of)
-    drawn = []
+    shapes = []
     for one in objects:
         with reading(f"{where}: annotation {str(one.get('id'))[:40]}"):
             crowd = one.get("iscrowd", 0)
@@ -217,5 +232,5 @@ def _draw(
             covered = decode(one["segmentation"], *size)
             if not covered.any():
                 raise ValueError("its segmentation covers no pixel (a box alone is no outline)")
-            drawn.append(Drawn(covered, None if crowd else label, bool(crowd)))
-    return larger_first(drawn, size)
+            shapes.append(drawn(covered, None if crowd else label, bool(crowd)))
+    return larger_first(shapes, size)

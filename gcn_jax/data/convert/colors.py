@@ -13,14 +13,14 @@ import numpy as np
 
 from gcn_jax import IGNORE_LABEL, atomic
 from gcn_jax.data.convert.mask_folders import add_pairs, find_pairs, kinds_of_masks, read_rgb
-from gcn_jax.data.convert.names import ColorList, read_colors
+from gcn_jax.data.convert.names import ColorList, has_colors, read_colors
 from gcn_jax.data.convert.plan import Options, Photo, Plan, number_classes
 from gcn_jax.data.problems import Problem
 from gcn_jax.errors import UserError
 from gcn_jax.terminal import ProgressBar
 
 NAME = "colours"
-LOOKS_FOR = "images and colour masks, or masks with a labelmap.txt or class_dict.csv of colours"
+LOOKS_FOR = "images and colour masks, or palettes with a labelmap.txt or class_dict.csv"
 
 #: Lists of colours that a source has, and that a conversion writes to be filled in.
 _LISTS = ("labelmap.txt", "class_dict.csv", "classes.csv", "label_colors.txt")
@@ -46,9 +46,9 @@ class UnknownColors(Problem):
 
 
 def recognises(root: Path) -> bool:
-    """Return whether a folder has masks and a list of colours, or masks in colour."""
+    """Return whether a folder has masks in colour, or palettes or 0/255 and a list of colours."""
     kinds = kinds_of_masks(root)
-    return "colour" in kinds or (bool(kinds) and _list_in(root) is not None)
+    return "colour" in kinds or (bool(kinds - {"indexed"}) and _list_in(root) is not None)
 
 
 def read(root: Path, options: Options) -> Plan:
@@ -76,13 +76,7 @@ def read(root: Path, options: Options) -> Plan:
 
 
 def _list_in(root: Path) -> Path | None:
-    for name in _LISTS:
-        try:
-            if read_colors(root / name).names:
-                return root / name
-        except Problem:
-            continue  # it is not there, or a list of names alone
-    return None
+    return next((root / name for name in _LISTS if has_colors(root / name)), None)
 
 
 def _table(colors: ColorList, labels: Mapping[str, int | None]) -> np.ndarray:

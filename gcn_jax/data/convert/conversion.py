@@ -4,6 +4,7 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
+from gcn_jax.data.convert import binary, objects
 from gcn_jax.data.convert.colors import UnknownColors, describe
 from gcn_jax.data.convert.plan import Format, Options, Plan
 from gcn_jax.data.convert.registry import FORMATS
@@ -11,6 +12,9 @@ from gcn_jax.data.convert.writing import Writer, write_class_names
 from gcn_jax.data.problems import Problem
 from gcn_jax.errors import UserError, check_choice
 from gcn_jax.terminal import ProgressBar
+
+#: Formats whose class may have to be named.
+_NAMED = (binary.NAME, objects.NAME)
 
 
 class Conversion(NamedTuple):
@@ -55,6 +59,11 @@ def convert(source: Path, options: Options, format_name: str | None = None) -> C
     if destination.exists() and not destination.is_dir():
         raise UserError(f"{destination} is a file; name a folder")
     known = recognise(source, format_name)
+    if options.name and known.NAME not in _NAMED:
+        kinds = " and ".join(_NAMED)
+        raise UserError(f"--name is for the formats {kinds}; {source} is of format {known.NAME}")
+    if options.classes and known.NAME == binary.NAME:
+        raise UserError(f"{source} has masks of 0 and 255; say what 255 is with --name, not a list")
     plan = known.read(source, options)
     plan.problems += _same_place(plan)
     if not plan.items:

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from gcn_jax.data.builders.coco_masks import decode
-from gcn_jax.data.convert.drawing import Drawn, checked_size, in_order
+from gcn_jax.data.convert.drawing import checked_size, drawn, in_order
 from gcn_jax.data.convert.json_files import reading
 from gcn_jax.data.convert.names import given_classes
-from gcn_jax.data.convert.photos import ImageIndex, list_files, unique_keys, unlisted
+from gcn_jax.data.convert.photos import ImageIndex, check_size, list_files, unique_keys, unlisted
 from gcn_jax.data.convert.plan import Item, Options, Photo, Plan, number_classes
 from gcn_jax.data.problems import Problem
 from gcn_jax.data.split_names import canonical_split
@@ -67,6 +67,8 @@ def read(root: Path, options: Options) -> Plan:
         except Problem as problem:
             plan.problems.append(problem)
             trees.pop(path, None)
+    if not trees:
+        return plan
     images = [(path, image) for path, tree in trees.items() for image in tree.iter("image")]
     meta = [
         name.text.strip()
@@ -79,7 +81,7 @@ def read(root: Path, options: Options) -> Plan:
     plan.class_names, labels = number_classes(found, options, given_classes(options))
     index = ImageIndex(root)
     _add(plan, images, index, labels)
-    plan.remarks += unlisted(index, (path for item in plan.items for path in item.sources))
+    plan.remarks += unlisted(index.paths, (path for item in plan.items for path in item.sources))
     tags = sum(shape.tag == "tag" for _, image in images for shape in image)
     if tags:
         plan.remarks.append(f"{tags} tags of whole images have no pixels and are left out")
@@ -128,9 +130,9 @@ def _add(
 def _draw(
     where: str, image: ET.Element, labels: Mapping[str, int | None], photo: Photo
 ) -> np.ndarray:
-    del photo
     with reading(where):
         size = checked_size(int(image.attrib["height"]), int(image.attrib["width"]))
+    check_size(size, photo, where)
     ordered = []
     for number, shape in enumerate(_shapes(image), 1):
         name = _class_of(shape)
@@ -139,11 +141,11 @@ def _draw(
                 raise ValueError(f"its class {name!r} is not in the list of classes")
             ordered.append((int(shape.get("z_order", 0)), number, labels[name], shape))
     ordered.sort(key=lambda one: one[:2])
-    drawn = []
+    shapes = []
     for _, number, label, shape in ordered:
         with reading(f"{where}: {shape.tag} {number} ({_class_of(shape)[:40]!r})"):
-            drawn.append(Drawn(_covered(shape, size), label))
-    return in_order(drawn, size)
+            shapes.append(drawn(_covered(shape, size), label))
+    return in_order(shapes, size)
 
 
 def _covered(shape: ET.Element, size: tuple[int, int]) -> np.ndarray:

@@ -5,7 +5,7 @@ Pillow, as labelme's own `shape_to_mask`.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -24,20 +24,39 @@ Points = Sequence[tuple[float, float]]
 
 
 class Drawn(NamedTuple):
-    """An object as a mask.
+    """An object as a mask, cut to the box that holds it: many fit into memory.
 
     Attributes:
-        covered: bool `[H, W]`.
+        covered: bool `[h, w]`.
+        top: The first row of the box.
+        left: The first column of the box.
         label: Its class; None for void.
         is_below: Whether it lies below all others, such as a crowd region.
     """
 
     covered: np.ndarray
+    top: int
+    left: int
     label: int | None
-    is_below: bool = False
+    is_below: bool
 
 
-def larger_first(objects: Sequence[Drawn], size: tuple[int, int]) -> np.ndarray:
+def drawn(covered: np.ndarray, label: int | None, is_below: bool = False) -> Drawn:
+    """Cut a mask to the box that holds it.
+
+    Args:
+        covered: bool `[H, W]`, of the whole image.
+        label: Its class; None for void.
+        is_below: Whether it lies below all others.
+    """
+    rows, columns = (np.flatnonzero(covered.any(axis)) for axis in (1, 0))
+    if not rows.size:
+        return Drawn(np.zeros((0, 0), bool), 0, 0, label, is_below)
+    box = covered[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return Drawn(box.copy(), int(rows[0]), int(columns[0]), label, is_below)
+
+
+def larger_first(objects: Iterable[Drawn], size: tuple[int, int]) -> np.ndarray:
     """Draw objects on background, larger ones first, so that smaller ones lie on top.
 
     Args:
@@ -51,7 +70,7 @@ def larger_first(objects: Sequence[Drawn], size: tuple[int, int]) -> np.ndarray:
     return in_order(ordered, size)
 
 
-def in_order(objects: Sequence[Drawn], size: tuple[int, int]) -> np.ndarray:
+def in_order(objects: Iterable[Drawn], size: tuple[int, int]) -> np.ndarray:
     """Draw objects on background, one over the other.
 
     Args:
@@ -63,7 +82,9 @@ def in_order(objects: Sequence[Drawn], size: tuple[int, int]) -> np.ndarray:
     """
     label = np.zeros(size, np.uint8)
     for one in objects:
-        label[one.covered] = IGNORE_LABEL if one.label is None else one.label
+        height, width = one.covered.shape
+        box = label[one.top : one.top + height, one.left : one.left + width]
+        box[one.covered] = IGNORE_LABEL if one.label is None else one.label
     return label
 
 

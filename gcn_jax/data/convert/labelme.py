@@ -17,9 +17,9 @@ import numpy as np
 from PIL import Image
 
 from gcn_jax.data.convert.drawing import (
-    Drawn,
     checked_points,
     checked_size,
+    drawn,
     in_order,
     labelme_shape,
 )
@@ -28,6 +28,7 @@ from gcn_jax.data.convert.names import given_classes
 from gcn_jax.data.convert.photos import (
     ImageIndex,
     background,
+    check_size,
     keys_in_splits,
     list_files,
     split_and_name,
@@ -89,6 +90,8 @@ def read(root: Path, options: Options) -> Plan:
         except Problem as problem:
             plan.problems.append(problem)
             unread |= _stem_in(path)
+    if not entries:
+        return plan
     class_names, labels = number_classes(sorted(found), options, _listed(root, options))
     plan.class_names = class_names
     loose = [path for path in index.paths if path not in entries and path.stem not in unread]
@@ -190,7 +193,8 @@ def _draw(
     photo: Photo,
 ) -> np.ndarray:
     size = size or photo.upright
-    drawn = []
+    check_size(size, photo, str(path))
+    drawings = []
     for number, shape in enumerate(shapes, 1):
         with reading(f"{path}: shape {number} ({shape['label'][:40]!r})"):
             if shape["label"] not in labels:
@@ -201,8 +205,8 @@ def _draw(
                 covered = _placed(shape["mask"], points, size)
             else:
                 covered = labelme_shape(text_of(kind, "shape_type"), points, size)
-            drawn.append(Drawn(covered, labels[shape["label"]]))
-    return in_order(drawn, size)
+            drawings.append(drawn(covered, labels[shape["label"]]))
+    return in_order(drawings, size)
 
 
 def _placed(mask: Any, points: list[tuple[float, float]], size: tuple[int, int]) -> np.ndarray:

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from gcn_jax.data.convert.photos import unique_keys
+from gcn_jax.data.convert.photos import list_files, unique_keys, unlisted
 from gcn_jax.data.convert.plan import Item, Photo, Plan
 from gcn_jax.data.decoding import open_image
-from gcn_jax.data.files import load_mask
-from gcn_jax.data.layouts import find_layout, one_in_ten
+from gcn_jax.data.files import IMAGE_SUFFIXES, load_mask
+from gcn_jax.data.layouts import IMAGE_FOLDERS, find_layout, one_in_ten
 from gcn_jax.data.problems import Pair, Problem
 
 #: Masks that are looked at to recognise their kind.
@@ -50,7 +50,7 @@ def find_pairs(root: Path) -> tuple[dict[str, list[Pair]], list[Problem], list[s
 
 
 def kinds_of_masks(root: Path) -> set[str]:
-    """Return what the first masks of a folder are: "colour", "binary", "indexed".
+    """Return what the first masks of a folder are: "colour", "palette", "binary", "indexed".
 
     Args:
         root: The folder. Of a layout that is not known there are none.
@@ -74,9 +74,12 @@ def _kind(path: Path) -> list[str]:
                     return ["colour"]
                 if image.format == "JPEG":  # refused when it is read
                     return ["binary"]
+            has_palette = image.mode == "P"
         values = load_mask(path)[1].values
     except (Problem, OSError, SyntaxError, ValueError):
         return []
+    if has_palette:
+        return ["palette"]
     return ["binary" if 255 in values and set(values) <= {0, 255} else "indexed"]
 
 
@@ -97,6 +100,13 @@ def add_pairs(
     splits, problems, remarks = find_pairs(root)
     plan.problems += problems
     plan.remarks += remarks
+    images = [
+        path
+        for path in list_files(root, IMAGE_SUFFIXES)
+        if set(path.relative_to(root).parts[:-1]) & set(IMAGE_FOLDERS)
+    ]
+    used = (path for pairs in splits.values() for pair in pairs for path in pair[1:])
+    plan.remarks += unlisted(images, used)
     for split, pairs in splits.items():
         keys = unique_keys(f"{key}{image.suffix}" for key, image, _ in pairs)
         for key, image, mask in pairs:

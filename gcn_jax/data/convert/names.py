@@ -1,7 +1,7 @@
 """Lists of class names and of colours that a person gives a conversion."""
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,43 +41,71 @@ def given_classes(options: Options) -> tuple[str, ...] | None:
     return tuple(dict.fromkeys(lines))
 
 
+def has_colors(path: Path) -> bool:
+    """Return whether a file is there and has a line with a colour.
+
+    Args:
+        path: The file, perhaps a list of names alone.
+    """
+    try:
+        return any(_color_in(_cells(path, line)) for line in read_lines(path))
+    except Problem:
+        return False
+
+
 def read_colors(path: Path) -> ColorList:
-    """Read `class,r,g,b` (more columns are left alone), or CVAT's `class:r,g,b::`.
+    """Read `class,r,g,b` (more columns are left alone), CVAT's `class:r,g,b::`, or `r g b class`.
 
     Args:
         path: The file. A first line of titles and lines that begin with # are skipped.
 
     Raises:
-        Problem: A line is neither, has no name, or gives a colour a second meaning.
+        Problem: A line is none of these, has no name, or gives a colour a second meaning.
     """
     name_of: dict[Color, str] = {}
     lines = [line for line in read_lines(path) if not line.startswith("#")]
     for number, line in enumerate(lines):
-        if path.name.endswith(".txt") and ":" in line:
-            name, rest = line.split(":")[:2]
-            cells = [name, *rest.split(",")]
-        else:
-            cells = next(csv.reader([line]))
-        cells = [cell.strip() for cell in cells]
+        cells = _cells(path, line)
         if number == 0 and not any(cell.isdecimal() for cell in cells):
             continue
-        if len(cells) < 4 or not all(_is_byte(cell) for cell in cells[1:4]):
+        color = _color_in(cells)
+        if color is None:
             message = f"{path}: the line {line!r} is not `class,r,g,b` with numbers 0..255"
             raise Problem("class names", message)
-        red, green, blue = map(int, cells[1:4])
-        if not cells[0]:
+        name, text = cells[0], ",".join(map(str, color))
+        if not name:
             message = (
-                f"{path}: the colour {red},{green},{blue} has no name yet; write the name of its "
-                "class before the first comma (colours of one name are one class; void for none)"
+                f"{path}: the colour {text} has no name yet; write the name of its class before "
+                "the first comma (colours of one name are one class; void for none)"
             )
             raise Problem("class names", message)
-        if name_of.setdefault((red, green, blue), cells[0]) != cells[0]:
-            first = name_of[red, green, blue]
-            message = f"{path}: the colour {red},{green},{blue} is {first!r} and {cells[0]!r}"
+        first = name_of.setdefault(color, name)
+        if first != name:
+            message = f"{path}: the colour {text} is {first!r} and {name!r}; keep one line"
             raise Problem("class names", message)
     if not name_of:
         raise Problem("class names", f"{path} lists no colours; write `class,r,g,b`, one a line")
     return ColorList(tuple(dict.fromkeys(name_of.values())), name_of)
+
+
+def _cells(path: Path, line: str) -> list[str]:
+    """Split a line into a name, red, green, blue, and what follows."""
+    if path.suffix == ".txt" and ":" in line:
+        name, rest = line.split(":")[:2]
+        cells = [name, *rest.split(",")]
+    elif path.suffix == ".txt" and "," not in line:
+        *numbers, name = (line.split(None, 3) + [""] * 4)[:4]
+        cells = [name, *numbers]
+    else:
+        cells = next(csv.reader([line]))
+    return [cell.strip() for cell in cells]
+
+
+def _color_in(cells: Sequence[str]) -> Color | None:
+    if len(cells) < 4 or not all(map(_is_byte, cells[1:4])):
+        return None
+    red, green, blue = map(int, cells[1:4])
+    return red, green, blue
 
 
 def _is_byte(text: str) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from gcn_jax.data.convert.binary import foreground, read_binary
-from gcn_jax.data.convert.drawing import Drawn, larger_first
+from gcn_jax.data.convert.drawing import Drawn, drawn, larger_first
 from gcn_jax.data.convert.names import given_classes
 from gcn_jax.data.convert.photos import keys_in_splits, list_files, split_and_name
 from gcn_jax.data.convert.plan import Item, Options, Photo, Plan, number_classes
@@ -144,16 +144,16 @@ def read(root: Path, options: Options) -> Plan:
 def _draw(
     objects: Sequence[tuple[str, Path]], labels: Mapping[str, int | None], photo: Photo
 ) -> np.ndarray:
-    drawn: list[Drawn] = []
+    shapes: list[Drawn] = []
     size = photo.upright
     for name, path in objects:
         if name not in labels:
             message = f"{path}: its class {name!r} is not in the list of classes"
             raise Problem("unknown class", message)
         covered = read_binary(path)
-        if drawn and covered.shape != size:
+        if shapes and covered.shape != size:
             message = f"{path}: its size is not that of {objects[0][1]}"
             raise Problem("size mismatch", message)
         size = covered.shape[0], covered.shape[1]
-        drawn.append(Drawn(covered, labels[name]))
-    return larger_first(drawn, size)
+        shapes.append(drawn(covered, labels[name]))
+    return larger_first(shapes, size)

@@ -71,15 +71,15 @@ class ImageIndex:
         return candidates[0]
 
 
-def unlisted(index: ImageIndex, used: Iterable[Path]) -> list[str]:
+def unlisted(paths: Iterable[Path], used: Iterable[Path]) -> list[str]:
     """Return a remark on the images that no annotation lists, if there are any.
 
     Args:
-        index: All images.
+        paths: All images.
         used: Those that are listed.
     """
     known = {path.resolve() for path in used}
-    left = [path for path in index.paths if path.resolve() not in known]
+    left = [path for path in paths if path.resolve() not in known]
     if not left:
         return []
     return [f"{len(left)} images are left out, as nothing lists them, such as {left[0]}"]
@@ -150,6 +150,25 @@ def photo_of(path: Path, upright: tuple[int, int]) -> Photo:
     return Photo(upright[::-1] if orientation >= 5 else upright, upright, orientation)
 
 
+def check_size(size: tuple[int, int], photo: Photo, where: str) -> None:
+    """Check that an annotation is of the size of its image, before anything is drawn.
+
+    Args:
+        size: (height, width) in pixels.
+        photo: The sizes of its image.
+        where: The annotation, for the message.
+
+    Raises:
+        Problem: It is of another size.
+    """
+    if size not in (photo.stored, photo.upright):
+        raise Problem(
+            "size mismatch",
+            f"{where}: the annotation is of {size[1]}x{size[0]} pixels, its image "
+            f"{photo.upright[1]}x{photo.upright[0]}; they must be equal (width x height)",
+        )
+
+
 def turn_upright(label: np.ndarray, photo: Photo, where: str) -> np.ndarray:
     """Turn a mask as its image is turned, where it was drawn on the stored pixels.
 
@@ -161,13 +180,8 @@ def turn_upright(label: np.ndarray, photo: Photo, where: str) -> np.ndarray:
     Raises:
         Problem: The sizes cannot tell, or fit neither.
     """
+    check_size((label.shape[0], label.shape[1]), photo, where)
     size = label.shape
-    if size not in (photo.stored, photo.upright):
-        raise Problem(
-            "size mismatch",
-            f"{where}: the annotation is of {size[1]}x{size[0]} pixels, its image "
-            f"{photo.upright[1]}x{photo.upright[0]}; they must be equal (width x height)",
-        )
     if photo.orientation == 1:
         return label
     if photo.stored == photo.upright:

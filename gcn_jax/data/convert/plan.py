@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from gcn_jax.data.problems import Problem
+from gcn_jax.errors import UserError
 
 #: Names of classes that are void, in any case of letters: no class, but `IGNORE_LABEL`.
 VOID_NAMES = ("void", "ignore", "__ignore__")
@@ -140,8 +141,13 @@ def number_classes(
 
     Raises:
         Problem: There are fewer than 2 or more than 255 classes, or a name cannot be printed.
+        UserError: A name that shall be void is not there.
     """
     names = list(dict.fromkeys(found if listed is None else listed))
+    for name in options.void:
+        if name not in (*names, *found):
+            there = ", ".join(names)
+            raise UserError(f"--void names {name!r}, which is none of the classes: {there}")
     real = [name for name in names if not options.is_void(name)]
     ordered = real
     if not has_background:

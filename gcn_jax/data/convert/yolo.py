@@ -13,7 +13,7 @@ import numpy as np
 import yaml
 
 from gcn_jax.data.builders.coco_masks import decode
-from gcn_jax.data.convert.drawing import Drawn, larger_first
+from gcn_jax.data.convert.drawing import drawn, larger_first
 from gcn_jax.data.convert.json_files import reading, text_of
 from gcn_jax.data.convert.names import given_classes
 from gcn_jax.data.convert.photos import (
@@ -22,6 +22,7 @@ from gcn_jax.data.convert.photos import (
     keys_in_splits,
     list_files,
     split_and_name,
+    unlisted,
 )
 from gcn_jax.data.convert.plan import Item, Options, Photo, Plan, number_classes
 from gcn_jax.data.files import read_lines
@@ -61,7 +62,9 @@ def read(root: Path, options: Options) -> Plan:
     class_names, labels = number_classes(list(names.values()), options)
     label_of = {number: labels[name] for number, name in names.items()}
     plan = Plan(class_names, [])
-    images = [path for path in ImageIndex(root).paths if _IMAGES in path.relative_to(root).parts]
+    index = ImageIndex(root)
+    images = [path for path in index.paths if _IMAGES in path.relative_to(root).parts]
+    plan.remarks += unlisted(index.paths, images)
     texts = {
         path for path in list_files(root, (".txt",)) if _LABELS in path.relative_to(root).parts
     }
@@ -131,7 +134,7 @@ def _labels_of(root: Path, image: Path) -> Path:
 
 def _draw(text: Path, label_of: Mapping[int, int | None], photo: Photo) -> np.ndarray:
     height, width = photo.upright
-    drawn = []
+    shapes = []
     for number, line in enumerate(read_lines(text), 1):
         with reading(f"{text}: line {number}"):
             word, *values = line.split()
@@ -144,5 +147,5 @@ def _draw(text: Path, label_of: Mapping[int, int | None], photo: Photo) -> np.nd
                 raise ValueError(f"{len(values)} coordinates are no polygon")
             shares = [float(value) for value in values]
             scaled = [share * (height if i % 2 else width) for i, share in enumerate(shares)]
-            drawn.append(Drawn(decode([scaled], height, width), label_of[label]))
-    return larger_first(drawn, (height, width))
+            shapes.append(drawn(decode([scaled], height, width), label_of[label]))
+    return larger_first(shapes, (height, width))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gcn_jax.errors import UserError
 from tests.helpers.annotated import H, W, box, exif, mask_of, photo, run
 
 
@@ -173,3 +174,18 @@ def test_a_photo_turned_by_180_degrees_is_refused(tmp_path):
     image = {"id": 7, "file_name": "0.jpg", "height": H, "width": W}
     coco_images(root, image, {"category_id": 1, "segmentation": [box(1, 2, 5, 9)]})
     assert "EXIF orientation 3" in str(run(root).problems[0])
+
+
+def test_the_published_folder_of_coco(tmp_path):
+    root = tmp_path / "source"
+    one = {"category_id": 1, "segmentation": [box(1, 1, 9, 9)]}
+    for split in ("train2017", "val2017"):
+        photo(root / f"{split}/0.jpg", len(split))
+        for kind in ("instances", "person_keypoints", "captions"):
+            coco(root / f"annotations/{kind}_{split}.json", [one], images=1)
+    done = run(root)
+    assert (done.num_images, done.problems) == ({"train": 1, "val": 1}, [])
+    assert sum("has no outlines of classes" in remark for remark in done.remarks) == 4
+    coco(root / "annotations/stuff_val2017.json", [one], images=1)
+    with pytest.raises(UserError, match="instances_val2017.json and .* both annotate 0.jpg"):
+        run(root)

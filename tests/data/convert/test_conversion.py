@@ -171,3 +171,35 @@ def test_odd_values_become_problems(tmp_path, form):
             shutil.rmtree(tmp_path / "out", ignore_errors=True)
             with contextlib.suppress(UserError):
                 run(root, form=form)
+
+
+def test_settings_that_would_do_nothing_are_refused(source, tmp_path):
+    with pytest.raises(UserError, match="--void names 'rood', which is none of the classes: road"):
+        run(source, name="road", void=("rood",))
+    (tmp_path / "names.txt").write_text("road")
+    with pytest.raises(UserError, match="say what 255 is with --name"):
+        run(source, name="road", classes=tmp_path / "names.txt")
+    (source / "a.json").write_text(json.dumps(HOSTILE["labelme"]))
+    with pytest.raises(UserError, match="--name is for the formats binary and objects"):
+        run(source, name="road")
+
+
+def test_images_of_a_split_without_masks_are_named(source):
+    for kind in ("images", "masks"):
+        (source / kind / "train").mkdir()
+        for path in (source / kind).glob("*.*"):
+            path.rename(path.parent / "train" / path.name)
+    photo(source / "images/test/x.jpg")
+    done = run(source, name="road")
+    assert done.num_images == {"train": 2}
+    assert done.remarks == [
+        f"1 images are left out, as nothing lists them, such as {source}/images/test/x.jpg"
+    ]
+
+
+def test_when_nothing_can_be_read_the_reason_is_said(tmp_path):
+    root = tmp_path / "source"
+    photo(root / "a.jpg")
+    (root / "a.json").write_text('{"shapes": [3], "imagePath": "a.jpg"}')
+    with pytest.raises(UserError, match="as labelme: .*a.json: 'shapes' is no list of objects"):
+        run(root)

@@ -46,6 +46,9 @@ LISTS = {
 }
 
 
+LISTS["label_colors.txt"] = "0 0 0\t\tground\n128 0 0\tcar\n0 128 0\ttree\n224 224 192\tVoid\n"
+
+
 @pytest.mark.parametrize("name", LISTS)
 def test_colours_of_a_list(root, name):
     (root / name).write_text(LISTS[name])
@@ -92,6 +95,33 @@ def test_unknown_colours_are_counted_and_not_guessed(root):
     assert [path.name for path in (root.parent / "out/images").iterdir()] == ["1.jpg"]
 
 
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("car,0,0,0", "the colour 0,0,0 is 'ground' and 'car'"),
+        ("car,0,0,300", "'car,0,0,300' is not `class,r,g,b`"),
+        (",128,0,0", "the colour 128,0,0 has no name"),
+    ],
+)
+def test_a_wrong_line_of_a_list_is_named(root, line, message):
+    (root / "class_dict.csv").write_text(f"name,r,g,b\nground,0,0,0\n{line}\n")
+    with pytest.raises(UserError, match=message):
+        run(root)
+
+
+def test_a_list_that_unites_others_is_left_out(root):
+    (root / "class_dict.csv").write_text(LISTS["class_dict.csv"])
+    lists = root / "ImageSets/Segmentation"
+    lists.mkdir(parents=True)
+    for split, ids in {"train": "0\n1", "val": "2", "trainval": "0\n1\n2"}.items():
+        (lists / f"{split}.txt").write_text(ids)
+    for path in (root / "masks").iterdir():
+        path.rename(path.with_name(path.name.replace("_L", "")))
+    done = run(root)
+    assert done.num_images == {"train": 2, "val": 1}
+    assert "the list 'trainval' is left out: all of it is in other lists" in done.remarks
+
+
 def test_jpeg_masks_are_refused(root):
     (root / "class_dict.csv").write_text(LISTS["class_dict.csv"])
     (root / "masks/0_L.png").unlink()
@@ -128,6 +158,23 @@ def test_cvat_segmentation_mask(tmp_path):
     assert (done.format, sum(done.num_images.values())) == ("colours", 2)
     (split,) = done.num_images
     np.testing.assert_array_equal(mask_of(tmp_path / "out", 0, split), expected(0))
+
+
+def test_grey_class_numbers_beside_a_list_of_colours(root):
+    """CVAT's masks have one channel or three."""
+    (root / "labelmap.txt").write_text(LISTS["labelmap.txt"])
+    for i in range(3):
+        save(scene(i), root / f"masks/{i}_L.png")
+    done = run(root)
+    assert (done.format, done.class_names) == ("indexed", ("ground", "car", "tree"))
+    np.testing.assert_array_equal(mask_of(root.parent / "out", 1), expected(1))
+
+
+def test_black_and_white_of_a_list(root):
+    binary(root)
+    (root / "class_dict.csv").write_text("name,r,g,b\nroad,255,255,255\nother,0,0,0\n")
+    assert run(root).class_names == ("road", "other")
+    np.testing.assert_array_equal(mask_of(root.parent / "out", 1), scene(1) != 1)
 
 
 def binary(root):
