@@ -180,7 +180,7 @@ class _Unpickler(pickle.Unpickler):
 
     def __init__(self, file: BinaryIO):
         start, clamped = file.tell(), _Clamped(file)
-        for code, argument, _ in pickletools.genops(clamped):
+        for code, argument, _ in pickletools.genops(cast(Any, clamped)):
             if code.name.endswith("PUT") and cast(int, argument) > clamped.size:
                 raise ValueError(f"its pickle has no {argument} values")  # a list of so many
         file.seek(start)

@@ -92,7 +92,8 @@ READERS = (
         "--bilateral_srgb=3,10", "--bilateral_weight=4", *_INFERENCE,
     ),
     _reader(
-        "data show", _settings(show), "--config=quickstart", "--augmented", "--num_images=2", "--seed=1",
+        "data show", _settings(show), "--config=quickstart", "--augmented", "--num_images=2",
+        "--seed=1",
         "--data_dir=a", "--config.augment.crop_size=(64, 64)", "--config.augment.flip=False",
         "--config.data.train=('shapes:train',)",
     ),
