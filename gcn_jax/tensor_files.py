@@ -15,7 +15,7 @@ import pickletools
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, Any, BinaryIO, NamedTuple, cast
+from typing import Any, BinaryIO, NamedTuple, cast
 
 import jax.numpy as jnp
 import numpy as np
@@ -180,7 +180,7 @@ class _Unpickler(pickle.Unpickler):
 
     def __init__(self, file: BinaryIO):
         start, clamped = file.tell(), _Clamped(file)
-        for code, argument, _ in pickletools.genops(cast(IO[bytes], clamped)):
+        for code, argument, _ in pickletools.genops(cast(Any, clamped)):
             if code.name.endswith("PUT") and cast(int, argument) > clamped.size:
                 raise ValueError(f"its pickle has no {argument} values")  # a list of so many
         file.seek(start)

@@ -88,6 +88,7 @@ def test_damaged_metrics_are_named_by_their_line(tmp_path, line):
         ("class_names", ["a", ""]),
         ("class_names", ["a", 3]),
         ("class_names", "ab"),
+        ("fields", {"num_classes": 2.0}),
         ("palette", [[0, 0, 0]]),
         ("palette", [[0, 0, 0], [0, 0, 256]]),
         ("palette", [[0, 0, 0], [0, 0]]),
@@ -95,6 +96,7 @@ def test_damaged_metrics_are_named_by_their_line(tmp_path, line):
         ("mean", [0, 0]),
         ("mean", [0, 0, float("nan")]),
         ("mean", "abc"),
+        ("mean", [0, 0, 10**400]),
         ("std", [1, 1, 0]),
         ("std", [1, 1, float("inf")]),
         ("std", None),
@@ -105,7 +107,7 @@ def test_values_of_a_model_that_make_no_sense_are_named(tmp_path, key, value):
     folder.model_file.write_text(json.dumps(INFO))
     assert models.read_info(tmp_path).class_names == ("a", "b")
     folder.model_file.write_text(json.dumps(INFO | {key: value}))
-    named = "class_names" if key == "fields" and value == {} else key
+    named = "class_names" if key == "fields" and isinstance(value, dict) else key
     with pytest.raises(UserError, match=rf"model\.json is damaged: {named} is "):
         models.read_info(tmp_path)
 

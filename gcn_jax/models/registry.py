@@ -1,6 +1,7 @@
 """Models by name: `config.model = dict(name="gcn_resnet50", ...)` and a notebook build the same."""
 
 import dataclasses
+import numbers
 import types
 import typing
 from collections.abc import Mapping
@@ -35,6 +36,9 @@ TINY_MODELS: Mapping[str, Mapping[str, Any]] = dict(file.TINY for _, file in NET
 #: What a config file may call a dtype.
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
+#: Types of fields -> those of the values that they can be given.
+_KINDS: Mapping[Any, type] = {bool: bool, int: numbers.Integral, float: numbers.Real, str: str}
+
 
 def list_models() -> list[str]:
     """Return the names that `create_model` knows."""
@@ -56,13 +60,15 @@ def create_model(name: str, **overrides: Any) -> SegmentationNetwork:
         The module; its class documents the fields.
 
     Raises:
-        UserError: For an unknown name, field or dtype, or a missing `num_classes`.
+        UserError: For an unknown name, field or dtype, a value of another kind, or a missing
+            `num_classes`.
     """
     check_choice("model", name, MODELS)
     module, fixed = MODELS[name]
     fields = _fields(module)
     for field in overrides:
         check_choice(f"field of {name}", field, fields)
+        _check_kind(name, field, overrides[field], *fields[field])
     values = {**fixed, **overrides}
     missing = [
         field
@@ -75,6 +81,19 @@ def create_model(name: str, **overrides: Any) -> SegmentationNetwork:
         check_choice("dtype", values["dtype"], DTYPES)
         values["dtype"] = DTYPES[values["dtype"]]
     return module(**values)
+
+
+def _check_kind(name: str, field: str, value: Any, kind: Any, default: Any) -> None:
+    """Raise `UserError` where a field is given a value that its type does not allow."""
+    wanted = _KINDS.get(kind)
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if (value is None and default is None) or wanted is None:
+        fits = field != "dtype" or not (is_number or isinstance(value, list | dict | bool))
+    else:
+        fits = isinstance(value, wanted) and (kind in (bool, str) or is_number)
+    if not fits:
+        meant = kind.__name__ if wanted else "dtype"
+        raise UserError(f"{name}: {field} is {value!r:.80}, which is no {meant}")
 
 
 def model_fields(name: str) -> dict[str, tuple[type, Any]]:

@@ -1,5 +1,6 @@
 """Mutations of files: of any bytes, of JSON by its grammar, of the words of a command line."""
 
+import copy
 import json
 from random import Random
 from typing import Any
@@ -80,14 +81,14 @@ def _mutated(tree: Any, rng: Random) -> Any:
     if change == "remove":
         del tree[key]
     elif change == "repeat" and isinstance(tree, dict):
-        tree[f"{key}{rng.choice(('', '2', ' '))}"] = tree[key]
+        tree[f"{key}{rng.choice(('2', ' ', 'x'))}"] = copy.deepcopy(tree[key])
     elif change == "repeat":
-        tree[key:key] = [tree[key]] * rng.choice((1, 2, 300))
+        tree[key:key] = [copy.deepcopy(tree[key]) for _ in range(rng.choice((1, 2, 300)))]
     elif change == "swap":
         other = rng.choice(keys)
         tree[key], tree[other] = tree[other], tree[key]
     else:
-        tree[key] = rng.choice(_VALUES)
+        tree[key] = copy.deepcopy(rng.choice(_VALUES))
     return tree
 
 
@@ -100,7 +101,7 @@ def _other(value: Any, rng: Random) -> Any:
         return rng.choice((value.upper(), value + "x", value[:-1], [value], value * 2))
     if kind == 1:
         return rng.choice(([value], {"x": value}, [value, value], str(value)[:100]))
-    return rng.choice(_VALUES)
+    return copy.deepcopy(rng.choice(_VALUES))
 
 
 #: Values of flags and settings that somebody could type.

@@ -100,3 +100,21 @@ def test_fields_of_a_model_are_those_its_name_leaves_open():
     assert fields["stack_channels"] == (int, None)
     assert fields["dtype"] == (str, "float32")
     assert "backbone" not in fields
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("num_classes", 3.0),
+        ("num_classes", True),
+        ("num_classes", None),
+        ("kernel_size", "7"),
+        ("backbone", []),
+        ("boundary_refinement", 1),
+        ("dtype", 3),
+        ("dtype", []),
+    ],
+)
+def test_a_field_of_another_kind_is_named(field, value):
+    with pytest.raises(UserError, match=f"gcn_resnet50: {field} is .*, which is no "):
+        models.create_model("gcn_resnet50", **{"num_classes": 3, field: value})

@@ -38,7 +38,7 @@ def file(tmp_path_factory):
 
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
-    """A function that puts a repository of some files where only the cache is read."""
+    """A function that puts a repository where only the cache is read, and returns its folder."""
     fake = FakeHub(tmp_path, monkeypatch)
 
     def add(name, config, weights=None):
@@ -46,6 +46,7 @@ def hub(tmp_path, monkeypatch):
         (folder / "config.json").write_text(json.dumps(config))
         if weights:
             (folder / "model.safetensors").symlink_to(weights)
+        return folder
 
     return add
 
@@ -82,6 +83,12 @@ def test_what_is_not_in_the_cache_cannot_be_had_offline(hub):
 @pytest.mark.parametrize("config", [{}, {"pretrained_cfg": {"mean": [0.5]}}, []])
 def test_a_repository_that_is_not_timm_s_is_named(hub, config):
     hub("somebody/model", config)
+    with pytest.raises(UserError, match="hf://somebody/model: its config.json is not that of"):
+        read_backbone_preprocessing("hf://somebody/model")
+
+
+def test_settings_that_are_no_text_are_named(hub):
+    (hub("somebody/model", {}) / "config.json").write_bytes(b"\xff")
     with pytest.raises(UserError, match="hf://somebody/model: its config.json is not that of"):
         read_backbone_preprocessing("hf://somebody/model")
 

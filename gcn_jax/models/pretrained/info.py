@@ -1,13 +1,15 @@
 """`model.json`: everything about a trained model but its weights."""
 
 import dataclasses
-import math
 from pathlib import Path
 from typing import Any
 
 from gcn_jax.errors import UserError
 from gcn_jax.hub import hub_file, is_on_hub
 from gcn_jax.workdir import Workdir, read_object, write_object
+
+#: What float32 can hold; NaN is not below it.
+_LARGEST = 3e38
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +77,11 @@ def _checked(values: Any, path: Path) -> ModelInfo:
         "a list of different names",
     )
     count = fields.get("num_classes")
-    check(count == len(names), "class_names", f"a name for each of {count} classes")
+    check(
+        type(count) is int and count == len(names),
+        "class_names",
+        f"a name for each of {count} classes",
+    )
     check(
         isinstance(palette, list)
         and len(palette) == count
@@ -89,7 +95,7 @@ def _checked(values: Any, path: Path) -> ModelInfo:
         check(
             _is_list(numbers, (int, float))
             and len(numbers) == 3
-            and all(math.isfinite(number) for number in numbers)
+            and all(abs(number) < _LARGEST for number in numbers)
             and (key == "mean" or min(numbers) > 0),
             key,
             "three finite numbers" + (" above 0" if key == "std" else ""),

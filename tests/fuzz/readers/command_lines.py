@@ -93,7 +93,8 @@ READERS = (
     ),
     _reader(
         "data show", _settings(show), "--config=quickstart", "--augmented", "--num_images=2",
-        "--seed=1", "--data_dir=a", "--config.augment.crop_size=(64, 64)",
-        "--config.augment.flip=False", "--config.data.train=('shapes:train',)",
+        "--seed=1",
+        "--data_dir=a", "--config.augment.crop_size=(64, 64)", "--config.augment.flip=False",
+        "--config.data.train=('shapes:train',)",
     ),
 )  # fmt: skip

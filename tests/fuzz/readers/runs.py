@@ -1,5 +1,6 @@
 """Readers of a run: its settings, its model, its metrics, its checkpoints, its scores."""
 
+import dataclasses
 import json
 import warnings
 from functools import cache
@@ -28,7 +29,8 @@ from tests.helpers.runs import INFO
 
 
 def _write_model(folder: Path) -> None:
-    write_info(folder, INFO)
+    fields = {**INFO.fields, "kernel_size": 5, "dtype": "float32", "head": "gcn"}
+    write_info(folder, dataclasses.replace(INFO, fields=fields))
 
 
 def _read_model(folder: Path) -> Any:
