@@ -20,7 +20,7 @@ COMMAND = re.compile(
 )
 FLAG = re.compile(r"(?<![\w-])--(?:no)?(?!xla_)([a-z]\w*(?:\.\w+)*)")
 #: Commands of other programs, with flags of their own.
-OTHERS = re.compile(r"(?:python -m benchmarks|pip |pytest|ruff|make |\.ci/)[^`\n]*")
+OTHERS = re.compile(r"(?:python -m (?:benchmarks|tests)|pip |pytest|ruff|make |\.ci/)[^`\n]*")
 
 
 def flags_of(verb):
