@@ -23,6 +23,7 @@ VERBS = (
     "data validate",
     "data show",
     "configs",
+    "report",
     "verify",
     "compare",
     "crf-search",

@@ -81,8 +81,14 @@ def count_predictions(voc_folder, folder):
     return total
 
 
+def files_of(run):
+    return {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in run.rglob("*")}
+
+
 def test_evaluate_agrees_with_an_independent_count(trained, voc_folder):
+    """And writes nothing into the run, which may lie where nothing can be written."""
     cwd, _, _ = trained
+    before = files_of(cwd / "runs/folder")
     out, _ = run(
         "evaluate.py",
         "--ckpt=runs/folder",
