@@ -107,6 +107,11 @@ def test_evaluate_agrees_with_an_independent_count(trained, voc_folder):
     run("predict.py", "--ckpt=runs/folder", voc_folder / "JPEGImages", cwd=cwd)
     total = count_predictions(voc_folder, cwd / "predictions")
     assert scores["confusion_matrix"] == total.tolist()
+
+    run("-m", "gcn_jax", "report", "--ckpt=runs/folder", "--output=training.html", cwd=cwd)
+    assert "learning rate" in (cwd / "training.html").read_text().lower()
+    assert files_of(cwd / "runs/folder") == before
+
     union = total.sum(0) + total.sum(1) - total.diagonal()
     np.testing.assert_allclose(scores["miou"], np.mean((total.diagonal() / union)[union > 0]))
     np.testing.assert_allclose(scores["pixel_accuracy"], total.trace() / total.sum())
