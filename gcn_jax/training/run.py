@@ -130,16 +130,26 @@ def start(run: Run) -> tuple[TrainState, Any, list[Any]]:
         state = jax.jit(TrainState.with_variables, out_shardings=everywhere)(state, variables)
     if jax.process_index() == 0:
         if int(state.step) < config.num_steps:
-            _check_room(run.folder, state)
+            check_room(run.folder, state)
         atomic.write(run.folder.config_file, config.to_json(indent=2))
         write_info(run.folder.path, run.info)
     return state, batches, losses
 
 
-def _check_room(folder: Workdir, state: TrainState) -> None:
-    """Raise `UserError` where the next two checkpoints will not find room."""
-    needed = 2 * sum(leaf.nbytes for leaf in jax.tree.leaves(state))
-    free = shutil.disk_usage(folder.path).free
+def check_room(folder: Workdir, state: TrainState) -> None:
+    """Check that the next two checkpoints will find room.
+
+    Args:
+        folder: The run's folder, which need not exist.
+        state: A state, or the shapes of one.
+
+    Raises:
+        UserError: They will not.
+    """
+    leaves = jax.tree.leaves(state)
+    needed = 2 * sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in leaves)
+    there = folder.path.resolve()
+    free = shutil.disk_usage(next(p for p in (there, *there.parents) if p.exists())).free
     if free < needed:
         raise UserError(
             f"{folder.path} has {free / 2**20:,.0f} MiB left, and two checkpoints take "
