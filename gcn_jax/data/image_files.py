@@ -1,10 +1,13 @@
 """Image files that a user names: which they are, read one at a time, and what to call results."""
 
+import contextlib
 import itertools
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
+
+from PIL import Image
 
 from gcn_jax.data.files import IMAGE_SUFFIXES, read_image
 from gcn_jax.errors import UserError
@@ -26,7 +29,18 @@ class ImageFiles:
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         """Read one file: {"image": uint8 [H, W, 3] RGB, "id": its path}."""
-        return {"image": read_image(self.paths[index]), "id": str(self.paths[index])}
+        with _any_size():
+            return {"image": read_image(self.paths[index]), "id": str(self.paths[index])}
+
+
+@contextlib.contextmanager
+def _any_size() -> Iterator[None]:
+    """Lift Pillow's limit of 179 million pixels: the user knows these files."""
+    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
 
 
 def find_images(paths: Iterable[str | Path], *, recursive: bool = False) -> dict[Path, Path]:

@@ -16,12 +16,12 @@ import numpy as np
 from jax.sharding import Mesh
 
 from gcn_jax.errors import UserError
-from gcn_jax.inference import resizing, windows
+from gcn_jax.inference import bands, resizing, windows
 from gcn_jax.inference.batches import Example, Examples, PaddedBatch, padded_batches
 from gcn_jax.inference.crf import CRFParameters, dense_crf_batch
 from gcn_jax.mesh import batch_sharding, data_mesh, replicated, shard_batch, to_host
 from gcn_jax.models.layers import size_of
-from gcn_jax.models.preprocessing import BUCKET_MULTIPLE, mean_color
+from gcn_jax.models.preprocessing import BUCKET_MULTIPLE, bucket, mean_color
 from gcn_jax.models.pretrained.predict import class_maps, logits
 from gcn_jax.models.pretrained.restore import Pretrained
 
@@ -32,6 +32,11 @@ SMALLEST_SCALE, LARGEST_SCALE = 0.05, 16.0
 LONGEST_WINDOW, LARGEST_OVERLAP = 8_192, 0.95
 #: Pixels of an enlarged image, padding included, above which it is refused: 5,792 x 5,792.
 MOST_PIXELS = 2**25
+
+#: Pixels of an image above which the network sees windows of it, not the whole: 2,896 x 2,896. The
+#: window and its overlap where none is given.
+WHOLE_PIXELS = 2**23
+LARGE_WINDOW, LARGE_WINDOW_OVERLAP = (1_024, 1_024), 1 / 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -181,12 +186,59 @@ class Predictor:
     def predict(self, source: Examples) -> Iterator[tuple[int, Example, np.ndarray]]:
         """Predict every image of a source, once, at its own size; labels are not looked at.
 
+        An image of more than `WHOLE_PIXELS` is predicted in windows, whose memory is bounded.
+
         Yields:
             (index in the source, example, class map int32 `[H, W]`); in the order of the source if
             the batch size is 1, else by bucket. Nothing of what was yielded is kept.
+
+        Raises:
+            UserError: Such an image is to be scaled, or refined by a CRF.
         """
         for batch in self.batches(source):
-            yield from batch.cut(to_host(self.predict_batch(batch)))
+            if math.prod(batch.images.shape[1:3]) > WHOLE_PIXELS:
+                for index, example in zip(batch.indices, batch.examples, strict=True):
+                    yield index, example, self.predict_large(example["image"])
+            else:
+                yield from batch.cut(to_host(self.predict_batch(batch)))
+
+    def predict_large(self, image: np.ndarray) -> np.ndarray:
+        """Predict one image window by window, on the first device.
+
+        Args:
+            image: uint8 `[H, W, 3]`.
+
+        Returns:
+            The class map, int32 `[H, W]`.
+
+        Raises:
+            UserError: It is to be scaled, or refined by a CRF.
+        """
+        how = self.inference
+        if how.scales != (1.0,) or how.crf is not None:
+            raise UserError(
+                f"an image of {image.shape[1]} x {image.shape[0]} pixels is predicted in windows, "
+                f"as all above {WHOLE_PIXELS} pixels: not at other scales, nor with a CRF"
+            )
+        height, width = image.shape[:2]
+        own = min(LARGE_WINDOW[0], bucket(height)), min(LARGE_WINDOW[1], bucket(width))
+        window = how.window_size or own
+        overlap = how.overlap if how.window else LARGE_WINDOW_OVERLAP
+        size = max(height, window[0]), max(width, window[1])
+        if size != (height, width):
+            padded = np.empty((*size, 3), np.uint8)
+            padded[...] = mean_color(self.info.mean)
+            padded[:height, :width] = image
+            image = padded
+        self.compiled_shapes.add((1, *window))
+        return bands.class_map(image, self._of_window, window, overlap)[:height, :width]
+
+    def _of_window(self, image: np.ndarray) -> np.ndarray:
+        result = np.asarray(self._run(jnp.asarray(image[None])))[0]
+        if not self.inference.flip:
+            return result
+        mirrored = np.asarray(self._run(jnp.asarray(image[None, :, ::-1])))[0, :, ::-1]
+        return (result + mirrored) / 2
 
     def batches(self, source: Examples) -> Iterator[PaddedBatch]:
         """Read every example of a source once, in batches for this predictor."""
