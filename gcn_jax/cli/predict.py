@@ -3,7 +3,8 @@
     gcn-jax predict --ckpt runs/quickstart photo.jpg folder/ --output predictions
 
 A folder stands for the images that lie in it; with --recursive also for those in its folders, which
-the results keep. Images above 8 megapixels are predicted in windows, of any size. Files that cannot be read are named at the end, with exit code 1.
+the results keep. Images above 8 megapixels are predicted in windows, of any size. Files that cannot
+be read are named at the end, with exit code 1.
 """
 
 import sys
