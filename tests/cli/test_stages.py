@@ -1,5 +1,7 @@
 """The paper's recipe as a user types it: three commands, on miniatures of the published data."""
 
+import os
+
 import numpy as np
 import pytest
 import safetensors.numpy
@@ -27,7 +29,8 @@ SMALL = {
 @pytest.fixture(autouse=True)
 def one_device(monkeypatch):
     """Programs for eight devices take longer to compile."""
-    monkeypatch.delenv("XLA_FLAGS")
+    flags = os.environ["XLA_FLAGS"].split()
+    monkeypatch.setenv("XLA_FLAGS", " ".join(flag for flag in flags if "_count" not in flag))
 
 
 @pytest.fixture(scope="module")

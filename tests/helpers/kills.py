@@ -14,7 +14,7 @@ from tests.helpers.verbs import ROOT
 #: The moments, how often each is chosen, and within how many seconds of its sign the kill comes.
 MOMENTS = {
     "start": (3, 9.0),
-    "steps": (4, 0.3),
+    "steps": (6, 0.3),
     "checkpoint": (5, 0.02),
     "validation": (4, 0.3),
     "report": (4, 3.0),
