@@ -69,6 +69,8 @@ def test_its_variables_and_scores_are_those_of_then(old, resumed, workdir, expec
     run("evaluate.py", "--ckpt", workdir, *folders, *output, cwd=old)
     now = json.loads((old / f"{workdir}.json").read_text())
     then = json.loads((old / "expected" / f"{expected}.json").read_text())
-    del now["images_per_second"]
     now["settings"]["checkpoint"] = "run"
-    assert now == then
+    del then["intervals"]  # of three images there is none any more
+    images = zip(now["images"], then["images"], strict=True)
+    now["images"] = [{key: image[key] for key in before} for image, before in images]
+    assert {key: now[key] for key in then} == then

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -31,6 +32,19 @@ class Opened(NamedTuple):
     is_lossy: bool
 
 
+#: What Pillow raises where a file is damaged; most of it is not documented.
+_OF_PILLOW = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    struct.error,
+    Image.DecompressionBombError,
+)
+
+
 @contextlib.contextmanager
 def open_image(file: str | Path | io.BytesIO, name: str) -> Iterator[Opened]:
     """Open and decode an image file.
@@ -56,7 +70,7 @@ def open_image(file: str | Path | io.BytesIO, name: str) -> Iterator[Opened]:
         raise
     except FileNotFoundError:
         raise Problem("missing file", f"{name}: no such file") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except _OF_PILLOW as error:
         message = f"{name}: not a readable image ({error})"
         raise Problem("unreadable file", message) from None
 

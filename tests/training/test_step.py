@@ -7,8 +7,7 @@ import numpy as np
 import optax
 import pytest
 
-from gcn_jax import mesh as mesh_lib
-from gcn_jax import models
+from gcn_jax import mesh, models
 from gcn_jax.models.layers import Conv
 from gcn_jax.models.network import AUXILIARY, SegmentationNetwork
 from gcn_jax.training.state import create_state
@@ -27,7 +26,7 @@ TX = optax.sgd(0.1, momentum=0.9)
 
 @functools.cache
 def initial_state(ema=False):
-    return create_state(model(), TX, jax.random.key(0), ema=ema)
+    return jax.jit(lambda key: create_state(model(), TX, key, ema=ema))(jax.random.key(0))
 
 
 @functools.cache
@@ -72,9 +71,8 @@ def test_loss_is_the_mean_over_labelled_pixels():
     _, metrics = jitted_step()(initial_state(), sample)
     variables = {"params": initial_state().params, "batch_stats": initial_state().batch_stats}
     images = (sample["image"] - np.array(MEAN)) / np.array(STD)
-    logits, _ = model().apply(
-        variables, jnp.asarray(images, jnp.float32), train=True, mutable=["batch_stats"]
-    )
+    apply = jax.jit(lambda *args: model().apply(*args, train=True, mutable=["batch_stats"]))
+    logits, _ = apply(variables, jnp.asarray(images, jnp.float32))
     expected = mean_cross_entropy(np.asarray(logits, np.float64), sample["label"])
     np.testing.assert_allclose(metrics["loss"], expected, rtol=1e-5)
 
@@ -163,13 +161,13 @@ def test_training_lowers_the_loss_and_counts_steps():
 
 def test_eight_devices_equal_one():
     """Global batch-norm, global loss: a split batch is the batch."""
-    one = mesh_lib.data_mesh(jax.devices()[:1])
-    eight = mesh_lib.data_mesh(jax.devices()[:8])
+    one = mesh.data_mesh(jax.devices()[:1])
+    eight = mesh.data_mesh(jax.devices()[:8])
     results = []
-    for mesh in (one, eight):
-        state = jax.device_put(initial_state(), mesh_lib.replicated(mesh))
+    for devices in (one, eight):
+        state = jax.device_put(initial_state(), mesh.replicated(devices))
         results.append(
-            run(jitted_step(), state, put=functools.partial(mesh_lib.shard_batch, mesh=mesh))
+            run(jitted_step(), state, put=functools.partial(mesh.shard_batch, mesh=devices))
         )
     (state_one, losses_one), (state_eight, losses_eight) = results
     np.testing.assert_allclose(losses_one, losses_eight, rtol=1e-5)
