@@ -11,9 +11,9 @@ from ml_collections import ConfigDict
 
 from gcn_jax import atomic, data, mesh
 from gcn_jax.data.classes import class_colors
-from gcn_jax.errors import UserError
+from gcn_jax.errors import UserError, setting
 from gcn_jax.hub import is_on_hub
-from gcn_jax.models.pretrained.info import ModelInfo, write_info
+from gcn_jax.models.pretrained.info import ModelInfo, read_info, write_info
 from gcn_jax.training.checkpoints import Checkpoints
 from gcn_jax.training.initial_weights import start_variables
 from gcn_jax.training.parts import Parts
@@ -101,6 +101,7 @@ def start(run: Run) -> tuple[TrainState, Any, list[Any]]:
         UserError: The data are others than those that the workdir was trained on, what to start
             from cannot be read or does not fit, or there is no room for checkpoints.
     """
+    _check_classes(run)
     config, everywhere = run.config, mesh.replicated(run.device_mesh)
     batches = data.training_batches(
         run.train,
@@ -119,8 +120,9 @@ def start(run: Run) -> tuple[TrainState, Any, list[Any]]:
         if position["num_examples"] != len(run.train):
             raise UserError(
                 f"{run.train.name} has {len(run.train)} images now, and had "
-                f"{position['num_examples']} when {run.folder.path} was trained; name another "
-                "--workdir"
+                f"{position['num_examples']} when {run.folder.path} was trained; to go on from "
+                f"what it has learnt, name another --workdir and {setting('init_from')}="
+                f"{run.folder.path}"
             )
         batches.set_state(position["iterator"])
         losses = list(position.get("losses", []))  # runs before this was kept have none
@@ -134,6 +136,25 @@ def start(run: Run) -> tuple[TrainState, Any, list[Any]]:
         atomic.write(run.folder.config_file, config.to_json(indent=2))
         write_info(run.folder.path, run.info)
     return state, batches, losses
+
+
+def _check_classes(run: Run) -> None:
+    """Raise `UserError` where the workdir was trained for other classes than the data have."""
+    try:
+        before = read_info(run.folder.path).class_names if run.folder.has_model else None
+    except UserError:  # a damaged description, which is written anew
+        return
+    now = tuple(run.train.class_names)
+    if before is None or before == now:
+        return
+    new, gone = ([n for n in a if n not in b] for a, b in ((now, before), (before, now)))
+    changes = [f"{', '.join(n)} {what}" for n, what in ((new, "new"), (gone, "gone")) if n]
+    raise UserError(
+        f"{run.folder.path} was trained for {len(before)} classes, and {run.train.name} has "
+        f"{len(now)} ({'; '.join(changes) or 'in another order'}); to go on from what it has "
+        f"learnt, name another --workdir and {setting('init_from')}={run.folder.path} (where the "
+        "number of classes is another, it then names the layers that begin anew)"
+    )
 
 
 def check_room(folder: Workdir, state: TrainState) -> None:

@@ -1,5 +1,6 @@
 """Whole runs on twelve small images: what a user would see, and what a kill must not change."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -13,12 +14,13 @@ from gcn_jax import data, models
 from gcn_jax.errors import UserError
 from gcn_jax.models.network import variable_shapes
 from gcn_jax.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
+from gcn_jax.models.pretrained.info import write_info
 from gcn_jax.models.registry import MODELS
 from gcn_jax.training import default_config, loop, train_and_evaluate
 from gcn_jax.training.config import check_same_run, model_settings
 from gcn_jax.training.initial_weights import start_variables
 from gcn_jax.workdir import Workdir
-from tests.helpers.runs import assert_identical, changed, kept_steps, timeless
+from tests.helpers.runs import INFO, assert_identical, changed, kept_steps, timeless
 
 
 def test_workdir_holds_what_its_contract_says(finished, config):
@@ -252,6 +254,26 @@ def test_non_finite_loss_names_step_and_last_good_checkpoint(config, tmp_path):
     assert (tmp_path / "run/diverged-5").is_dir()
     cured = changed(config, **{**ruin, "optimizer.step_factor": 0.1, "num_steps": 6})
     assert int(train_and_evaluate(cured, tmp_path / "run").step) == 6
+
+
+@pytest.mark.parametrize(
+    ("names", "change"),
+    [
+        (("background", "square"), "disc new"),
+        (("background", "disc", "square"), "in another order"),
+        (("background", "square", "circle"), "disc new; circle gone"),
+    ],
+)
+def test_run_on_other_classes_says_how_to_go_on(config, tmp_path, names, change):
+    palette = INFO.palette[: len(names)]
+    fields = {"num_classes": len(names)}
+    write_info(
+        tmp_path, dataclasses.replace(INFO, fields=fields, class_names=names, palette=palette)
+    )
+    message = rf"trained for {len(names)} classes, and folder:train has 3 \({change}\); .*"
+    with pytest.raises(UserError, match=f"{message}--config.init_from={tmp_path}"):
+        train_and_evaluate(config, tmp_path)
+    assert not (tmp_path / "config.json").exists()
 
 
 def test_run_on_changed_data_is_refused(finished, config, tmp_path, monkeypatch):
