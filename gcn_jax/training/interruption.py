@@ -32,6 +32,7 @@ class Interruption:
         self.signal: signal.Signals | None = None
         self._previous: dict[signal.Signals, Any] = {}
         self._previous_wakeup = -1
+        self._is_noted = False  # by the main thread
         self._pipe = (-1, -1)
         self._watcher = threading.Thread(target=self._watch, daemon=True)
         # What to do if the block that may end at once does not; None outside of such a block.
@@ -52,9 +53,10 @@ class Interruption:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
         signal.set_wakeup_fd(self._previous_wakeup)
-        os.close(self._pipe[1])  # the watcher sees the end of the pipe
+        os.write(self._pipe[1], b"\0")  # no signal; its end might be kept open by a child process
         self._watcher.join()
-        os.close(self._pipe[0])
+        for end in self._pipe:
+            os.close(end)
 
     @contextlib.contextmanager
     def at_once(self, end: Callable[[], None]) -> Iterator[None]:
@@ -84,10 +86,11 @@ class Interruption:
     def _note(self, number: int, frame: FrameType | None) -> None:
         """Handle a signal in the main thread, as soon as that runs Python."""
         del frame
+        if self._is_noted and number == signal.SIGINT:
+            _end_unsaved()
+        self._is_noted = True
         if self.signal is None:
             self._first(number)
-        elif number == signal.SIGINT:
-            _end_unsaved()
         if self._end is not None:
             self._end = None
             raise Interrupted
@@ -95,13 +98,16 @@ class Interruption:
     def _watch(self) -> None:
         """Handle signals in a thread of their own, where the main thread cannot."""
         count = 0
-        while content := os.read(self._pipe[0], 1):
-            if content[0] not in self._SIGNALS:
+        while number := os.read(self._pipe[0], 1)[0]:
+            if number not in self._SIGNALS:
                 continue
             count += 1
             if count == 1:
-                threading.Thread(target=self._end_from_outside, args=content, daemon=True).start()
-            elif content[0] == signal.SIGINT:
+                ending = threading.Thread(
+                    target=self._end_from_outside, args=(number,), daemon=True
+                )
+                ending.start()
+            elif number == signal.SIGINT:
                 time.sleep(_PATIENCE / 5)  # the main thread does it sooner if it can
                 _end_unsaved()
 

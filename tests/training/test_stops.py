@@ -214,8 +214,12 @@ def send():
         os.kill(os.getpid(), number)
         time.sleep(0.1)
 with Interruption() as interruption:
-    may_end = sys.argv[1] == "in a block"
-    end = lambda: print("saved", interruption.signal.name)
+    may_end = sys.argv[1] != "elsewhere"
+    def end():
+        if sys.argv[1] == "saving is slow, and the main thread comes back":
+            ctypes.CDLL(None).pthread_mutex_unlock(mutex)
+            time.sleep(1)
+        print("saved", interruption.signal.name)
     with interruption.at_once(end) if may_end else contextlib.nullcontext():
         threading.Timer(0.2, send).start()
         ctypes.CDLL(None).pthread_mutex_lock(mutex)
@@ -228,6 +232,7 @@ with Interruption() as interruption:
     [
         ("in a block", ["SIGTERM"], 143, "saved SIGTERM\n"),
         ("in a block", ["SIGINT", "SIGINT"], 130, ""),
+        ("saving is slow, and the main thread comes back", ["SIGINT"], 130, "saved SIGINT\n"),
         ("elsewhere", ["SIGTERM", "SIGINT"], 130, ""),
     ],
 )
