@@ -52,7 +52,8 @@ def missing(config: ConfigDict, workdir: str | Path) -> list[Need]:
         try:
             yield
         except UserError as error:
-            needs.append(Need(what, error))
+            if str(error) not in (str(need.problem) for need in needs):
+                needs.append(Need(what, error))
 
     with needed("settings"):
         check_config(config)

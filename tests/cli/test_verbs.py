@@ -292,11 +292,31 @@ def test_interrupted_training_says_how_to_go_on(trained):
     assert "Traceback" not in err
 
 
+def test_all_that_a_run_needs_is_asked_for_at_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    flags = ["--dry_run", f"--config.data.data_dir={tmp_path}"]
+    _, err = run("train.py", f"--config={ROOT}/configs/stage1.py", *flags, cwd=tmp_path, code=2)
+    lines = err.splitlines()
+    for line, beginning in zip(
+        lines,
+        [
+            "1. data.train coco_voc:train: coco_voc is not prepared; run `gcn-jax data prepare",
+            "2. data.train sbd:train_noval: sbd is not prepared; run",
+            "3. data.train voc_segmentation:train: voc_segmentation is not prepared; run",
+            "4. backbone_weights: hf://timm/resnet152.tv_in1k: config.json cannot be had",
+            "error: 4 things that this run needs are missing",
+        ],
+        strict=True,
+    ):
+        assert line.startswith(beginning)
+    assert not (tmp_path / "runs").exists()
+
+
 @pytest.mark.parametrize(
     ("verb", "arguments", "message"),
     [
         ("train.py", [f"--config={ROOT}/configs/none.py"], "configs/none.py: no such file"),
-        ("train.py", [f"--config={ROOT}/configs/stage1.py"], "coco_voc is not prepared"),
         (
             "train.py",
             [f"--config={ROOT}/configs/folder.py", "--config.lr=1"],
