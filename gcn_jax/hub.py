@@ -33,8 +33,6 @@ def hub_file(source: str, filename: str) -> Path:
     name, at, revision = source.removeprefix(HUB).partition("@")
     if at and not revision:
         raise UserError(f"{source}: there is no revision after the @; leave it out, or name one")
-    # It would print each of its attempts; the last one is in the error.
-    huggingface_hub.utils.logging.set_verbosity_error()
     try:
         path = huggingface_hub.hf_hub_download(name, filename, revision=revision or None)
         return Path(path)

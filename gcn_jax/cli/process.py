@@ -19,6 +19,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
+from logging import getLogger
 from pathlib import Path
 from typing import Any
 
@@ -218,9 +219,10 @@ def keep_freed_memory() -> None:
 
 
 def _prepare() -> None:
-    # What XLA, TFDS and Orbax note about themselves helps nobody who types a verb.
+    # What XLA, TFDS, Orbax and the hub's client note about themselves helps nobody who types a verb.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     logging.set_verbosity(logging.ERROR)
+    getLogger("huggingface_hub").setLevel("ERROR")
     _choose_xla_flags()
 
 
