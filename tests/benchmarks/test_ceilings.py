@@ -68,6 +68,7 @@ def test_names_tell_the_part(name, part):
     assert part_of(name) == part
 
 
+@pytest.mark.slow
 def test_parts_of_a_step_hold_all_its_operations():
     model = models.create_model("gcn_plain4", num_classes=3, kernel_size=3)
     tx = optax.sgd(0.1)

@@ -54,6 +54,7 @@ def train(cwd, stage, **changes):
     return run("train.py", "--config", config, *flags, cwd=cwd)
 
 
+@pytest.mark.slow
 def test_three_stages_each_from_the_one_before(user):
     for stage, (images, crop) in {1: (3 + 3 + 2, 40), 2: (3 + 3, 32), 3: (3, 32)}.items():
         changes = {"seed": stage, "augment.crop_size": f"({crop},{crop})"}

@@ -69,7 +69,7 @@ def on_one_device(name, split="batch"):
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=["auto", "explicit"])
-@pytest.mark.parametrize("split", SPLITS)
+@pytest.mark.parametrize("split", ["batch", pytest.param("height", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", TINY_MODELS)
 def test_split_images_give_the_values_of_one_device(name, split, kind):
     model, variables, expected_logits, expected = on_one_device(name, split)

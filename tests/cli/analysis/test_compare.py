@@ -14,6 +14,7 @@ from gcn_jax.errors import UserError
 from tests.helpers.published_data import make_sbd, make_voc
 
 
+@pytest.mark.slow
 def test_systems_are_compared(tiny_recipe, tmp_path, monkeypatch, capsys):
     tiny = systems.System({"name": "_tiny"}, {"name": "_tiny", "upsampling": "bilinear"}, 12.3)
     monkeypatch.setattr(systems, "SYSTEMS", {"gcn": tiny})

@@ -13,6 +13,7 @@ from gcn_jax.errors import UserError
 from tests.helpers.published_data import make_camvid
 
 
+@pytest.mark.slow
 def test_a_table_is_trained_once_and_written(tiny_recipe, tmp_path, monkeypatch, capsys):
     arguments = ["5", f"--output={tmp_path}", "--set=model.upsampling=bilinear"]
     trained = []
