@@ -18,6 +18,19 @@ def over_classes(num_counted: int, num_classes: int) -> str:
     return f"over {num_counted} of {num_classes} classes"
 
 
+def over_range(least: int, most: int, num_classes: int) -> str:
+    """Return "over 17 of 21 classes", or "over 15 to 17 of 21 classes" of several means.
+
+    Args:
+        least: The classes of the mean that is over the fewest.
+        most: Those of the mean that is over the most.
+        num_classes: C.
+    """
+    if least == most:
+        return over_classes(most, num_classes)
+    return f"over {least} to {most} of {num_classes} classes"
+
+
 def absent_classes(class_names: Sequence[str], confusion_matrix: np.ndarray) -> list[str]:
     """List the classes that the truth does not have.
 

@@ -10,7 +10,7 @@ import numpy as np
 from gcn_jax import data, mesh, models
 from gcn_jax.evaluation import EvaluationResult, evaluate
 from gcn_jax.evaluation.boundary import BOUNDARY_SCORES
-from gcn_jax.evaluation.counted import counted_classes, over_classes
+from gcn_jax.evaluation.counted import counted_classes, over_range
 from gcn_jax.evaluation.metrics import SCORES
 from gcn_jax.inference import Predictor
 from gcn_jax.models.pretrained.steps import BEST_METRIC
@@ -143,7 +143,7 @@ def _borders(scores: Mapping[str, Any] | None) -> dict[str, Any] | None:
         return None
     points = [(int(width), share) for width, share in scores["trimap_miou"].items()]
     counted = scores["trimap_num_classes_counted"].values()
-    over = _over(min(counted), max(counted), len(scores["per_class_boundary_iou"]))
+    over = over_range(min(counted), max(counted), len(scores["per_class_boundary_iou"]))
     defined = [(width, 100 * share) for width, share in points if share is not None]
     if not defined:  # a truth without borders
         return {**scores, "curve": ""}
@@ -173,17 +173,9 @@ def _curves(records: Sequence[Mapping[str, float]], num_classes: int) -> Iterato
         points = {key: [(r["step"], r[key]) for r in records if key in r] for key in keys}
         series = {key: values for key, values in points.items() if values}
         if series and BEST_METRIC in keys and counted:
-            title += f" {_over(min(counted), max(counted), num_classes)}"
+            title += f" {over_range(min(counted), max(counted), num_classes)}"
         if series:
             yield title, figures.curves(series)
-
-
-def _over(least: int, most: int, num_classes: int) -> str:
-    return (
-        over_classes(most, num_classes)
-        if least == most
-        else (f"over {least} to {most} of {num_classes} classes")
-    )
 
 
 def _plain(value: Any) -> str:

@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 from gcn_jax import atomic
 from gcn_jax.analysis.costs.complexity import Cost
 from gcn_jax.analysis.sheets import Sheet
-from gcn_jax.analysis.studies.findings import OverSeeds
+from gcn_jax.analysis.studies.findings import OverSeeds, counted_note, num_counted
 from gcn_jax.analysis.studies.runner import METRICS, Result
 from gcn_jax.terminal import make_console
 
@@ -68,11 +68,13 @@ def write_rows(rows: Sequence[Row], folder: Path, config: ConfigDict) -> None:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     measured = ("parameters", "flops", "images_per_second", "training_bytes")
-    writer.writerow(["system", "seed", *METRICS, *measured])
+    counts = ("num_classes_counted", "num_classes")
+    writer.writerow(["system", "seed", *METRICS, *counts, *measured])
     for row in rows:
         own = (row.cost.parameters, row.cost.flops, row.images_per_second, row.memory)
         for result in row.results:
             scores = [result.get(metric) for metric in METRICS]
+            scores += [num_counted(result), len(result["per_class_iou"])]
             writer.writerow([row.system, result["seed"], *scores, *own])
     atomic.write(folder / "compare.csv", buffer.getvalue())
 
@@ -84,12 +86,13 @@ def _sheet(rows: Sequence[Row], config: ConfigDict) -> Sheet:
         f"{height} x {width} px, from scratch"
     )
     heads = ["system", "published, VOC test", *METRICS.values()]
-    heads += ["parameters", "GFLOPs", "images/s", "memory, GiB"]
+    heads += ["mIoU is", "parameters", "GFLOPs", "images/s", "memory, GiB"]
     cells = [
         [
             row.system,
             f"{row.published:.1f}",
             *(row.mean_text(metric) for metric in METRICS),
+            row.classes_text(),
             f"{row.cost.parameters / 1e6:.2f} M",
             f"{row.cost.flops / 1e9:.2f}",
             f"{row.images_per_second:.1f}",
@@ -97,4 +100,4 @@ def _sheet(rows: Sequence[Row], config: ConfigDict) -> Sheet:
         ]
         for row in rows
     ]
-    return Sheet(caption, heads, cells)
+    return Sheet(caption, heads, cells, counted_note(rows))

@@ -9,6 +9,7 @@ import numpy as np
 from gcn_jax.analysis.costs.complexity import Cost
 from gcn_jax.analysis.studies.paper import Cell
 from gcn_jax.analysis.studies.runner import Result
+from gcn_jax.evaluation.counted import over_range
 
 
 class OverSeeds:
@@ -41,6 +42,10 @@ class OverSeeds:
             return "-"
         return f"{mean:.1f} ± {spread:.1f}" if len(self.results) > 1 else f"{mean:.1f}"
 
+    def classes_text(self) -> str:
+        """Return the classes that the mIoU is over, as in "over 17 of 21 classes"."""
+        return over_text([self])
+
 
 @dataclasses.dataclass(frozen=True)
 class Finding(OverSeeds):
@@ -55,6 +60,35 @@ class Finding(OverSeeds):
     cell: Cell
     results: tuple[Result, ...]
     cost: Cost
+
+
+def num_counted(result: Result) -> int:
+    """Return how many classes the mIoU of a seed is over: those that have an IoU."""
+    return sum(iou is not None for iou in result["per_class_iou"].values())
+
+
+def over_text(findings: Sequence[OverSeeds]) -> str:
+    """Return the classes that the mIoUs of networks and seeds are over.
+
+    Args:
+        findings: The networks, all scored on one split.
+    """
+    results = [result for finding in findings for result in finding.results]
+    counts = [num_counted(result) for result in results]
+    return over_range(min(counts), max(counts), len(results[0]["per_class_iou"]))
+
+
+def counted_note(findings: Sequence[OverSeeds]) -> str:
+    """Return "mIoU over 17 of 21 classes; absent from the truth: bus, cat".
+
+    Args:
+        findings: The networks, all scored on one split.
+    """
+    result = findings[0].results[0]
+    without = [name for name, iou in result["per_class_iou"].items() if iou is None]
+    absent = result.get("absent_classes", without)  # old results have no such list
+    note = f"mIoU {over_text(findings)}"
+    return f"{note}; absent from the truth: {', '.join(absent)}" if absent else note
 
 
 def accuracy_by_cue(results: Sequence[Result]) -> tuple[np.ndarray, np.ndarray]:

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from gcn_jax.analysis.figures import svg_figure
-from gcn_jax.analysis.studies.findings import Finding, accuracy_by_cue
+from gcn_jax.analysis.studies.findings import Finding, accuracy_by_cue, over_text
 from gcn_jax.analysis.studies.paper import Study
 from gcn_jax.analysis.studies.runner import CUE_BINS, CUE_STEP, METRICS
 
@@ -31,7 +31,7 @@ def plot_study(study: Study, findings: Sequence[Finding]) -> str:
             _plot_models(figure.subplots(1, len(study.metrics)), study, findings)
             return svg()
         ours, papers = figure.subplots(1, 2)
-        ours.set_title("ours")
+        ours.set_title(f"ours, {over_text(findings)}")
         papers.set_title("the paper's, on VOC")
         rows = dict.fromkeys(finding.cell.row for finding in findings)
         for row, color in zip(rows, _COLORS, strict=False):
@@ -57,7 +57,8 @@ def _plot_models(every_axes: Sequence[Axes], study: Study, findings: Sequence[Fi
         paper = [finding.cell.published[metric] for finding in findings]
         axes.errorbar(names, means, spreads, color=_COLORS[0], fmt="o", capsize=2, label="ours")
         axes.plot(names, paper, "D", color=_COLORS[1], markersize=4, label="the paper's, on VOC")
-        axes.set_title(f"{METRICS[metric]}, %")
+        over = f"\nours {over_text(findings)}" if metric == "miou" else ""
+        axes.set_title(f"{METRICS[metric]}, %{over}")
         axes.margins(x=0.2)
         axes.grid(alpha=0.25, linewidth=0.6)
     every_axes[0].legend(frameon=False)

@@ -166,9 +166,9 @@ def score(workdir: Path, config: ConfigDict, inference: str = "single") -> Resul
         inference: A key of `recipes.INFERENCES`.
 
     Returns:
-        The `METRICS`, "per_class_iou", "parameters", "steps" and, for `shapes`, "cue": counts of
-            pixels `[2, CUE_BINS]`, all and right ones, by the distance to the cue that tells their
-            class.
+        The `METRICS`, "per_class_iou", "num_classes_counted", "absent_classes", "parameters",
+            "steps" and, for `shapes`, "cue": counts of pixels `[2, CUE_BINS]`, all and right ones,
+            by the distance to the cue that tells their class.
     """
     pretrained = models.load_pretrained(workdir, step="last")
     extra = ("cue_distance",) if config.data.val.startswith("shapes:") else ()
@@ -192,7 +192,8 @@ def score(workdir: Path, config: ConfigDict, inference: str = "single") -> Resul
     values = result.to_json()
     borders = values["boundary"]
     scores = {name: values.get(name, borders.get(name)) for name in METRICS}
-    scores["per_class_iou"] = values["per_class_iou"]
+    for name in ("per_class_iou", "num_classes_counted", "absent_classes"):
+        scores[name] = values[name]
     scores["parameters"] = sum(
         leaf.size for leaf in jax.tree.leaves(pretrained.variables["params"])
     )

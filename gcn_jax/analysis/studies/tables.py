@@ -10,7 +10,7 @@ import numpy as np
 
 from gcn_jax import atomic
 from gcn_jax.analysis.sheets import Sheet
-from gcn_jax.analysis.studies.findings import Finding, accuracy_by_cue
+from gcn_jax.analysis.studies.findings import Finding, accuracy_by_cue, counted_note, num_counted
 from gcn_jax.analysis.studies.paper import Study
 from gcn_jax.analysis.studies.plots import plot_cues, plot_study
 from gcn_jax.analysis.studies.runner import CUE_STEP, METRICS
@@ -60,28 +60,32 @@ def _sheet(study: Study, findings: Sequence[Finding]) -> Sheet:
     heads = ["head" if study.axis else "model", *([study.axis] if study.axis else [])]
     for metric in study.metrics:
         heads += [f"paper's {METRICS[metric]}", f"ours {METRICS[metric]}"]
-    heads += ["parameters", "GFLOPs"]
+    heads += ["mIoU is", "parameters", "GFLOPs"]
     rows = []
     for finding in findings:
         cell = finding.cell
         row = [cell.row, *([cell.column] if study.axis else [])]
         for metric in study.metrics:
             row += [f"{cell.published[metric]:.1f}", finding.mean_text(metric)]
-        rows.append([*row, f"{finding.cost.parameters:,}", f"{finding.cost.flops / 1e9:.2f}"])
-    return Sheet(f"Table {study.number}: {study.caption}", heads, rows)
+        row += [finding.classes_text(), f"{finding.cost.parameters:,}"]
+        rows.append([*row, f"{finding.cost.flops / 1e9:.2f}"])
+    caption = f"Table {study.number}: {study.caption}"
+    return Sheet(caption, heads, rows, counted_note(findings))
 
 
 def _csv(study: Study, findings: Sequence[Finding]) -> str:
     """Return one line for each network and seed, with all metrics as shares of 1."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["table", "model", "axis", "column", "seed", *METRICS, "parameters", "flops"])
+    heads = ("table", "model", "axis", "column", "seed", *METRICS)
+    writer.writerow([*heads, "num_classes_counted", "num_classes", "parameters", "flops"])
     for finding in findings:
         cell = finding.cell
         for result in finding.results:
             writer.writerow(
                 [study.number, cell.row, study.axis, cell.column, result["seed"]]
                 + [result.get(metric) for metric in METRICS]
+                + [num_counted(result), len(result["per_class_iou"])]
                 + [finding.cost.parameters, finding.cost.flops]
             )
     return buffer.getvalue()

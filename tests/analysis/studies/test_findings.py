@@ -3,7 +3,7 @@
 import numpy as np
 
 from gcn_jax.analysis.costs.complexity import Cost
-from gcn_jax.analysis.studies.findings import Finding, accuracy_by_cue
+from gcn_jax.analysis.studies.findings import Finding, accuracy_by_cue, counted_note
 from gcn_jax.analysis.studies.paper import study
 
 
@@ -23,3 +23,9 @@ def test_mean_and_spread_by_hand():
         finding = Finding(study(5).cells[0], tuple({"miou": miou} for miou in results), Cost())
         assert finding.mean_text("miou") == "-"
         assert np.isnan(finding.mean_and_spread("miou")[0])
+
+
+def test_old_results_tell_the_classes_without_an_iou():
+    result = {"per_class_iou": {"road": 0.5, "bus": None}}
+    note = counted_note([Finding(study(1).cells[0], (result,), Cost())])
+    assert note == "mIoU over 1 of 2 classes; absent from the truth: bus"
