@@ -3,7 +3,7 @@
 import pytest
 from tensorflow_datasets.core.utils import tqdm_utils
 
-from gcn_jax.data import Source, prepare
+from gcn_jax.data import Source, files, prepare
 from gcn_jax.data.builders.registry import make_builder
 
 
@@ -42,11 +42,11 @@ def test_problem_ends_the_bar(make, monkeypatch, capsys):
     monkeypatch.setenv("TERM", "xterm")
     builder = make()
 
-    def fail(pair):
-        raise OSError(f"disk of {pair[2]}")
+    def fail(array):
+        raise OSError(f"disk full at {array.shape}")
 
-    monkeypatch.setattr(builder, "examine", fail)
-    with pytest.raises(OSError, match="disk of .*train_00.png"):
+    monkeypatch.setattr(files, "encode_png", fail)  # the set was looked at, and is being written
+    with pytest.raises(OSError, match="disk full at"):
         prepare(builder)
     assert capsys.readouterr().err.count("\x1b[?25h") == 2
     assert tqdm_utils._active

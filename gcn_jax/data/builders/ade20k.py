@@ -76,7 +76,7 @@ class Ade20k(PublishedBuilder):
             if (root / "images" / folder).is_dir()
         }
 
-    def _read_label(self, path: Path) -> np.ndarray:
-        label = files.read_mask(path)
+    def _load_label(self, path: Path) -> tuple[np.ndarray, files.MaskFacts | None]:
+        label, facts = super()._load_label(path)
         # 0 wraps around to 255, which is void; a published 255, which there is none of, is refused.
-        return np.where(label == IGNORE_LABEL, IGNORE_LABEL - 1, label - 1).astype(np.uint8)
+        return np.where(label == IGNORE_LABEL, IGNORE_LABEL - 1, label - 1).astype(np.uint8), facts

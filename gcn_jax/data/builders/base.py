@@ -17,7 +17,7 @@ from gcn_jax.data.consistency import Consistency
 from gcn_jax.data.problems import Pair, Problem, reading_prepared, refuse, split_problems
 from gcn_jax.data.statistics import LabelStatistics
 from gcn_jax.data.survey import Seen, see
-from gcn_jax.terminal import ProgressBar
+from gcn_jax.terminal import ProgressBar, say
 
 
 class Examined(NamedTuple):
@@ -27,11 +27,15 @@ class Examined(NamedTuple):
         image: uint8 `[H, W, 3]`; None where it cannot be read.
         label: uint8 `[H, W]`; None where it cannot be read, or is not public.
         problems: What is wrong with the pair.
+        image_facts: The image's properties; None where it cannot be read.
+        mask_facts: The mask's properties; None where they are not compared.
     """
 
     image: np.ndarray | None
     label: np.ndarray | None
     problems: Sequence[Problem]
+    image_facts: files.ImageFacts | None = None
+    mask_facts: files.MaskFacts | None = None
 
 
 class _Info(tfds.core.DatasetInfo):
@@ -122,27 +126,33 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
         """Read one pair and find all that is wrong with it."""
         _, image_path, mask = pair
         problems: list[Problem] = []
-        image = _attempt(files.read_image, image_path, problems)
+        image, image_facts = _attempt(files.load_image, image_path, problems)
         if mask is None:
-            return Examined(image, None, problems)
-        label = _attempt(self._read_label, mask, problems)
+            return Examined(image, None, problems, image_facts)
+        label, mask_facts = _attempt(self._load_label, mask, problems)
         if label is not None:
-            problems.extend(files.pair_problems(image, label, len(self.classes.names), str(mask)))
-        return Examined(image, label, problems)
+            orientation = image_facts.orientation if image_facts else 1
+            num_classes = len(self.classes.names)
+            problems += files.pair_problems(image, label, num_classes, str(mask), orientation)
+        return Examined(image, label, problems, image_facts, mask_facts)
 
     def look(self, pair: Pair) -> Seen:
         """Read and check one pair, and keep of it what is compared with the others."""
         key, image_path, mask = pair
         names = (str(image_path), str(mask))
-        return see(key, names, *self.examine(pair), len(self.classes.names))
+        image, label, problems, image_facts, mask_facts = self.examine(pair)
+        seen = see(key, names, image, label, problems, len(self.classes.names))
+        return seen._replace(image=image_facts, mask=mask_facts)
 
     def consistency(self) -> Consistency:
         """Return what compares the files with one another."""
-        return Consistency(self.name, self.classes)
+        # Without colours: those of a published class need not be those of a mask's palette.
+        return Consistency(self.name, ClassTable(self.classes.names))
 
     def download_and_prepare(self, **kwargs) -> None:
-        """Prepare as TFDS does, but show one bar of our own."""
+        """Prepare as TFDS does, but show one bar of our own; files are compared on the way."""
         refuse(self.problems)
+        self._consistency = self.consistency()
         self._bar = ProgressBar(stderr=True)
         shown_before = getattr(tqdm_utils, "_active", True)  # TFDS has a setter only
         tqdm_utils.display_progress_bar(False)
@@ -151,6 +161,8 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
         finally:
             self._bar.__exit__()
             tqdm_utils.display_progress_bar(shown_before)
+        for remark in self._consistency.remarks():
+            say(f"remark: {remark}")
 
     def _create_builder_config(self, builder_config: Any, version: Any) -> Any:
         """Take a config of our own as it is: TFDS would warn of it."""
@@ -229,9 +241,14 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
         """Keep what is known of a split as a whole, once all of it was seen."""
         self.info.metadata[split] = {"ids": list(ids), "labels": statistics.to_json()}
 
-    def _read_label(self, path: Any) -> np.ndarray:
-        """Read one mask as labels of the class table, uint8 `[H, W]`."""
-        return files.read_mask(path)
+    def _load_label(self, path: Any) -> tuple[np.ndarray, files.MaskFacts | None]:
+        """Read one mask as labels of the class table, uint8 `[H, W]`, and its properties.
+
+        The values of a published set are its own business; their colours must be the same in all
+        files.
+        """
+        mask, facts = files.load_mask(path)
+        return mask, facts._replace(values=())
 
     def _generate_examples(self, pairs: Sequence[Pair], split: str) -> Iterator:
         """Yield one checked example for each pair."""
@@ -240,6 +257,11 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
         for key, image_path, mask in self._track(pairs, split):
             examined = self.examine((key, image_path, mask))
             refuse(examined.problems[:1])
+            if examined.image is not None and examined.image_facts is not None:
+                size = examined.image.shape[:2]
+                self._consistency.add_image(split, str(image_path), examined.image_facts, size)
+            if examined.mask_facts is not None:
+                self._consistency.add_mask(split, str(mask), examined.mask_facts)
             encoded_label = io.BytesIO()
             if examined.label is not None:
                 statistics += LabelStatistics.of(examined.label, num_classes)
@@ -254,16 +276,17 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
                 },
             )
         refuse(split_problems(self.name, split, len(ids), statistics))
+        refuse(list(self._consistency.problems()))
         self._keep(split, ids, statistics)
 
 
-def _attempt(read: Callable[[Any], np.ndarray], file: Any, problems: list[Problem]):
-    """Read a file, or add what is wrong with it to the problems and return None."""
+def _attempt(read: Callable[[Any], tuple], file: Any, problems: list[Problem]) -> tuple:
+    """Read a file, or add what is wrong with it to the problems and return Nones."""
     try:
         return read(file)
     except Problem as problem:
         problems.append(problem)
-        return None
+        return None, None
 
 
 def folder_config(

@@ -75,11 +75,11 @@ class Camvid(PublishedBuilder):
         lists = {split: root / f"{split}.txt" for split in ("train", "val", "test")}
         return {split: _read_pairs(path) for split, path in lists.items() if path.exists()}
 
-    def _read_label(self, path: Path) -> np.ndarray:
+    def _load_label(self, path: Path) -> tuple[np.ndarray, files.MaskFacts | None]:
         if path.stem.endswith("_L"):
-            return labels_of_colors(files.read_image(path), path)
-        label = files.read_mask(path)
-        return np.where(label == _UNLABELLED, IGNORE_LABEL, label).astype(np.uint8)
+            return labels_of_colors(files.read_image(path), path), None
+        label, facts = super()._load_label(path)
+        return np.where(label == _UNLABELLED, IGNORE_LABEL, label).astype(np.uint8), facts
 
 
 def _original_splits(root: Path) -> dict[str, list[Pair]]:

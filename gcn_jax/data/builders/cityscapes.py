@@ -122,8 +122,9 @@ class Cityscapes(PublishedBuilder, skip_registration=True):  # type: ignore[call
             raise UserError(f"cityscapes: {root}/leftImg8bit holds no train/, val/ or test/")
         return found
 
-    def _read_label(self, path: Path) -> np.ndarray:
-        return _TRAIN_LABELS[files.read_mask(path)]
+    def _load_label(self, path: Path) -> tuple[np.ndarray, files.MaskFacts | None]:
+        label, facts = super()._load_label(path)
+        return _TRAIN_LABELS[label], facts
 
 
 class CityscapesSeg(Cityscapes):

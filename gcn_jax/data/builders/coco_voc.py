@@ -176,8 +176,8 @@ class CocoVoc(PublishedBuilder):
         instances = read_instances(_annotations(root, split), self._min_area)
         return [(one.key, images / one.file_name, one) for one in instances]
 
-    def _read_label(self, instances: Instances) -> np.ndarray:
-        return instances.rasterise()
+    def _load_label(self, instances: Instances) -> tuple[np.ndarray, None]:
+        return instances.rasterise(), None
 
 
 def _annotations(root: Path, split: str) -> Path:

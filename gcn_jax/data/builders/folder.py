@@ -8,7 +8,7 @@ import numpy as np
 
 from gcn_jax import IGNORE_LABEL
 from gcn_jax.data import files
-from gcn_jax.data.builders.base import Examined, SegmentationBuilder, folder_config
+from gcn_jax.data.builders.base import SegmentationBuilder, folder_config
 from gcn_jax.data.class_lists import ClassList, read_class_list
 from gcn_jax.data.classes import ClassTable
 from gcn_jax.data.consistency import Consistency
@@ -16,7 +16,7 @@ from gcn_jax.data.copies import Copies
 from gcn_jax.data.layouts import Layout, find_layout
 from gcn_jax.data.problems import Pair, Problem, check_listing, refuse
 from gcn_jax.data.split_names import split_name_problems
-from gcn_jax.data.survey import Seen, see, survey
+from gcn_jax.data.survey import survey
 from gcn_jax.errors import UserError, setting
 from gcn_jax.terminal import say
 
@@ -95,17 +95,6 @@ class Folder(SegmentationBuilder, skip_registration=True):  # type: ignore[call-
         """The pairs of each split."""
         return self._pairs.items()
 
-    def examine(self, pair: Pair) -> Examined:
-        """Read one pair and find all that is wrong with it."""
-        return self._load(pair)[0]
-
-    def look(self, pair: Pair) -> Seen:
-        """Read and check one pair, and keep of it what is compared with the others."""
-        key, image_path, mask_path = pair
-        examined, image, mask = self._load(pair)
-        seen = see(key, (str(image_path), str(mask_path)), *examined, len(self.classes.names))
-        return seen._replace(image=image, mask=mask)
-
     def consistency(self) -> Consistency:
         """Return what compares the files with one another."""
         return Consistency(self.name, self.classes, reduces_zero=self._reduce_zero_label)
@@ -118,28 +107,13 @@ class Folder(SegmentationBuilder, skip_registration=True):  # type: ignore[call-
         num_classes = len(self.classes.names)
         found = survey(self.name, parts, num_classes, copies, self.consistency())
         refuse(found.problems)
-        for remark in [*self.remarks, *found.remarks]:
+        for remark in self.remarks:  # those on the files follow, once they are prepared
             say(f"remark: {remark}")
         super().download_and_prepare(**kwargs)
 
-    def _load(self, pair: Pair) -> tuple[Examined, files.ImageFacts | None, files.MaskFacts | None]:
-        _, image_path, mask_path = pair
-        problems: list[Problem] = []
-        image = image_facts = label = mask_facts = None
-        try:
-            image, image_facts = files.load_image(image_path)
-        except Problem as problem:
-            problems.append(problem)
-        try:
-            mask, mask_facts = files.load_mask(mask_path, self._void_labels)
-        except Problem as problem:
-            problems.append(problem)
-        else:
-            label = self._as_label(mask)
-            orientation = image_facts.orientation if image_facts else 1
-            num_classes = len(self.classes.names)
-            problems += files.pair_problems(image, label, num_classes, str(mask_path), orientation)
-        return Examined(image, label, problems), image_facts, mask_facts
+    def _load_label(self, path: Path) -> tuple[np.ndarray, files.MaskFacts]:
+        mask, facts = files.load_mask(path, self._void_labels)
+        return self._as_label(mask), facts
 
     def _as_label(self, mask: np.ndarray) -> np.ndarray:
         """Number the classes from 0 where 0 is void in the files."""

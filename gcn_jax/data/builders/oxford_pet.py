@@ -76,8 +76,8 @@ class OxfordPet(PublishedBuilder):
             ]
         return splits
 
-    def _read_label(self, path: Path) -> np.ndarray:
-        label = files.read_mask(path)
+    def _load_label(self, path: Path) -> tuple[np.ndarray, files.MaskFacts | None]:
+        label, facts = super()._load_label(path)
         labels = np.full(256, IGNORE_LABEL - 1, np.uint8)  # another number is refused
         labels[list(_LABELS)] = list(_LABELS.values())
-        return labels[label]
+        return labels[label], facts

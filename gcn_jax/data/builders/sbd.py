@@ -60,8 +60,8 @@ class Sbd(VocPhotographs):
             for split, keys in ids.items()
         }
 
-    def _read_label(self, path: Path) -> np.ndarray:
-        return read_mat(path)
+    def _load_label(self, path: Path) -> tuple[np.ndarray, None]:
+        return read_mat(path), None
 
 
 def without_voc(ids: Iterable[str]) -> list[str]:

@@ -80,3 +80,14 @@ def test_single_shapes_are_one_object_each(tmp_path, monkeypatch):
         labels.append(int(np.unique(drawn["label"]).item()))
     assert len(set(labels)) > 7
     assert set(labels) <= set(range(10))
+
+
+def test_bit_depths_are_compared_over_all_images(folder, tmp_path, capsys):
+    options = {"manual_dir": str(folder), "data_dir": str(tmp_path / "data")}
+    image = folder / "val/dog/1.png"
+    Image.fromarray(np.full((7, 9), 4095, np.uint16)).save(image)  # 12 bits: 15 of 255
+    with pytest.raises(UserError, match="images with 16 bits in val hold no value above 4095"):
+        open_split("image_folder:train", options)
+    Image.fromarray(np.full((7, 9), 65535, np.uint16)).save(image)
+    open_split("image_folder:train", options)
+    assert "val: 1 images have 16 bits, 1 have 8" in capsys.readouterr().out

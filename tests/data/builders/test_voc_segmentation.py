@@ -116,3 +116,17 @@ def test_id_lists_are_the_published_ones():
     assert set(train) < set(trainaug)
     assert set(train).isdisjoint(val)
     assert set(trainaug).isdisjoint(val)
+
+
+def test_palettes_are_compared_over_both_splits(tmp_path):
+    make_voc(tmp_path)
+    path = tmp_path / f"VOCdevkit/VOC2012/SegmentationClass/{VOC_VAL[0]}.png"
+    mask = Image.open(path)
+    red, green, blue, *others = mask.getpalette()
+    mask.putpalette([red ^ 1, green, blue, *others])
+    mask.save(path)
+    options = {"manual_dir": str(tmp_path), "data_dir": str(tmp_path / "data")}
+    with pytest.raises(UserError, match="the palettes of masks differ") as raised:
+        open_split("voc_segmentation:train", options)
+    assert str(path) in str(raised.value)
+    assert not list((tmp_path / "data").rglob("dataset_info.json"))
