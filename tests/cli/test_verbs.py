@@ -117,6 +117,7 @@ def test_evaluate_agrees_with_an_independent_count(trained, voc_folder):
     np.testing.assert_allclose(scores["pixel_accuracy"], total.trace() / total.sum())
 
 
+@pytest.mark.slow
 def test_crf_parameters_that_the_search_prints_are_taken(trained):
     cwd, _, _ = trained
     values = ["--bilateral_weight=2,4", "--bilateral_sxy=20", "--bilateral_srgb=10"]
@@ -132,6 +133,7 @@ def test_crf_parameters_that_the_search_prints_are_taken(trained):
     assert settings["crf"]["iterations"] == 10
 
 
+@pytest.mark.slow
 def test_evaluate_and_predict_take_the_same_inference(trained, voc_folder):
     cwd, _, _ = trained
     flags = ["--scales=0.5,1.5", "--flip", "--window=32,48", "--overlap=0.25"]
@@ -196,6 +198,7 @@ def read_submission(path):
         }
 
 
+@pytest.mark.slow
 def test_submission_of_an_unlabelled_split_holds_what_predict_writes(voc_run):
     flags = ["--ckpt=runs/voc", "--flip"]
     out, _ = run("evaluate.py", *flags, "--split=test", "--submission=test.tar.gz", cwd=voc_run)
@@ -211,6 +214,7 @@ def test_submission_of_an_unlabelled_split_holds_what_predict_writes(voc_run):
     assert (submitted[VOC_TEST[0]] == alone).mean() > 0.99
 
 
+@pytest.mark.slow
 def test_submission_of_a_labelled_split_has_the_scores_that_are_written(voc_run):
     flags = ["--ckpt=runs/voc", "--submission=val.tar.gz", "--json=val.json"]
     out, _ = run("evaluate.py", *flags, cwd=voc_run)
@@ -225,6 +229,7 @@ def test_submission_of_a_labelled_split_has_the_scores_that_are_written(voc_run)
     assert json.loads((voc_run / "val.json").read_text())["confusion_matrix"] == total.tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
@@ -262,6 +267,7 @@ def test_predictions_are_indexed_and_of_the_size_of_their_images(trained, tmp_pa
         assert overlay.mode == "RGB"
 
 
+@pytest.mark.slow
 def test_crf_search_ranks_the_grid(trained):
     cwd, _, _ = trained
     grid = ["--bilateral_weight=2,4", "--bilateral_sxy=10", "--bilateral_srgb=20"]

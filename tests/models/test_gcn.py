@@ -111,7 +111,7 @@ def test_fusion_adds_the_scores_of_all_levels(tiny_variables):
         head = jax.tree.map(jnp.zeros_like, tiny_variables["params"][f"gcn{level}"])
         head["left_1k"]["bias"] = jnp.array([10.0**level, 0.5, 0.0])
         params[f"gcn{level}"] = head
-    logits = model.apply({**tiny_variables, "params": params}, normal(2, 17, 19, 3))
+    logits = jax.jit(model.apply)({**tiny_variables, "params": params}, normal(2, 17, 19, 3))
     expected = np.broadcast_to(np.float32([111_100, 2, 0]), (2, 17, 19, 3))
     np.testing.assert_allclose(logits, expected, rtol=1e-6)
 
@@ -143,6 +143,7 @@ def test_every_parameter_learns_from_its_initial_value(tiny_variables):
     assert_every_parameter_learns(create_model("_tiny", num_classes=3), tiny_variables)
 
 
+@pytest.mark.slow
 def test_every_parameter_on_a_resnet_learns():
     model = create_model("gcn_resnet18", num_classes=3, kernel_size=3)
     variables = {
@@ -163,6 +164,7 @@ def test_frozen_batch_norm_keeps_batch_stats_and_trains_as_it_predicts(tiny_vari
     np.testing.assert_allclose(logits, model.apply(tiny_variables, images), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_computing_again_keeps_less_and_changes_nothing_else(tiny_variables):
     def loss(variables, images, model):
         logits, _ = model.apply(variables, images, train=True, mutable=["batch_stats"])
@@ -191,8 +193,10 @@ def test_computing_again_keeps_less_and_changes_nothing_else(tiny_variables):
 
 def test_bfloat16_logits_are_float32_and_close_to_those_of_float32(tiny_variables):
     images = normal(2, 17, 19, 3)
-    exact = create_model("_tiny", num_classes=3).apply(tiny_variables, images)
-    rough = create_model("_tiny", num_classes=3, dtype="bfloat16").apply(tiny_variables, images)
+    exact, rough = (
+        jax.jit(create_model("_tiny", num_classes=3, dtype=dtype).apply)(tiny_variables, images)
+        for dtype in ("float32", "bfloat16")
+    )
     assert rough.dtype == jnp.float32
     difference = np.abs(rough - exact).max() / np.abs(exact).max()
     assert 0 < difference < 0.05

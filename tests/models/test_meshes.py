@@ -119,7 +119,7 @@ def test_variables_are_made_from_images_on_a_mesh(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=["auto", "explicit"])
-@pytest.mark.parametrize("accumulate", [1, 2])
+@pytest.mark.parametrize("accumulate", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_a_training_step_on_a_mesh_is_that_of_one_device(kind, accumulate):
     model, variables = on_one_device("_tiny")[:2]
     tx = optax.sgd(0.1)

@@ -2,7 +2,23 @@
 
 import pytest
 
-from gcn_jax.training import default_config, train_and_evaluate
+from gcn_jax.training import default_config, loop, train_and_evaluate
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _parts_of_a_config_are_made_once():
+    """JAX traces and compiles a step once for each function, which `make_parts` makes anew."""
+    make_parts, made = loop.make_parts, {}
+
+    def once(config, *args):
+        key = config.to_json(sort_keys=True)
+        if key not in made:
+            made[key] = make_parts(config, *args)
+        return made[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "make_parts", once)
+        yield
 
 
 @pytest.fixture(scope="module")

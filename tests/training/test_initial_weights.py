@@ -79,7 +79,7 @@ def test_a_finer_fcn_begins_with_the_predictions_of_the_coarser(stage_before, st
     config = default_config()
     config.init_from, config.init_except = "before", (new,)
     images = normal(1, 90, 110, 3)
-    before = {"batch_stats": {}, **finer.init(jax.random.key(1), images)}
+    before = {"batch_stats": {}, **jax.jit(finer.init)(jax.random.key(1), images)}
     after = start_variables(config, finer, before)
     assert after["params"].keys() == before["params"].keys()
     for name, layer in after["params"].items():
@@ -91,7 +91,7 @@ def test_a_finer_fcn_begins_with_the_predictions_of_the_coarser(stage_before, st
     in_cell = [(np.arange(n) - first) / (2 * stride) % 1 for n in images.shape[1:3]]
     middle = np.ix_(*(np.abs(place - 0.5) < 0.25 for place in in_cell))
     expected, logits = (
-        np.asarray(model.apply(values, images))[:, *middle]
+        np.asarray(jax.jit(model.apply)(values, images))[:, *middle]
         for model, values in ((coarser, variables), (finer, after))
     )
     assert expected.shape[1] > 30

@@ -148,6 +148,7 @@ def test_finished_run_is_left_as_it_is(finished, config, tmp_path):
         assert (tmp_path / "run" / name).read_bytes() == (workdir / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_run_goes_on_with_another_number_of_devices(finished, config, tmp_path):
     workdir, whole = finished
     shutil.copytree(workdir, tmp_path / "run")
@@ -184,6 +185,7 @@ def test_settings_that_are_younger_than_a_run_had_their_defaults(name, tmp_path)
         check_same_run(config, tmp_path)
 
 
+@pytest.mark.slow
 def test_new_run_starts_from_the_best_of_another(finished, config, tmp_path, capsys):
     """One step at a rate of nothing leaves parameters and frozen statistics as they started."""
     stage1 = tmp_path / "stage1"
@@ -319,6 +321,7 @@ def test_batch_that_does_not_divide_is_refused(config, tmp_path):
         train_and_evaluate(changed(config, num_devices=9), tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_accumulation_over_devices_runs(config, tmp_path):
     parts = changed(
         config,

@@ -135,10 +135,11 @@ def test_scores_of_a_smaller_image_meet_the_labels_nearest_to_them(parts):
         label[:, *place] = truth[:, *place]
 
     deeplab = models.DeepLabV2(num_classes=3, backbone="_tiny", frozen_batch_norm=True)
-    state = create_state(deeplab, TX, jax.random.key(0), ema=False)
+    state = jax.jit(lambda key: create_state(deeplab, TX, key, ema=False))(jax.random.key(0))
     images = jnp.asarray((image - np.array(MEAN)) / np.array(STD), jnp.float32)
     variables = {"params": state.params, "batch_stats": state.batch_stats}
-    logits, sown = deeplab.apply(variables, images, train=True, mutable=[AUXILIARY])
+    apply = jax.jit(functools.partial(deeplab.apply, train=True, mutable=[AUXILIARY]))
+    logits, sown = apply(variables, images)
     scored = [("scale_1", logits), *((n, scores) for n, (_, scores) in sown[AUXILIARY].items())]
     assert len(scored) == 4
     expected = sum(
@@ -192,6 +193,7 @@ def test_accumulation_gives_the_gradient_of_the_whole_batch():
     assert_close(whole.params, parts.params, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_moving_averages_by_hand():
     """The decay is 1/10 at the first step, 2/11 at the second: below 0.75 in both."""
     step = jitted_step(ema_decay=0.75)

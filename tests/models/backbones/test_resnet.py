@@ -114,6 +114,7 @@ def test_a_block_that_starts_at_zero_is_its_shortcut(block, width, channels):
     assert np.abs(outputs[1] - outputs[0]).max() > 0.1
 
 
+@pytest.mark.slow
 def test_caffe_s_strides_change_features_but_neither_shapes_nor_parameters():
     model, caffe = ResNet(depth=50), BACKBONES["resnet50_caffe"].make()
     variables = import_resnet(torchvision_weights.state_dict(50), model)
