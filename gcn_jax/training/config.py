@@ -63,8 +63,9 @@ def default_config() -> ConfigDict:
 
     # What a new run starts from, the first that is given: the best checkpoint of another workdir
     # (with a fresh optimiser); weights of a ResNet or VGG-16, a .pth or .safetensors file of
-    # torchvision or timm, "hf://owner/name" on the Hugging Face hub, or a workdir whose network has
-    # the same backbone, such as a classifier; else the seed.
+    # torchvision or timm, "imagenet" (torchvision's file for that backbone, downloaded once and
+    # checked), "hf://owner/name" on the Hugging Face hub, or a workdir whose network has the same
+    # backbone, such as a classifier; else the seed.
     config.init_from = config_dict.placeholder(str)
     config.backbone_weights = config_dict.placeholder(str)
     # Top-level layers (the first part of a parameter's path) that `init_from` does not fill: it may
@@ -72,6 +73,8 @@ def default_config() -> ConfigDict:
     # start from the seed. On the command line: --config.init_except='("a", "b")', with all quotes
     # (without them a,b is one name).
     config.init_except = ()
+    # Layers of the backbone that `backbone_weights` does not fill, as patterns such as ("res5_*",).
+    config.backbone_except = ()
 
     config.data = ConfigDict()
     # Data set and split; several are mixed, and weighted as in ("coco_voc:train*0.5",
@@ -177,6 +180,11 @@ def check_config(config: ConfigDict) -> None:
         raise UserError(
             f"init_except={config.init_except} says what init_from does not fill, and there is no "
             f"init_from; name a workdir with {setting('init_from')}=FOLDER"
+        )
+    if config.backbone_except and not config.backbone_weights:
+        raise UserError(
+            f"backbone_except={config.backbone_except} says what backbone_weights does not fill, "
+            f"and there is none; name {setting('backbone_weights')}=imagenet or a file"
         )
     check_values(flatten(config.to_dict()), flatten(default_config().to_dict()))
 

@@ -93,6 +93,7 @@ CHECKS: Mapping[str, Check] = {
     "init_from": _or_none(_TEXT),
     "backbone_weights": _or_none(_TEXT),
     "init_except": _TEXTS,
+    "backbone_except": _TEXTS,
     "data.train": Check(
         lambda value: _TEXTS.holds(value) and len(value) > 0,
         'a tuple of data sets and splits, at least one, such as ("shapes:train",)',

@@ -24,6 +24,7 @@ WRONG = {
     "init_from": ("", 3),
     "backbone_weights": ("", 3),
     "init_except": ("a", ("",), (1,)),
+    "backbone_except": ("a", ("",), (1,)),
     "data.train": ((), "shapes:train", (1,)),
     "data.val": ("", None),
     "data.data_dir": ("", 3),
