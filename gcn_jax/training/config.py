@@ -31,6 +31,7 @@ _MAY_CHANGE = (
     "num_steps",
     "log_every",
     "eval_every",
+    "patience",
     "eval_batch_size",
     "checkpoint_every",
     "data.data_dir",
@@ -114,7 +115,7 @@ def default_config() -> ConfigDict:
     config.loss.ohem = 0.0  # cross-entropy of the hard pixels of each image
     config.loss.dice = 0.0
     config.loss.lovasz_softmax = 0.0
-    # Of cross_entropy, focal and ohem: "median_frequency" or "inverse_log", from the training
+    # Of cross_entropy, focal and ohem: "median_frequency", "inverse_log" or "balanced", from the training
     # labels, or one number for each class, such as "1,2.5,0.5"; None for ones.
     config.loss.class_weights = config_dict.placeholder(str)
     config.loss.label_smoothing = 0.0  # of cross_entropy, in [0, 1]
@@ -129,7 +130,7 @@ def default_config() -> ConfigDict:
     config.optimizer.learning_rate = 0.01  # for the mean loss of a pixel
     config.optimizer.momentum = 0.9
     config.optimizer.weight_decay = 5e-4  # of kernels; not of batch-norm and biases
-    config.optimizer.schedule = "poly"  # constant, step or poly
+    config.optimizer.schedule = "poly"  # constant, step, poly or cosine
     config.optimizer.warmup_steps = 0  # linear, from 0
     config.optimizer.poly_power = 0.9
     config.optimizer.step_boundaries = ()  # steps after which the rate drops (schedule "step")
@@ -143,6 +144,8 @@ def default_config() -> ConfigDict:
     # In steps; the last step always counts.
     config.log_every = 50
     config.eval_every = 500
+    # End after so many evaluations in a row without a better mIoU than the best; 0: off.
+    config.patience = 0
     config.checkpoint_every = 500
     config.eval_batch_size = 16
     return config
