@@ -119,7 +119,7 @@ def _inverse_log(pixels: np.ndarray, image_pixels: np.ndarray) -> np.ndarray:
 
 
 def _balanced(pixels: np.ndarray, image_pixels: np.ndarray) -> np.ndarray:
-    # 1 / share, scaled so that the mean weight of a labelled pixel is 1 (scikit-learn's "balanced").
+    # 1 / share: the mean weight of a labelled pixel is 1 (scikit-learn's "balanced").
     del image_pixels
     return pixels.sum() / (len(pixels) * pixels)
 

@@ -115,8 +115,8 @@ def default_config() -> ConfigDict:
     config.loss.ohem = 0.0  # cross-entropy of the hard pixels of each image
     config.loss.dice = 0.0
     config.loss.lovasz_softmax = 0.0
-    # Of cross_entropy, focal and ohem: "median_frequency", "inverse_log" or "balanced", from the training
-    # labels, or one number for each class, such as "1,2.5,0.5"; None for ones.
+    # Of cross_entropy, focal and ohem: "median_frequency", "inverse_log" or "balanced", from
+    # the training labels, or one number for each class, such as "1,2.5,0.5"; None for ones.
     config.loss.class_weights = config_dict.placeholder(str)
     config.loss.label_smoothing = 0.0  # of cross_entropy, in [0, 1]
     config.loss.focal_gamma = 2.0

@@ -18,7 +18,8 @@ def make_schedule(settings: ConfigDict, num_steps: int) -> optax.Schedule:
     Args:
         settings: `config.optimizer`. "constant"; "step": times `step_factor` after each of
             `step_boundaries`; "poly": times `(1 - step / num_steps) ** poly_power` (DeepLab-v2).
-            "cosine": times `(1 + cos(pi * step / num_steps)) / 2`. Each rises linearly from 0 over the first `warmup_steps`.
+            "cosine": times `(1 + cos(pi * step / num_steps)) / 2`.
+            Each rises linearly from 0 over the first `warmup_steps`.
         num_steps: The length of the run.
 
     Raises:
