@@ -100,7 +100,7 @@ def test_schedules_by_hand():
         [schedule(s) for s in (0, 1, 4, 50)], [0.0, 0.1, 0.4, 0.4], rtol=1e-6
     )
     config.schedule = "cosine"
-    with pytest.raises(UserError, match="unknown optimizer.schedule 'cosine'; choose one of"):
+    with pytest.raises(UserError, match="unknown optimizer.schedule 'linear'; choose one of"):
         make_schedule(config, 100)
 
 
