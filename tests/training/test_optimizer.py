@@ -99,7 +99,7 @@ def test_schedules_by_hand():
     np.testing.assert_allclose(
         [schedule(s) for s in (0, 1, 4, 50)], [0.0, 0.1, 0.4, 0.4], rtol=1e-6
     )
-    config.schedule = "cosine"
+    config.schedule = "linear"
     with pytest.raises(UserError, match="unknown optimizer.schedule 'linear'; choose one of"):
         make_schedule(config, 100)
 
