@@ -3,7 +3,7 @@
     python train.py --config configs/deeplab_largefov.py
 
 It starts from torchvision's ImageNet weights of VGG-16 (fc6 and fc7 decimated), which it downloads
-from the Hugging Face hub (they are under a BSD licence); without a network name a file,
+from PyTorch's server (they are under a BSD licence); without a network name a file,
 `--config.backbone_weights=vgg16.pth`. Its data sets are prepared once: see `fcn8s.py`.
 
 The original's (ICLR 2015, section 4.1, and its training prototxt): crops of 321 x 321, flips, the
@@ -21,7 +21,7 @@ from gcn_jax.configs.common import voc_rival
 def get_config():
     """Return the settings."""
     config = voc_rival("deeplab_largefov")
-    config.backbone_weights = "hf://timm/vgg16.tv_in1k"
+    config.backbone_weights = "imagenet"
     config.augment.crop_size = (321, 321)
 
     config.batch_size = 30

@@ -2,7 +2,7 @@
 
     python train.py --config configs/deeplab_v2.py
 
-It starts from torchvision's ImageNet weights, which it downloads from the Hugging Face hub; without
+It starts from torchvision's ImageNet weights, which it downloads from PyTorch's server; without
 a network name a file, `--config.backbone_weights=resnet101.pth`. Its data sets are prepared once:
 
     gcn-jax data prepare sbd voc_segmentation
@@ -25,7 +25,7 @@ from gcn_jax.configs.common import voc_rival
 def get_config():
     """Return the settings."""
     config = voc_rival("deeplab_v2_resnet101")
-    config.backbone_weights = "hf://timm/resnet101.tv_in1k"
+    config.backbone_weights = "imagenet"
     config.model.frozen_batch_norm = True
     config.augment.crop_size = (321, 321)
     config.augment.scale = (0.5, 1.5)

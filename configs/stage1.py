@@ -2,7 +2,7 @@
 
     python train.py --config configs/stage1.py
 
-It starts from torchvision's ImageNet weights, which it downloads from the Hugging Face hub (they
+It starts from torchvision's ImageNet weights, which it downloads from PyTorch's server (they
 are under a BSD licence); without a network name a file, `--config.backbone_weights=resnet152.pth`.
 The data sets are prepared once, by a command that downloads them (about 25 GB) or reads folders
 (`--manual_dir`):
@@ -30,7 +30,7 @@ def get_config():
     config.data.train = ("coco_voc:train", "sbd:train_noval", "voc_segmentation:train")
     config.data.val = "voc_segmentation:val"
 
-    config.backbone_weights = "hf://timm/resnet152.tv_in1k"
+    config.backbone_weights = "imagenet"
     config.model.name = "gcn_resnet152"
     config.model.kernel_size = 15
     config.model.frozen_batch_norm = True

@@ -3,7 +3,7 @@
     python train.py --config configs/voc.py --config.data.manual_dir=ARCHIVES
 
 For those who have no run of stage 1 on COCO. It starts from torchvision's ImageNet weights, which
-it downloads from the Hugging Face hub; without a network name a file,
+it downloads once; without a network name a file,
 `--config.backbone_weights=resnet101.pth`. ARCHIVES is the folder that holds
 `VOCtrainval_11-May-2012.tar` and `benchmark.tgz`; without it, they are downloaded once by
 
@@ -23,7 +23,7 @@ def get_config():
     """Return the settings."""
     config = voc_rival("gcn_resnet101")
     config.model.kernel_size = 15
-    config.backbone_weights = "hf://timm/resnet101.tv_in1k"
+    config.backbone_weights = "imagenet"
     config.augment.crop_size = (512, 512)
     config.augment.scale = (0.5, 2.0)
 

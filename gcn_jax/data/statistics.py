@@ -118,5 +118,15 @@ def _inverse_log(pixels: np.ndarray, image_pixels: np.ndarray) -> np.ndarray:
     return 1 / np.log(1.02 + pixels / pixels.sum())
 
 
+def _balanced(pixels: np.ndarray, image_pixels: np.ndarray) -> np.ndarray:
+    # 1 / share: the mean weight of a labelled pixel is 1 (scikit-learn's "balanced").
+    del image_pixels
+    return pixels.sum() / (len(pixels) * pixels)
+
+
 #: Methods by name: functions of the pixels of each class and of the images that hold it.
-CLASS_WEIGHTS = {"median_frequency": _median_frequency, "inverse_log": _inverse_log}
+CLASS_WEIGHTS = {
+    "median_frequency": _median_frequency,
+    "inverse_log": _inverse_log,
+    "balanced": _balanced,
+}

@@ -31,6 +31,7 @@ _MAY_CHANGE = (
     "num_steps",
     "log_every",
     "eval_every",
+    "patience",
     "eval_batch_size",
     "checkpoint_every",
     "data.data_dir",
@@ -63,8 +64,9 @@ def default_config() -> ConfigDict:
 
     # What a new run starts from, the first that is given: the best checkpoint of another workdir
     # (with a fresh optimiser); weights of a ResNet or VGG-16, a .pth or .safetensors file of
-    # torchvision or timm, "hf://owner/name" on the Hugging Face hub, or a workdir whose network has
-    # the same backbone, such as a classifier; else the seed.
+    # torchvision or timm, "imagenet" (torchvision's file for that backbone, downloaded once and
+    # checked), "hf://owner/name" on the Hugging Face hub, or a workdir whose network has the same
+    # backbone, such as a classifier; else the seed.
     config.init_from = config_dict.placeholder(str)
     config.backbone_weights = config_dict.placeholder(str)
     # Top-level layers (the first part of a parameter's path) that `init_from` does not fill: it may
@@ -72,6 +74,8 @@ def default_config() -> ConfigDict:
     # start from the seed. On the command line: --config.init_except='("a", "b")', with all quotes
     # (without them a,b is one name).
     config.init_except = ()
+    # Layers of the backbone that `backbone_weights` does not fill, as patterns such as ("res5_*",).
+    config.backbone_except = ()
 
     config.data = ConfigDict()
     # Data set and split; several are mixed, and weighted as in ("coco_voc:train*0.5",
@@ -111,8 +115,8 @@ def default_config() -> ConfigDict:
     config.loss.ohem = 0.0  # cross-entropy of the hard pixels of each image
     config.loss.dice = 0.0
     config.loss.lovasz_softmax = 0.0
-    # Of cross_entropy, focal and ohem: "median_frequency" or "inverse_log", from the training
-    # labels, or one number for each class, such as "1,2.5,0.5"; None for ones.
+    # Of cross_entropy, focal and ohem: "median_frequency", "inverse_log" or "balanced", from
+    # the training labels, or one number for each class, such as "1,2.5,0.5"; None for ones.
     config.loss.class_weights = config_dict.placeholder(str)
     config.loss.label_smoothing = 0.0  # of cross_entropy, in [0, 1]
     config.loss.focal_gamma = 2.0
@@ -126,7 +130,7 @@ def default_config() -> ConfigDict:
     config.optimizer.learning_rate = 0.01  # for the mean loss of a pixel
     config.optimizer.momentum = 0.9
     config.optimizer.weight_decay = 5e-4  # of kernels; not of batch-norm and biases
-    config.optimizer.schedule = "poly"  # constant, step or poly
+    config.optimizer.schedule = "poly"  # constant, step, poly or cosine
     config.optimizer.warmup_steps = 0  # linear, from 0
     config.optimizer.poly_power = 0.9
     config.optimizer.step_boundaries = ()  # steps after which the rate drops (schedule "step")
@@ -140,6 +144,8 @@ def default_config() -> ConfigDict:
     # In steps; the last step always counts.
     config.log_every = 50
     config.eval_every = 500
+    # End after so many evaluations in a row without a better mIoU than the best; 0: off.
+    config.patience = 0
     config.checkpoint_every = 500
     config.eval_batch_size = 16
     return config
@@ -177,6 +183,11 @@ def check_config(config: ConfigDict) -> None:
         raise UserError(
             f"init_except={config.init_except} says what init_from does not fill, and there is no "
             f"init_from; name a workdir with {setting('init_from')}=FOLDER"
+        )
+    if config.backbone_except and not config.backbone_weights:
+        raise UserError(
+            f"backbone_except={config.backbone_except} says what backbone_weights does not fill, "
+            f"and there is none; name {setting('backbone_weights')}=imagenet or a file"
         )
     check_values(flatten(config.to_dict()), flatten(default_config().to_dict()))
 

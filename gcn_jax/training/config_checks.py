@@ -93,6 +93,7 @@ CHECKS: Mapping[str, Check] = {
     "init_from": _or_none(_TEXT),
     "backbone_weights": _or_none(_TEXT),
     "init_except": _TEXTS,
+    "backbone_except": _TEXTS,
     "data.train": Check(
         lambda value: _TEXTS.holds(value) and len(value) > 0,
         'a tuple of data sets and splits, at least one, such as ("shapes:train",)',
@@ -134,7 +135,7 @@ CHECKS: Mapping[str, Check] = {
     "optimizer.learning_rate": _POSITIVE,
     "optimizer.momentum": _BELOW_ONE,
     "optimizer.weight_decay": _number(0),
-    "optimizer.schedule": _one_of("constant", "step", "poly"),
+    "optimizer.schedule": _one_of("constant", "step", "poly", "cosine"),
     "optimizer.warmup_steps": _whole(0, _MOST_STEPS),
     "optimizer.poly_power": _POSITIVE,
     "optimizer.step_boundaries": Check(_are_boundaries, "a tuple of steps, such as (600, 800)"),
@@ -146,6 +147,7 @@ CHECKS: Mapping[str, Check] = {
     "optimizer.ema_decay": _BELOW_ONE,
     "log_every": _EVERY,
     "eval_every": _EVERY,
+    "patience": _whole(0, _MOST_STEPS),
     "checkpoint_every": _EVERY,
     "eval_batch_size": _BATCH,
 }

@@ -1,5 +1,6 @@
 """The start of a new run: another run, or the weights of a backbone."""
 
+import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from gcn_jax.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from gcn_jax.models.pretrained.info import read_info
 from gcn_jax.models.pretrained.restore import load_pretrained
 from gcn_jax.training.optimizer import BACKBONE
+from gcn_jax.weights import IMAGENET
 from gcn_jax.weights.backbone import load_backbone_weights, read_backbone_preprocessing
 from gcn_jax.workdir import Workdir
 
@@ -48,7 +50,8 @@ def start_variables(
         config: Names one of these: `init_from`, a workdir whose best checkpoint is taken (the
             moving averages, where it kept them), whole but for the layers of `init_except`, or,
             without it, `backbone_weights`, which leaves the head as it is: weights from elsewhere,
-            or such a workdir of any network with this backbone, such as a classifier.
+            or such a workdir of any network with this backbone, such as a classifier, without the
+            layers that fit a pattern of `backbone_except`.
         model: The network.
         variables: Its `params` and `batch_stats`, made from the seed.
 
@@ -68,14 +71,21 @@ def start_variables(
     source = config.backbone_weights
     if _is_workdir(source):
         there = load_pretrained(source).variables
-        backbone = {name: there[name].get(BACKBONE, {}) for name in variables}
-        here = {name: variables[name].get(BACKBONE, {}) for name in variables}
+        backbone, here = (
+            {
+                name: _left(tree[name].get(BACKBONE, {}), config.backbone_except)
+                for name in variables
+            }
+            for tree in (there, variables)
+        )
         _check_fit(here, backbone, f"the backbone of backbone_weights={source}")
     else:
-        backbone = load_backbone_weights(source, model)
+        backbone = load_backbone_weights(source, model, config.backbone_except)
     backbone = jax.device_get(backbone)
     return {
-        name: {**tree, BACKBONE: backbone[name]} if name in backbone else tree
+        name: {**tree, BACKBONE: {**tree.get(BACKBONE, {}), **backbone[name]}}
+        if name in backbone
+        else tree
         for name, tree in variables.items()  # a network without batch-norm has no batch_stats
     }
 
@@ -84,8 +94,12 @@ def _without(tree: dict[str, Any], layers: tuple[str, ...]) -> dict[str, Any]:
     return {name: leaves for name, leaves in tree.items() if name not in layers}
 
 
+def _left(tree: dict[str, Any], patterns: tuple[str, ...]) -> dict[str, Any]:
+    return {k: v for k, v in tree.items() if not any(fnmatch.fnmatchcase(k, p) for p in patterns)}
+
+
 def _is_workdir(source: str) -> bool:
-    return Workdir(source).has_model
+    return source != IMAGENET and Workdir(source).has_model
 
 
 def _preprocessing(config: ConfigDict, workdir: Path) -> tuple[tuple[float, ...], ...]:

@@ -4,7 +4,7 @@ import contextlib
 import math
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -76,6 +76,19 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
             return _Loop(run, state, batches, losses, interruption, bar, writer).run()
 
 
+def evaluations_without_progress(mious: Sequence[float]) -> int:
+    """Return how many evaluations came after the first best one.
+
+    Args:
+        mious: Their scores, in their order; one that is None or NaN is no progress.
+    """
+    best, since = -math.inf, 0
+    for miou in mious:
+        better = miou is not None and miou > best
+        best, since = (miou, 0) if better else (best, since + 1)
+    return since
+
+
 @contextlib.contextmanager
 def _before_the_first_step(interruption: Interruption) -> Iterator[None]:
     """End the process where a signal comes in the block, in which there is nothing to save."""
@@ -118,6 +131,12 @@ class _Loop:
         self._step = self._first_step = int(state.step)
         #: Where the data stand if the state is ahead of what is saved, and nothing runs.
         self._unsaved: Any = None
+        #: The mIoU of every evaluation up to this step; those before it are read from the metrics.
+        self._mious = [
+            record[BEST_METRIC]
+            for record in run.folder.read_metrics()
+            if record["step"] <= self._step and BEST_METRIC in record
+        ]
         self._timer = Timer(self._step)
         everywhere = mesh.replicated(run.device_mesh)
         self._train_step = jax.jit(run.parts.step, donate_argnums=0, out_shardings=everywhere)
@@ -128,7 +147,7 @@ class _Loop:
         try:
             if self._step:
                 self._catch_up()
-            while self._step < config.num_steps:
+            while self._step < config.num_steps and not self._is_stale():
                 position = self._batches.get_state()
                 batch = self._next_batch(position)
                 self._train(batch)
@@ -137,6 +156,17 @@ class _Loop:
             self._stop()
             raise SystemExit(128 + self._signal) from None
         return self._state
+
+    def _is_stale(self) -> bool:
+        """Whether the last `patience` evaluations brought no better mIoU; say so."""
+        patience = self._run.config.patience
+        stale = patience and evaluations_without_progress(self._mious) >= patience
+        if stale:
+            self._bar.say(
+                f"ended after step {self._step}: {patience} evaluations without a better val mIoU "
+                f"(patience={patience}); the best is kept"
+            )
+        return bool(stale)
 
     @property
     def _signal(self) -> signal.Signals:
@@ -237,6 +267,7 @@ class _Loop:
             self._writer.write(self._step, scalars | scores)
         self._losses = []
         if scores:
+            self._mious.append(scores[BEST_METRIC])
             self._run.checkpoints.add_scores(self._step, scores)
 
     def _validate(self) -> dict[str, float]:

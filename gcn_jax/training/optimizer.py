@@ -18,19 +18,22 @@ def make_schedule(settings: ConfigDict, num_steps: int) -> optax.Schedule:
     Args:
         settings: `config.optimizer`. "constant"; "step": times `step_factor` after each of
             `step_boundaries`; "poly": times `(1 - step / num_steps) ** poly_power` (DeepLab-v2).
+            "cosine": times `(1 + cos(pi * step / num_steps)) / 2`.
             Each rises linearly from 0 over the first `warmup_steps`.
         num_steps: The length of the run.
 
     Raises:
         UserError: The schedule is unknown.
     """
-    check_choice("optimizer.schedule", settings.schedule, ("constant", "step", "poly"))
+    check_choice("optimizer.schedule", settings.schedule, ("constant", "step", "poly", "cosine"))
     rate, warmup = settings.learning_rate, settings.warmup_steps
     if settings.schedule == "constant":
         schedule = optax.constant_schedule(rate)
     elif settings.schedule == "step":
         drops = dict.fromkeys(settings.step_boundaries, settings.step_factor)
         schedule = optax.piecewise_constant_schedule(rate, drops)
+    elif settings.schedule == "cosine":
+        schedule = optax.cosine_decay_schedule(rate, num_steps)
     else:
         schedule = optax.polynomial_schedule(rate, 0.0, settings.poly_power, num_steps)
     if not warmup:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import jax
 from ml_collections import ConfigDict
 
-from gcn_jax import data
+from gcn_jax import data, models
 from gcn_jax.errors import UserError
 from gcn_jax.hub import is_on_hub
 from gcn_jax.models.pretrained.info import read_info
@@ -18,6 +18,7 @@ from gcn_jax.training.devices import make_mesh
 from gcn_jax.training.initial_weights import with_preprocessing
 from gcn_jax.training.parts import make_parts
 from gcn_jax.training.run import check_room, open_data, with_absolute_paths
+from gcn_jax.weights import IMAGENET, imagenet_file
 from gcn_jax.weights.backbone import read_backbone_preprocessing
 from gcn_jax.workdir import Workdir
 
@@ -106,6 +107,9 @@ def _check_start(config: ConfigDict) -> None:
             read_info(start)
         else:
             read_backbone_preprocessing(start)
+    elif start == IMAGENET and not config.init_from:
+        model = models.create_model(**config.model, num_classes=2)
+        imagenet_file(model.backbone_weights)
     elif config.init_from or Path(start).is_dir():
         read_info(start)
         if Workdir(start).newest_step() is None:

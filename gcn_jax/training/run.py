@@ -18,6 +18,7 @@ from gcn_jax.training.checkpoints import Checkpoints
 from gcn_jax.training.initial_weights import start_variables
 from gcn_jax.training.parts import Parts
 from gcn_jax.training.state import TrainState
+from gcn_jax.weights import IMAGENET
 from gcn_jax.workdir import Workdir
 
 
@@ -192,6 +193,9 @@ def headline(run: Run, state: TrainState) -> str:
     if config.init_from and not first_step:
         begin += f" from {config.init_from}"
         begin += f", except {', '.join(config.init_except)}" if config.init_except else ""
+    elif config.backbone_weights and not first_step:
+        begin += f", its backbone from {config.backbone_weights}"
+        begin += f", except {', '.join(config.backbone_except)}" if config.backbone_except else ""
     return (
         f"{begin}: {config.model.name}, {parameters:,} parameters, {len(run.train)} images of "
         f"{run.train.name}, {len(run.val)} of {run.val.name}, {run.device_mesh.size} x {device}"
@@ -201,12 +205,13 @@ def headline(run: Run, state: TrainState) -> str:
 def with_absolute_paths(config: ConfigDict) -> ConfigDict:
     """Make folders and files absolute, so that the workdir can be used from anywhere."""
     config = config.copy_and_resolve_references()
+    named = ("none", IMAGENET)
     for section, key in (
         (config.data, "data_dir"),
         (config.data, "manual_dir"),
         (config, "init_from"),
         (config, "backbone_weights"),
     ):
-        if section[key] and section[key].lower() != "none" and not is_on_hub(section[key]):
+        if section[key] and section[key].lower() not in named and not is_on_hub(section[key]):
             section[key] = str(Path(section[key]).expanduser().resolve())
     return config

@@ -13,14 +13,19 @@ from gcn_jax.hub import hub_file, is_on_hub
 from gcn_jax.models.network import SegmentationNetwork
 from gcn_jax.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from gcn_jax.tensor_files import read_weights
+from gcn_jax.weights.imagenet import IMAGENET, imagenet_file
+from gcn_jax.weights.prefixes import without_prefix
 from gcn_jax.weights.registry import SOURCES
+from gcn_jax.weights.relatives import check_relative
 from gcn_jax.workdir import read_object
 
 #: (red, green, blue), in 0..255.
 Color = tuple[float, float, float]
 
 
-def load_backbone_weights(source: str, model: SegmentationNetwork) -> dict[str, Any]:
+def load_backbone_weights(
+    source: str, model: SegmentationNetwork, excepted: Sequence[str] = ()
+) -> dict[str, Any]:
     """Load the weights of a network's backbone.
 
     Example:
@@ -29,11 +34,15 @@ def load_backbone_weights(source: str, model: SegmentationNetwork) -> dict[str, 
 
     Args:
         source: A `.pth`, `.pt` or `.safetensors` file of torchvision or timm, or "hf://owner/name"
-            or "hf://owner/name@revision" of a timm model on the hub (see `hub_file`).
-        model: The network. A classifier among the weights is left out.
+            or "hf://owner/name@revision" of a timm model on the hub (see `hub_file`), or "imagenet"
+            (see `imagenet_file`).
+        model: The network. A classifier among the weights is left out, and so is a prefix such as
+            "backbone." that the tensors' names have in common.
+        excepted: Patterns, as of `fnmatch`, of layers that the weights do not fill, such as
+            "res5_*": the source may lack them or have them in another shape.
 
     Returns:
-        Variables of the backbone: float32 params and batch_stats.
+        Variables of the backbone: float32 params and batch_stats, without the excepted layers.
 
     Raises:
         UserError: There is no source for the backbone; the weights cannot be had, or are not
@@ -48,12 +57,15 @@ def load_backbone_weights(source: str, model: SegmentationNetwork) -> dict[str, 
             f"are sources for: {', '.join(SOURCES)}"
         )
     path: str | Path = source
-    if is_on_hub(source):
+    if source == IMAGENET:
+        path = imagenet_file(architecture)
+    elif is_on_hub(source):
         _check_architecture(source, architecture)
         path = hub_file(source, "model.safetensors")
-    state_dict = read_weights(path)
+    state_dict = without_prefix(read_weights(path))
     try:
-        return SOURCES[architecture](state_dict, model.make_backbone())
+        check_relative(state_dict)
+        return SOURCES[architecture](state_dict, model.make_backbone(), excepted)
     except UserError as error:
         raise UserError(f"{source}, for {architecture}: {error}") from None
 

@@ -6,7 +6,8 @@ says which tensor fills a leaf. PyTorch itself is not needed: what `torch.load` 
 file gives is passed as `{name: array}`.
 """
 
-from collections.abc import Callable, Mapping
+import fnmatch
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -29,7 +30,10 @@ LEAVES = {
 
 
 def import_variables(
-    state_dict: Mapping[str, np.ndarray], target: dict[str, Any], source: Callable[[Leaf], str]
+    state_dict: Mapping[str, np.ndarray],
+    target: dict[str, Any],
+    source: Callable[[Leaf], str],
+    excepted: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Fill a tree of variables from a state dict.
 
@@ -38,13 +42,14 @@ def import_variables(
             `[out, in]`. Counters `*.num_batches_tracked` are left out.
         target: The variables, or their shapes, as `jax.eval_shape(model.init, ...)` gives them.
         source: The name of the tensor that fills the leaf at a path; distinct for distinct paths.
+        excepted: Patterns, as of `fnmatch`, of top-level layers of `target` that are left out.
 
     Returns:
-        The tree of `target` with float32 arrays.
+        The tree of `target` with float32 arrays, without the excepted layers.
 
     Raises:
         UserError: A leaf has no tensor, a tensor has no leaf, shapes differ, or values are NaN or
-            infinite.
+            infinite. Or a pattern fits no layer.
     """
     arrays = {
         name: _flax_layout(np.asarray(array))
@@ -54,6 +59,16 @@ def import_variables(
     leaves = traverse_util.flatten_dict(target)
     names = {path: source(path) for path in leaves}
     assert len(set(names.values())) == len(names), "two leaves with the same source"
+    layers = sorted({path[1] for path in leaves})
+    out = {layer for layer in layers if any(fnmatch.fnmatchcase(layer, p) for p in excepted)}
+    idle = [p for p in excepted if not fnmatch.filter(layers, p)]
+    if idle:
+        raise UserError(
+            f"backbone_except: no layer fits {', '.join(idle)}; there are {', '.join(layers)}"
+        )
+    for path in [path for path in leaves if path[1] in out]:
+        arrays.pop(names.pop(path), None)
+        del leaves[path]
 
     missing = [name for name in names.values() if name not in arrays]
     unused = sorted(set(arrays) - set(names.values()))

@@ -1,7 +1,7 @@
 """Weights of ResNets as torchvision and timm publish them."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,7 +35,9 @@ RESNET_LAYERS = {
 }
 
 
-def import_resnet(state_dict: Mapping[str, np.ndarray], model: ResNet) -> dict[str, Any]:
+def import_resnet(
+    state_dict: Mapping[str, np.ndarray], model: ResNet, excepted: Sequence[str] = ()
+) -> dict[str, Any]:
     """Convert the weights of a torchvision ResNet (timm's plain ResNets have the same names).
 
     Example:
@@ -47,6 +49,7 @@ def import_resnet(state_dict: Mapping[str, np.ndarray], model: ResNet) -> dict[s
         state_dict: Tensor name, such as "layer2.0.conv1.weight", to array in PyTorch's layout.
         model: What the weights are for. Without `num_classes` the classifier `fc.*` is left out, so
             that the published weights fit a backbone as they are.
+        excepted: Layers that are left out; see `import_variables`.
 
     Returns:
         Variables of `model`: float32 params and batch_stats.
@@ -56,7 +59,7 @@ def import_resnet(state_dict: Mapping[str, np.ndarray], model: ResNet) -> dict[s
     """
     if model.num_classes is None:
         state_dict = {k: v for k, v in state_dict.items() if not k.startswith("fc.")}
-    return import_variables(state_dict, variable_shapes(model), _resnet_source)
+    return import_variables(state_dict, variable_shapes(model), _resnet_source, excepted)
 
 
 def _resnet_source(path: Leaf) -> str:

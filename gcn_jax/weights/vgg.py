@@ -1,6 +1,6 @@
 """Weights of VGG-16 as torchvision and timm publish them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,9 @@ VGG_DENSE_LAYERS = {
 }
 
 
-def import_vgg(state_dict: Mapping[str, np.ndarray], model: VGG16) -> dict[str, Any]:
+def import_vgg(
+    state_dict: Mapping[str, np.ndarray], model: VGG16, excepted: Sequence[str] = ()
+) -> dict[str, Any]:
     """Convert the weights of torchvision's or timm's `vgg16` or `vgg16_bn` for a backbone.
 
     Its classifier is left out, and so are fc6 and fc7 where the backbone has none (SegNet's). As
@@ -34,6 +36,7 @@ def import_vgg(state_dict: Mapping[str, np.ndarray], model: VGG16) -> dict[str, 
     Args:
         state_dict: Tensor name, such as "features.0.weight", to array in PyTorch's layout.
         model: What the weights are for: those of `vgg16_bn` if it has batch-norm.
+        excepted: Layers that are left out; see `import_variables`.
 
     Returns:
         Variables of `model`: float32 params and, with batch-norm, batch_stats.
@@ -54,7 +57,7 @@ def import_vgg(state_dict: Mapping[str, np.ndarray], model: VGG16) -> dict[str, 
                 tensors[f"{layer}.{leaf}"] = _every(array, steps) if decimated else array
         elif layer not in ("classifier.6", "head.fc"):
             tensors[name] = array
-    return import_variables(tensors, target, _vgg_source(model.batch_norm))
+    return import_variables(tensors, target, _vgg_source(model.batch_norm), excepted)
 
 
 def _as_convolution(array: np.ndarray, size: int) -> np.ndarray:

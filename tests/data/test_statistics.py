@@ -58,3 +58,10 @@ def test_a_prepared_data_set_knows_its_counts(voc_folder, tmp_path):
     for weight in (2, 0.5):
         mixed = open_training_source((f"folder:train*{weight}",), options).label_statistics
         np.testing.assert_allclose(mixed.pixels, weight * statistics.pixels, atol=0.5)
+
+
+def test_balanced_weights_by_hand():
+    counts = np.array([60, 30, 0, 10])
+    statistics = LabelStatistics(counts, counts, counts, 0)
+    weights = class_weights("balanced", statistics)
+    np.testing.assert_allclose(weights, [100 / 180, 100 / 90, 0, 100 / 30], rtol=1e-6)

@@ -99,6 +99,14 @@ def test_schedules_by_hand():
     np.testing.assert_allclose(
         [schedule(s) for s in (0, 1, 4, 50)], [0.0, 0.1, 0.4, 0.4], rtol=1e-6
     )
-    config.schedule = "cosine"
-    with pytest.raises(UserError, match="unknown optimizer.schedule 'cosine'; choose one of"):
+    config.schedule = "linear"
+    with pytest.raises(UserError, match="unknown optimizer.schedule 'linear'; choose one of"):
         make_schedule(config, 100)
+
+
+def test_cosine_by_hand():
+    config = default_config().optimizer
+    config.schedule, config.learning_rate = "cosine", 0.1
+    schedule = make_schedule(config, 100)
+    rates = [float(schedule(step)) for step in (0, 25, 50, 100)]
+    np.testing.assert_allclose(rates, [0.1, 0.0853553, 0.05, 0.0], atol=1e-7)

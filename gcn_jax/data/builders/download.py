@@ -1,20 +1,13 @@
 """Downloads: with a progress bar, resumed, and never half of one under a whole one's name."""
 
-import contextlib
-import fcntl
-import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pooch
 import requests
-from tqdm import tqdm
 
+from gcn_jax.downloads import alone_in, download
 from gcn_jax.errors import UserError, setting
-
-#: Bytes that are written at once; fewer are lost when a download breaks off.
-_CHUNK = 1 << 16
 
 
 class Archive(NamedTuple):
@@ -83,23 +76,6 @@ def fetch(archive: Archive, directory: str | Path) -> Path:
     )
 
 
-@contextlib.contextmanager
-def alone_in(directory: Path) -> Iterator[None]:
-    """Make a folder, and wait until no other run downloads or unpacks there.
-
-    Args:
-        directory: The folder.
-    """
-    directory.mkdir(parents=True, exist_ok=True)
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        with contextlib.suppress(OSError):  # some network file systems have no locks
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)  # which unlocks it
-
-
 class _Resuming:
     """A downloader for pooch that keeps what has come when a download breaks off."""
 
@@ -114,22 +90,5 @@ class _Resuming:
 
 
 def _download_to(url: str, path: Any, pooch: Any) -> None:
-    """Download what a file does not hold of an address yet; pooch's arguments."""
-    start = Path(path).stat().st_size if Path(path).exists() else 0
-    headers = {"Accept-Encoding": "identity"}
-    if start:
-        headers["Range"] = f"bytes={start}-"
-    with requests.get(url, headers=headers, stream=True, timeout=30) as response:
-        if response.status_code == requests.codes.requested_range_not_satisfiable:
-            return  # there is no more of it
-        response.raise_for_status()
-        if response.status_code != requests.codes.partial_content:
-            start = 0
-        total = start + int(response.headers.get("Content-Length", 0))
-        with (
-            open(path, "ab" if start else "wb") as file,
-            tqdm(total=total or None, initial=start, unit="B", unit_scale=True) as bar,
-        ):
-            for chunk in response.iter_content(_CHUNK):
-                file.write(chunk)
-                bar.update(len(chunk))
+    """Call `download` with pooch's arguments."""
+    download(url, path)

@@ -10,7 +10,8 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from gcn_jax.data.builders.download import Archive, alone_in
+from gcn_jax.data.builders.download import Archive
+from gcn_jax.downloads import alone_in
 from gcn_jax.errors import UserError, setting
 from gcn_jax.terminal import ProgressBar
 

@@ -1,0 +1,44 @@
+"""Your own images, 20 to 2,000 of them: a network that knows ImageNet learns your classes.
+
+    python train.py --config configs/finetune.py --config.data.manual_dir=/path/to/my_data
+
+`my_data` is a folder as for `folder.py`. The start is torchvision's ImageNet weights, which are
+downloaded once; without a network the message says where to put the file. The network is small
+enough for a CPU; on a GPU add `--config.model.name=gcn_resnet50`. Batch-norm keeps ImageNet's
+statistics, since a batch of 8 is too small for its own. Classes are weighted by how rare they are.
+It ends by itself after 10 evaluations without progress, and the best checkpoint is kept.
+For images smaller or much larger than the crop: `--config.augment.crop_size="(height, width)"`.
+Hardware, time and score: not run.
+"""
+
+from gcn_jax.training import default_config
+
+
+def get_config():
+    """Return the settings."""
+    config = default_config()
+    config.data.train = ("folder:train",)
+    config.data.val = "folder:val"
+
+    config.model.name = "gcn_resnet18"
+    config.model.frozen_batch_norm = True
+    config.backbone_weights = "imagenet"
+    config.augment.crop_size = (256, 256)
+    config.augment.scale = (0.5, 2.0)
+    config.augment.jitter = 0.3
+    config.loss.class_weights = "inverse_log"  # at most 50; those of rare classes stay bounded
+
+    config.batch_size = 8
+    config.num_steps = 4_000
+    config.optimizer.learning_rate = 0.005
+    config.optimizer.weight_decay = 1e-4
+    config.optimizer.schedule = "cosine"
+    config.optimizer.warmup_steps = 100
+    config.optimizer.clip_norm = 10.0
+    config.optimizer.ema_decay = 0.99
+
+    config.eval_every = 100
+    config.checkpoint_every = 100
+    config.patience = 10
+    config.eval_batch_size = 4
+    return config

@@ -1,0 +1,120 @@
+"""ImageNet weights by name, prefixes of names, relatives of ResNet."""
+
+import hashlib
+
+import jax
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from gcn_jax.errors import UserError
+from gcn_jax.models import create_model
+from gcn_jax.weights import imagenet, list_sources, load_backbone_weights
+from gcn_jax.weights.prefixes import without_prefix
+from gcn_jax.weights.relatives import check_relative
+from tests.helpers import torchvision_weights
+from tests.helpers.published_data import Unreliable, serve
+
+
+@pytest.fixture
+def published(tmp_path, monkeypatch):
+    """A server that breaks off after 100,000 bytes, and a cache of its own."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+    class Handler(Unreliable):
+        asked = []
+        content = np.random.default_rng(0).bytes(150_000)
+
+    name = f"net-{hashlib.sha256(Handler.content).hexdigest()[:8]}.pth"
+    with serve(tmp_path, Handler) as url:
+        monkeypatch.setitem(imagenet.FILES, "resnet18", f"{url}/{name}")
+        yield Handler, tmp_path / "cache" / "gcn_jax" / "weights" / name
+
+
+def test_a_file_is_downloaded_once_and_goes_on_where_it_broke_off(published):
+    handler, path = published
+    with pytest.raises(UserError, match=r"cannot be downloaded .*fetch http://.* put it at"):
+        imagenet.imagenet_file("resnet18")
+    assert imagenet.imagenet_file("resnet18") == path
+    assert imagenet.imagenet_file("resnet18") == path
+    assert path.read_bytes() == handler.content
+    assert handler.asked == [None, "bytes=65536-"]
+
+
+def test_another_file_is_refused(published):
+    handler, path = published
+    path.parent.mkdir(parents=True)
+    path.with_name(f"{path.name}.part").write_bytes(bytes(65_536))
+    with pytest.raises(UserError, match="is not the published file: its sha256 begins with"):
+        imagenet.imagenet_file("resnet18")
+    assert not [*path.parent.iterdir()]
+    path.write_bytes(b"by hand, and wrong")
+    with pytest.raises(UserError, match="is not the published file"):
+        imagenet.imagenet_file("resnet18")
+    assert path.exists()
+    path.write_bytes(handler.content)
+    assert imagenet.imagenet_file("resnet18") == path
+
+
+def test_a_backbone_without_a_file_is_named():
+    with pytest.raises(UserError, match="no file is known for resnet50s; there are files for"):
+        imagenet.imagenet_file("resnet50s")
+    assert imagenet.FILES.keys() == {*list_sources()} - {"resnet50s", "resnet101s"}
+
+
+@pytest.mark.parametrize("prefix", ["backbone.", "encoder.", "module.", "module.encoder_q."])
+def test_prefixes_are_stripped(prefix):
+    bare = {"conv1.weight": np.ones(2), "layer1.0.conv1.weight": np.zeros(2)}
+    named = {prefix + name: array for name, array in bare.items()}
+    others = {"queue": 0, "encoder_k.conv1.weight": 0, "head.weight": 0}
+    assert without_prefix({**named, **others}) == bare_as(bare, named, prefix)
+    assert without_prefix(bare) == bare
+
+
+def bare_as(bare, named, prefix):
+    """Return the arrays of `named` by the names of `bare`."""
+    return {name: named[prefix + name] for name in bare}
+
+
+def test_excepted_layers_are_left_out(tmp_path):
+    whole = torchvision_weights.state_dict(18)
+    model = create_model("classifier", num_classes=3, backbone="resnet18")
+    cut = {k: v for k, v in whole.items() if not k.startswith("layer4.0.conv")}
+    path = str(tmp_path / "cut.safetensors")
+    safetensors.numpy.save_file({f"module.{k}": v for k, v in cut.items()}, path)
+    with pytest.raises(UserError, match=r"2 missing tensors: layer4.0.conv1.weight"):
+        load_backbone_weights(path, model)
+    loaded = load_backbone_weights(path, model, ("res5_*",))
+    assert "res5_block1" not in loaded["params"]
+    assert "res4_block1" in loaded["params"]
+    kernel = loaded["params"]["conv1"]["kernel"]
+    np.testing.assert_array_equal(
+        jax.device_get(kernel), whole["conv1.weight"].transpose(2, 3, 1, 0)
+    )
+    with pytest.raises(UserError, match="no layer fits layer4; there are bn1, conv1, res2_block1"):
+        load_backbone_weights(path, model, ("layer4",))
+
+
+@pytest.mark.parametrize(
+    ("shapes", "name"),
+    [
+        ({"layer2.0.downsample.1.weight": (8, 4, 1, 1)}, "ResNet-D"),
+        ({"layer1.0.se.fc1.weight": (8, 4, 1, 1)}, "SE-ResNet"),
+        (
+            {"layer1.0.se.conv1.weight": (8,), "layer2.0.downsample.1.weight": (8, 4, 1, 1)},
+            "ResNet-RS",
+        ),
+        (
+            {
+                "layer1.0.conv1.weight": (128, 64, 1, 1),
+                "layer1.0.conv2.weight": (128, 4, 3, 3),
+                "layer1.0.conv3.weight": (256, 128, 1, 1),
+            },
+            "ResNeXt",
+        ),
+    ],
+)
+def test_relatives_are_refused_by_name(shapes, name):
+    with pytest.raises(UserError, match=name):
+        check_relative({key: np.zeros(shape) for key, shape in shapes.items()})
+    check_relative(torchvision_weights.state_dict(18))
