@@ -5,10 +5,12 @@
 `my_data` is a folder as for `folder.py`. The start is torchvision's ImageNet weights, which are
 downloaded once; without a network the message says where to put the file. The network is small
 enough for a CPU; on a GPU add `--config.model.name=gcn_resnet50`. Batch-norm keeps ImageNet's
-statistics, since a batch of 8 is too small for its own. Classes are weighted by how rare they are.
-It ends by itself after 10 evaluations without progress, and the best checkpoint is kept.
+statistics, scales and biases, since a batch of 8 is too small for its own. Classes are
+weighted by how rare they are. It ends by itself after 10 evaluations without progress, and the best
+checkpoint is kept.
 For images smaller or much larger than the crop: `--config.augment.crop_size="(height, width)"`.
-Hardware, time and score: not run.
+Not trained to its end yet. 30 steps on CamVid's 367 images (2026-11-26, two CPU cores, ResNet-18
+without its last stage): 3.4 images a second, the first step after 36 s.
 """
 
 from gcn_jax.training import default_config
