@@ -52,7 +52,7 @@ def _problem(manager: Any, folder: Path, step: int) -> str | None:
             state=ocp.args.PyTreeRestore(restore_args=as_numpy), data=ocp.args.JsonRestore()
         )
         restored = manager.restore(step, args=args)
-        found = digests_of(restored["state"])
+        found = digests_of(restored["state"], written)
         found["data"] = digest_of_json(restored["data"])
     except Exception as error:  # what a damaged file makes Orbax raise is not documented
         return why(error)
