@@ -150,7 +150,8 @@ def one_line_for_user_errors(run: Callable[[], None]) -> None:
 
     Args:
         run: Raises `UserError`, which ends the process with code 2; any other exception is a fault
-            of ours and keeps its traceback. Ctrl-C ends it with code 130.
+            of ours and keeps its traceback. Ctrl-C ends it with code 130, a reader of its output
+            that has gone (`| head`) with 141.
     """
     try:
         run()
@@ -162,6 +163,10 @@ def one_line_for_user_errors(run: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left in its buffer
+        print("stopped: nobody reads the output any more", file=sys.stderr)
+        sys.exit(128 + signal.SIGPIPE)
 
 
 def parse(values: flags.FlagValues, arguments: Sequence[str]) -> list[str]:

@@ -1,6 +1,7 @@
 """What every verb does before its own work."""
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -81,3 +82,13 @@ def test_xla_computes_convolutions_itself_unless_told_otherwise(flags, by_ynnpac
 def test_a_word_too_long_for_the_name_of_a_file_is_said(verb, words):
     with pytest.raises(UserError, match=r"^x{80}... is too long for the name of a file$"):
         process.call(verb, words)
+
+
+def test_a_reader_that_has_gone_gets_one_line():
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "gcn_jax", "configs"]
+    process = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert process.returncode == 128 + signal.SIGPIPE
+    assert process.stderr == "stopped: nobody reads the output any more\n"
