@@ -185,8 +185,8 @@ def test_numbers_by_hand(tmp_path):
     ]
     rows = [line.split() for line in printed(validation).splitlines()]
     assert ["train", "3", "2x3", "3x2", "1x9", "9.52"] in rows
-    assert ["1", "car", "57.89", "3", "0.00", "0", "1.191", "2.131"] in rows
-    assert ["2", "[tree]", "0.00", "0", "66.67", "1", "0.000", "0.000"] in rows
+    assert ["1", "car", "57.89", "3", "0.00", "0", "1.191", "2.131", "0.864"] in rows
+    assert ["2", "[tree]", "0.00", "0", "66.67", "1", "0.000", "0.000", "0.000"] in rows
     assert json.loads(json.dumps(validation.to_json()))["splits"]["val"]["sizes"] == [[2, 2, 1]]
 
 
