@@ -2,8 +2,8 @@
 
     python train.py --config configs/fcn8s.py
 
-It starts from torchvision's ImageNet weights of VGG-16, which it
-downloads from PyTorch's server (they are under a BSD licence); without a network name a file,
+It starts from torchvision's ImageNet weights of VGG-16, which it downloads from PyTorch's
+server (they are under a BSD licence); without a network name a file,
 `--config.backbone_weights=vgg16.pth`. `--config.model.name=fcn32s_vgg16` (or `fcn16s_vgg16`) leaves
 out the finer scores. The data sets are prepared once:
 

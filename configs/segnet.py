@@ -2,8 +2,8 @@
 
     python train.py --config configs/segnet.py
 
-It starts from torchvision's ImageNet weights of VGG-16 with batch-norm, which it
-downloads from PyTorch's server (they are under a BSD licence); without a network name a file,
+It starts from torchvision's ImageNet weights of VGG-16 with batch-norm, which it downloads from
+PyTorch's server (they are under a BSD licence); without a network name a file,
 `--config.backbone_weights=vgg16_bn.pth`. Its data sets are prepared once: see `fcn8s.py`.
 
 The paper's (section 4) and its tutorial's: SGD with momentum 0.9, a constant rate of 0.001 (twice

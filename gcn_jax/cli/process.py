@@ -165,7 +165,8 @@ def one_line_for_user_errors(run: Callable[[], None]) -> None:
         sys.exit(128 + signal.SIGINT)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left in its buffer
-        print("stopped: nobody reads the output any more", file=sys.stderr)
+        with contextlib.suppress(BrokenPipeError):  # standard error may have had the same reader
+            print("stopped: nobody reads the output any more", file=sys.stderr)
         sys.exit(128 + signal.SIGPIPE)
 
 

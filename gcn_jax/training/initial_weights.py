@@ -1,6 +1,6 @@
 """The start of a new run: another run, or the weights of a backbone."""
 
-import fnmatch
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from gcn_jax.models.pretrained.restore import load_pretrained
 from gcn_jax.training.optimizer import BACKBONE
 from gcn_jax.weights import IMAGENET
 from gcn_jax.weights.backbone import load_backbone_weights, read_backbone_preprocessing
+from gcn_jax.weights.matching import excepted_layers
 from gcn_jax.workdir import Workdir
 
 
@@ -71,11 +72,9 @@ def start_variables(
     source = config.backbone_weights
     if _is_workdir(source):
         there = load_pretrained(source).variables
+        excepted = excepted_layers(variables["params"][BACKBONE], config.backbone_except)
         backbone, here = (
-            {
-                name: _left(tree[name].get(BACKBONE, {}), config.backbone_except)
-                for name in variables
-            }
+            {name: _without(tree[name].get(BACKBONE, {}), excepted) for name in variables}
             for tree in (there, variables)
         )
         _check_fit(here, backbone, f"the backbone of backbone_weights={source}")
@@ -90,12 +89,8 @@ def start_variables(
     }
 
 
-def _without(tree: dict[str, Any], layers: tuple[str, ...]) -> dict[str, Any]:
+def _without(tree: dict[str, Any], layers: Collection[str]) -> dict[str, Any]:
     return {name: leaves for name, leaves in tree.items() if name not in layers}
-
-
-def _left(tree: dict[str, Any], patterns: tuple[str, ...]) -> dict[str, Any]:
-    return {k: v for k, v in tree.items() if not any(fnmatch.fnmatchcase(k, p) for p in patterns)}
 
 
 def _is_workdir(source: str) -> bool:

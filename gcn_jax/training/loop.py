@@ -131,12 +131,8 @@ class _Loop:
         self._step = self._first_step = int(state.step)
         #: Where the data stand if the state is ahead of what is saved, and nothing runs.
         self._unsaved: Any = None
-        #: The mIoU of every evaluation up to this step; those before it are read from the metrics.
-        self._mious = [
-            record[BEST_METRIC]
-            for record in run.folder.read_metrics()
-            if record["step"] <= self._step and BEST_METRIC in record
-        ]
+        #: The mIoU of every evaluation up to this step.
+        self._mious: list[float] = []
         self._timer = Timer(self._step)
         everywhere = mesh.replicated(run.device_mesh)
         self._train_step = jax.jit(run.parts.step, donate_argnums=0, out_shardings=everywhere)
@@ -180,7 +176,8 @@ class _Loop:
 
     def _catch_up(self) -> None:
         """Do what was due after the step that was restored, and had not been done."""
-        records = self._run.folder.read_metrics()
+        records = [r for r in self._run.folder.read_metrics() if r["step"] <= self._step]
+        self._mious = [record[BEST_METRIC] for record in records if BEST_METRIC in record]
         record = next((one for one in records if one["step"] == self._step), {})
         scores = {name: value for name, value in record.items() if name.startswith("val/")}
         if scores and self._run.checkpoints.scores[self._step] is None:

@@ -205,13 +205,14 @@ def headline(run: Run, state: TrainState) -> str:
 def with_absolute_paths(config: ConfigDict) -> ConfigDict:
     """Make folders and files absolute, so that the workdir can be used from anywhere."""
     config = config.copy_and_resolve_references()
-    named = ("none", IMAGENET)
     for section, key in (
         (config.data, "data_dir"),
         (config.data, "manual_dir"),
         (config, "init_from"),
         (config, "backbone_weights"),
     ):
-        if section[key] and section[key].lower() not in named and not is_on_hub(section[key]):
-            section[key] = str(Path(section[key]).expanduser().resolve())
+        value = section[key]
+        is_name = key == "backbone_weights" and value == IMAGENET
+        if value and value.lower() != "none" and not is_name and not is_on_hub(value):
+            section[key] = str(Path(value).expanduser().resolve())
     return config

@@ -7,7 +7,7 @@ file gives is passed as `{name: array}`.
 """
 
 import fnmatch
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -59,13 +59,7 @@ def import_variables(
     leaves = traverse_util.flatten_dict(target)
     names = {path: source(path) for path in leaves}
     assert len(set(names.values())) == len(names), "two leaves with the same source"
-    layers = sorted({path[1] for path in leaves})
-    out = {layer for layer in layers if any(fnmatch.fnmatchcase(layer, p) for p in excepted)}
-    idle = [p for p in excepted if not fnmatch.filter(layers, p)]
-    if idle:
-        raise UserError(
-            f"backbone_except: no layer fits {', '.join(idle)}; there are {', '.join(layers)}"
-        )
+    out = excepted_layers({path[1] for path in leaves}, excepted)
     for path in [path for path in leaves if path[1] in out]:
         arrays.pop(names.pop(path), None)
         del leaves[path]
@@ -91,6 +85,26 @@ def import_variables(
     return traverse_util.unflatten_dict(
         {path: jnp.asarray(arrays[name], jnp.float32) for path, name in names.items()}
     )
+
+
+def excepted_layers(layers: Iterable[str], patterns: Sequence[str]) -> set[str]:
+    """Return the layers of a backbone that weights do not fill.
+
+    Args:
+        layers: The names of all layers.
+        patterns: Patterns, as of `fnmatch`, such as "res5_*".
+
+    Raises:
+        UserError: A pattern fits no layer.
+    """
+    layers = sorted(layers)
+    fits = {pattern: fnmatch.filter(layers, pattern) for pattern in patterns}
+    idle = [pattern for pattern, fitting in fits.items() if not fitting]
+    if idle:
+        raise UserError(
+            f"backbone_except: no layer fits {', '.join(idle)}; there are {', '.join(layers)}"
+        )
+    return {layer for fitting in fits.values() for layer in fitting}
 
 
 def _flax_layout(array: np.ndarray) -> np.ndarray:

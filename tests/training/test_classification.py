@@ -65,3 +65,19 @@ def test_a_backbone_starts_another_network(workdir, tmp_path):
     other = models.create_model("gcn_plain4", num_classes=3)
     with pytest.raises(UserError, match=r"backbone of backbone_weights=.* does not fit"):
         start_variables(config, other, variable_shapes(other))
+
+
+def test_excepted_layers_of_a_backbone_start_anew(workdir):
+    config = default_config()
+    config.backbone_weights = str(workdir)
+    model = models.create_model("_tiny", num_classes=3)
+    shapes = variable_shapes(model)
+    layers = shapes["params"]["backbone"]
+    new = next(iter(layers))
+    config.backbone_except = (f"{new[:-1]}?",)
+    start = start_variables(config, model, shapes)["params"]["backbone"]
+    assert start[new] is layers[new]
+    assert start.keys() == layers.keys()
+    config.backbone_except = ("res9*",)
+    with pytest.raises(UserError, match=r"backbone_except: no layer fits res9\*; there are "):
+        start_variables(config, model, shapes)

@@ -126,3 +126,11 @@ def test_none_is_not_a_folder():
     config.data.manual_dir, config.data.data_dir = "none", "prepared"
     absolute = with_absolute_paths(config).data
     assert (absolute.manual_dir, absolute.data_dir) == ("none", str(Path("prepared").resolve()))
+
+
+def test_imagenet_names_weights_and_no_folder():
+    config = default_config()
+    config.backbone_weights, config.data.manual_dir = "imagenet", "imagenet"
+    absolute = with_absolute_paths(config)
+    assert absolute.backbone_weights == "imagenet"
+    assert absolute.data.manual_dir == str(Path("imagenet").resolve())
