@@ -7,20 +7,16 @@ import signal
 import tarfile
 import time
 
-import jax
 import numpy as np
-import optax
 import pytest
 from PIL import Image
 from sklearn.metrics import confusion_matrix
 
-from gcn_jax import models
 from gcn_jax.data.builders.voc_segmentation import VOC_CLASSES
-from gcn_jax.models.pretrained.info import ModelInfo, write_info
+from gcn_jax.models.pretrained.info import ModelInfo
 from gcn_jax.training import default_config
-from gcn_jax.training.checkpoints import Checkpoints
-from gcn_jax.training.state import create_state
 from tests.helpers.published_data import VOC_TEST, VOC_VAL, box_label, make_voc
+from tests.helpers.runs import write_untrained
 from tests.helpers.verbs import ROOT, run, start
 
 SETTINGS = [
@@ -169,20 +165,14 @@ def voc_run(tmp_path_factory):
     """A workdir of a network for VOC's classes, not trained, and a miniature of VOC beside it."""
     cwd = tmp_path_factory.mktemp("voc_user")
     make_voc(cwd)
-    model, workdir = models.create_model("_tiny", num_classes=21), cwd / "runs/voc"
-    workdir.mkdir(parents=True)
     fields, color = {"num_classes": 21}, (1.0, 1.0, 1.0)
     names, palette = VOC_CLASSES.names, VOC_CLASSES.palette[:21].tolist()
-    write_info(workdir, ModelInfo("_tiny", fields, names, palette, color, color))
+    info = ModelInfo("_tiny", fields, names, palette, color, color)
+    write_untrained(cwd / "runs/voc", info, step=3, miou=0.5)
     config = default_config()
     config.data.val = "voc_segmentation:val"
     config.data.manual_dir, config.data.data_dir = str(cwd), str(cwd / "data")
-    (workdir / "config.json").write_text(config.to_json())
-    state = create_state(model, optax.identity(), jax.random.key(0), ema=False)
-    checkpoints = Checkpoints(workdir)
-    checkpoints.save(3, state, {})
-    checkpoints.add_scores(3, {"val/miou": 0.5})
-    checkpoints.close()
+    (cwd / "runs/voc/config.json").write_text(config.to_json())
     return cwd
 
 

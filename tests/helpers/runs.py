@@ -2,8 +2,12 @@
 
 import jax
 import numpy as np
+import optax
 
-from gcn_jax.models.pretrained.info import ModelInfo
+from gcn_jax import models
+from gcn_jax.models.pretrained.info import ModelInfo, write_info
+from gcn_jax.training.checkpoints import Checkpoints
+from gcn_jax.training.state import create_state
 from gcn_jax.workdir import Workdir
 
 #: The model of a small workdir that is written by hand.
@@ -15,6 +19,18 @@ INFO = ModelInfo(
     mean=(100.0, 110.0, 120.0),
     std=(1.0, 2.0, 3.0),
 )
+
+
+def write_untrained(workdir, info, step, miou):
+    """Write the workdir of a run that ended at a step with a score, its weights as they began."""
+    workdir.mkdir(parents=True)
+    write_info(workdir, info)
+    model = models.create_model(info.name, **info.fields)
+    with Checkpoints(workdir) as checkpoints:
+        checkpoints.save(
+            step, create_state(model, optax.identity(), jax.random.key(0), ema=False), {}
+        )
+        checkpoints.add_scores(step, {"val/miou": miou})
 
 
 def assert_identical(left, right):

@@ -24,7 +24,8 @@ def test_a_feature_of_res5_sees_31_pixels():
     images = np.random.default_rng(0).standard_normal((1, 64, 64, 3)).astype("float32")
     model = Plain(widths=(8, 8, 8, 8))
     variables = jax.jit(model.init)(jax.random.key(0), images)
-    gradient = jax.grad(lambda x: model.apply(variables, x)["res5"][0, 4, 4].sum())(images)
+    feature = jax.jit(jax.grad(lambda x: model.apply(variables, x)["res5"][0, 4, 4].sum()))
+    gradient = feature(images)
     seen = np.abs(gradient).sum(axis=(0, 3))
     for axis in (0, 1):
         (indices,) = np.nonzero(seen.sum(axis=axis))
