@@ -4,11 +4,10 @@
 
 `my_data` is a folder as for `folder.py`. The start is torchvision's ImageNet weights, which are
 downloaded once; without a network the message says where to put the file. The network is small
-enough for a CPU; on a GPU add `--config.model.name=gcn_resnet50`. Batch-norm keeps ImageNet's
-statistics, scales and biases, since a batch of 8 is too small for its own. Classes are
-weighted by how rare they are. It ends by itself after 10 evaluations without progress, and the best
-checkpoint is kept.
-For images smaller or much larger than the crop: `--config.augment.crop_size="(height, width)"`.
+enough for a CPU; on a GPU add `--config.model.name=gcn_resnet50`. Crops have the size of your
+images, but at most 256 x 256 pixels or as many on a CPU, and 512 x 512 on a GPU. Batch-norm keeps
+ImageNet's statistics, since a batch of 8 is too small for its own. Classes are weighted by how rare
+they are. It ends by itself after 10 evaluations without progress, and the best checkpoint is kept.
 Not trained to its end yet. 30 steps on CamVid's 367 images (2026-11-26, two CPU cores, ResNet-18
 without its last stage): 3.4 images a second, the first step after 36 s.
 """
@@ -25,7 +24,7 @@ def get_config():
     config.model.name = "gcn_resnet18"
     config.model.frozen_batch_norm = True
     config.backbone_weights = "imagenet"
-    config.augment.crop_size = (256, 256)
+    config.augment.crop_size = None  # from the images
     config.augment.scale = (0.5, 2.0)
     config.augment.jitter = 0.3
     config.loss.class_weights = "inverse_log"  # at most 50; those of rare classes stay bounded
@@ -36,6 +35,7 @@ def get_config():
     config.optimizer.weight_decay = 1e-4
     config.optimizer.schedule = "cosine"
     config.optimizer.warmup_steps = 100
+    config.optimizer.learn_frozen_batch_norm = True
     config.optimizer.clip_norm = 10.0
     config.optimizer.ema_decay = 0.99
 

@@ -28,7 +28,8 @@ def test_config_builds_its_network_optimizer_and_transform(name):
     tx = make_optimizer(config.optimizer, schedule, frozen_batch_norm=False)
     velocity = jax.eval_shape(tx.init, params)
     assert sum(leaf.size for leaf in jax.tree.leaves(velocity)) >= 1e5
-    data.Augment(**config.augment, fill=IMAGENET_MEAN)
+    size = {"crop_size": config.augment.crop_size or (32, 32)}  # None: from the images
+    data.Augment(**config.augment.to_dict() | size, fill=IMAGENET_MEAN)
     assert 0 < float(schedule(config.num_steps // 2)) <= config.optimizer.learning_rate
 
 

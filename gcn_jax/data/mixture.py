@@ -58,6 +58,11 @@ class Mixture:
         return frozenset().union(*(source.identities for source in self._sources))
 
     @property
+    def sampled_sizes(self) -> list[tuple[int, int]]:
+        """See `Source.sampled_sizes`."""
+        return [size for source in self._sources for size in source.sampled_sizes]
+
+    @property
     def label_statistics(self) -> LabelStatistics:
         """See `Source.label_statistics`; a source counts as often as a pass shows it."""
         total = LabelStatistics.empty(len(self.class_names))

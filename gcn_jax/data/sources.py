@@ -67,11 +67,16 @@ class Source:
     @property
     def decoded_size(self) -> float:
         """About how many bytes all images and labels take in memory: judged by 64 of them."""
-        every = max(1, len(self) // 64)
-        records = [self._record(i) for i in range(0, len(self), every)]
-        sizes = [Image.open(io.BytesIO(record["image"])).size for record in records]
-        pixels = sum(width * height for width, height in sizes) / len(sizes)
+        sizes = self.sampled_sizes
+        pixels = sum(height * width for height, width in sizes) / len(sizes)
         return len(self) * pixels * (4 + len(self._extra))
+
+    @property
+    def sampled_sizes(self) -> list[tuple[int, int]]:
+        """The (height, width) of about 64 images, evenly among all; they are not decoded."""
+        every = max(1, len(self) // 64)
+        records = (self._record(i) for i in range(0, len(self), every))
+        return [Image.open(io.BytesIO(record["image"])).size[::-1] for record in records]
 
     def cache_in_memory(self) -> None:
         """Keep each example, decoded, from its first reading on: for a set that fits."""

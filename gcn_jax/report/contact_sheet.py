@@ -14,6 +14,7 @@ from gcn_jax.data.pipeline import shuffled, training_examples
 from gcn_jax.errors import UserError, setting
 from gcn_jax.models.preprocessing import IMAGENET_MEAN
 from gcn_jax.report import cases, html, pictures
+from gcn_jax.training.crops import with_crop_size
 from gcn_jax.training.initial_weights import with_preprocessing
 
 #: Pictures are shrunk until no side is longer, in pixels.
@@ -69,7 +70,8 @@ def config_view(config: ConfigDict, workdir: str | Path, augmented: bool) -> Vie
 
     Args:
         config: The settings of a run.
-        workdir: The run's folder, which need not exist; see `with_preprocessing`.
+        workdir: The run's folder, which need not exist; see `with_crop_size` and
+            `with_preprocessing`.
         augmented: Whether to show what training makes of the images.
 
     Raises:
@@ -78,6 +80,7 @@ def config_view(config: ConfigDict, workdir: str | Path, augmented: bool) -> Vie
     source = data.open_training_source(config.data.train, config.data)
     if not augmented:
         return View(source, None, config.seed)
+    config = with_crop_size(config, workdir, source)
     config = with_preprocessing(config, workdir)  # the colour of padding
     return View(source, data.Augment(**config.augment, fill=config.data.mean), config.seed)
 

@@ -41,7 +41,7 @@ _MAY_CHANGE = (
 )
 
 #: What a continuation may leave open (None): the workdir knows it.
-_MAY_BE_OPEN = ("data.mean", "data.std")
+_MAY_BE_OPEN = ("data.mean", "data.std", "augment.crop_size")
 
 
 def default_config() -> ConfigDict:
@@ -101,7 +101,9 @@ def default_config() -> ConfigDict:
     config.data.cache_in_memory = False
 
     config.augment = ConfigDict()
-    config.augment.crop_size = (128, 128)  # height, width, in px
+    # Height, width, in px; None: from the size of the training images, at most 256 x 256 px or as
+    # many on a CPU, 512 x 512 on other devices.
+    config.augment.crop_size = (128, 128)
     config.augment.flip = True
     config.augment.scale = config_dict.placeholder(tuple)  # (lowest, highest) factor; None: off
     config.augment.jitter = 0.0  # of brightness, contrast, saturation; 0: off
@@ -137,6 +139,8 @@ def default_config() -> ConfigDict:
     config.optimizer.step_factor = 0.1
     config.optimizer.head_multiplier = 1.0  # learning rate of all layers but the backbone's
     config.optimizer.bias_multiplier = 1.0  # learning rate of the biases of convolutions
+    # With model.frozen_batch_norm, whose statistics stay: whether its scales and biases learn.
+    config.optimizer.learn_frozen_batch_norm = False
     config.optimizer.clip_norm = 0.0  # scale a gradient down to this global norm; 0: off
     config.optimizer.accumulate = 1  # parts of a batch that are computed one after the other
     config.optimizer.ema_decay = 0.0  # moving average of the weights, for evaluation; 0: off

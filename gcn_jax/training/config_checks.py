@@ -112,7 +112,7 @@ CHECKS: Mapping[str, Check] = {
     ),
     "data.num_threads": _whole(1, _MOST_THREADS),
     "data.cache_in_memory": _SWITCH,
-    "augment.crop_size": _tuple_of(_whole(1, _LONGEST_SIDE), 2, "(height, width) in px"),
+    "augment.crop_size": _or_none(_tuple_of(_whole(1, _LONGEST_SIDE), 2, "(height, width) in px")),
     "augment.flip": _SWITCH,
     "augment.scale": _or_none(
         Check(_is_scale, f"{_SCALES.meaning}, the lowest not above the highest")
@@ -142,6 +142,7 @@ CHECKS: Mapping[str, Check] = {
     "optimizer.step_factor": _POSITIVE,
     "optimizer.head_multiplier": _number(0),
     "optimizer.bias_multiplier": _number(0),
+    "optimizer.learn_frozen_batch_norm": _SWITCH,
     "optimizer.clip_norm": _number(0),
     "optimizer.accumulate": _BATCH,
     "optimizer.ema_decay": _BELOW_ONE,

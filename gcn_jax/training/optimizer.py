@@ -50,7 +50,7 @@ def make_optimizer(
     Weight decay is for kernels only, not for biases and batch-norm. `clip_norm` bounds the norm of
     the loss's gradient. `head_multiplier` scales the rate of every layer outside the backbone,
     `bias_multiplier` that of the biases of all convolutions. With frozen batch-norm its scales and
-    biases stay.
+    biases stay, unless `learn_frozen_batch_norm` is set: then its statistics alone do.
 
     Args:
         settings: `config.optimizer`.
@@ -60,6 +60,7 @@ def make_optimizer(
     Returns:
         An optax gradient transformation over the parameters of a network.
     """
+    stays = frozen_batch_norm and not settings.learn_frozen_batch_norm
     clip = optax.clip_by_global_norm(settings.clip_norm) if settings.clip_norm else optax.identity()
     return optax.chain(
         clip,
@@ -67,7 +68,7 @@ def make_optimizer(
         optax.trace(settings.momentum),
         optax.masked(optax.scale(settings.head_multiplier), _outside_backbone),
         optax.masked(optax.scale(settings.bias_multiplier), _conv_biases),
-        optax.masked(optax.set_to_zero(), _batch_norms) if frozen_batch_norm else optax.identity(),
+        optax.masked(optax.set_to_zero(), _batch_norms) if stays else optax.identity(),
         optax.scale_by_learning_rate(schedule),
     )
 

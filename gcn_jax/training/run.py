@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import psutil
 from ml_collections import ConfigDict
 
 from gcn_jax import atomic, data, mesh
@@ -65,27 +64,13 @@ def open_data(config: ConfigDict) -> tuple[data.Source | data.Mixture, data.Sour
         config: The settings.
 
     Raises:
-        UserError: See `data.open_split`; or the two have different classes, or a batch is larger
-            than the memory of this machine allows.
+        UserError: See `data.open_split`; or the two have different classes.
     """
     train = data.open_training_source(config.data.train, config.data)
     val = data.open_split(config.data.val, config.data)
     if train.class_names != val.class_names:
         raise UserError(f"{train.name} and {val.name} have different classes")
-    _check_batch(config, len(train))
     return train, val
-
-
-def _check_batch(config: ConfigDict, num_images: int) -> None:
-    """Raise `UserError` where a few batches, bytes of images and labels, do not fit into memory."""
-    pixels = math.prod(config.augment.crop_size) * config.batch_size // jax.process_count()
-    there = psutil.virtual_memory().total
-    if 4 * pixels > there / 4:  # some are read ahead
-        raise UserError(
-            f"batch_size is {config.batch_size}: one batch of crops takes {4 * pixels / 2**30:.0f} "
-            f"GiB, and this machine has {there / 2**30:.0f}; the training set has {num_images} "
-            "images"
-        )
 
 
 def start(run: Run) -> tuple[TrainState, Any, list[Any]]:

@@ -59,6 +59,7 @@ WRONG = {
     "optimizer.step_factor": (0, -1, math.inf),
     "optimizer.head_multiplier": (-1, math.nan),
     "optimizer.bias_multiplier": (-1, math.nan),
+    "optimizer.learn_frozen_batch_norm": (1, "yes"),
     "optimizer.clip_norm": (-1, math.nan, math.inf),
     "optimizer.accumulate": (0, -1, 1.5),
     "optimizer.ema_decay": (-0.1, 1, math.nan),

@@ -79,6 +79,13 @@ def test_frozen_batch_norm_stays():
     assert change["gcn5"]["left_k1"]["bias"] != 0
 
 
+def test_batch_norm_with_frozen_statistics_can_learn():
+    settings = {"momentum": 0.0, "learn_frozen_batch_norm": True}
+    change = updates(optimizer(frozen_batch_norm=True, **settings))
+    for value in change["backbone"]["bn1"].values():
+        np.testing.assert_allclose(value, -0.1, rtol=1e-6)
+
+
 def test_schedules_by_hand():
     config = default_config().optimizer
     config.learning_rate = 0.4

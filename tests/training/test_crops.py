@@ -1,0 +1,69 @@
+"""The crops of runs that leave their size open."""
+
+from types import SimpleNamespace
+
+import jax
+import pytest
+
+from gcn_jax.data import open_training_source
+from gcn_jax.errors import UserError
+from gcn_jax.training import crops, default_config
+from gcn_jax.workdir import Workdir
+
+
+def crop_of(sizes, workdir, **changes):
+    config = default_config()
+    config.augment.update({"crop_size": None, **changes})
+    return crops.with_crop_size(
+        config, workdir, SimpleNamespace(sampled_sizes=sizes)
+    ).augment.crop_size
+
+
+@pytest.mark.parametrize(
+    ("sizes", "on_cpu", "elsewhere"),
+    [
+        ([(100, 150)] * 3, (96, 160), (96, 160)),
+        ([(10, 10)], (32, 32), (32, 32)),
+        ([(360, 480)] * 2 + [(9_000, 20)], (224, 288), (352, 480)),  # by 256 / sqrt(360 * 480)
+        ([(3_000, 4_000)], (224, 288), (448, 576)),
+    ],
+)
+def test_crops_have_the_median_size_of_the_images_or_less(
+    tmp_path, monkeypatch, sizes, on_cpu, elsewhere
+):
+    assert crop_of(sizes, tmp_path) == on_cpu
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert crop_of(sizes, tmp_path) == elsewhere
+
+
+def test_a_size_that_is_given_or_was_taken_before_stays(tmp_path):
+    assert crop_of([(64, 64)], tmp_path, crop_size=(33, 48)) == (33, 48)
+    config = default_config()
+    config.augment.crop_size = (96, 128)
+    Workdir(tmp_path).config_file.write_text(config.to_json())
+    assert crop_of([(64, 64)], tmp_path) == (96, 128)
+
+
+def test_sizes_are_those_of_the_images_of_every_source(voc_folder, tmp_path):
+    options = {"manual_dir": str(voc_folder), "data_dir": str(tmp_path)}
+    source = open_training_source(("folder:train", "folder:val"), options)
+    expected = sorted(
+        (32 + 3 * (i % 3), 40 + 5 * (i % 2)) for count in (12, 5) for i in range(count)
+    )
+    assert sorted(source.sampled_sizes) == expected
+
+
+def test_a_batch_that_no_memory_holds_is_refused(monkeypatch):
+    config = default_config()
+    config.augment.crop_size, config.batch_size = (64, 32), 512
+    few = 512 * 64 * 32 * 4  # bytes of a batch: three colours and a label
+    memory = crops.psutil.virtual_memory()
+    for total, fits in ((4 * few, True), (4 * few - 4, False)):
+        monkeypatch.setattr(
+            crops.psutil, "virtual_memory", lambda n=total: memory._replace(total=n)
+        )
+        if fits:
+            crops.check_batch(config, 7)
+        else:
+            with pytest.raises(UserError, match=r"batch_size is 512: one batch .* has 7 images"):
+                crops.check_batch(config, 7)
