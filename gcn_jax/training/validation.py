@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from gcn_jax import evaluation, inference
 from gcn_jax.evaluation.counted import counted_classes
+from gcn_jax.evaluation.metrics import SCORES
 from gcn_jax.models.pretrained.restore import Pretrained
 from gcn_jax.models.pretrained.steps import BEST_METRIC
 from gcn_jax.training.metrics_log import COUNTED_METRIC
@@ -31,11 +32,8 @@ def validate(run: Run, state: TrainState, step: int) -> tuple[dict[str, float], 
     counted = counted_classes(
         scores.num_classes_counted, run.info.class_names, scores.confusion_matrix, run.val.name
     )
-    metrics = {
-        BEST_METRIC: scores.miou,
-        COUNTED_METRIC: scores.num_classes_counted,
-        "val/pixel_accuracy": scores.pixel_accuracy,
-    }
+    metrics = {BEST_METRIC: scores.miou, COUNTED_METRIC: scores.num_classes_counted}
+    metrics |= {f"val/{score.key}": score.of(scores) for score in SCORES if score.logged}
     return metrics, f"step {step}: val mIoU {scores.miou:.4f} {counted}"
 
 
