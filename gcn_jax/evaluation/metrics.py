@@ -137,11 +137,27 @@ class Score(NamedTuple):
         title: The name in tables and pages.
         of: A function that returns it, a share of 1 or nan, of `Scores`; of `BoundaryCounts` for
             those of borders.
+        logged: Whether training writes it after each validation, as `val/KEY`.
     """
 
     key: str
     title: str
     of: Callable[[Any], float]
+    logged: bool = False
+
+
+class ClassScore(NamedTuple):
+    """A score of each class: its name in files, its name for people, and how it is computed.
+
+    Attributes:
+        key: The name in JSON files.
+        title: The name of its column in tables and pages.
+        of: A function of `Scores` that returns shares of 1 or nan, float64 `[C]`.
+    """
+
+    key: str
+    title: str
+    of: Callable[["Scores"], np.ndarray]
 
 
 def json_of_scores(scores: Iterable[Score], counts: Any) -> dict[str, float | None]:
@@ -235,20 +251,25 @@ class Scores:
             "num_classes_counted": self.num_classes_counted,
             "absent_classes": absent_classes(class_names, self.confusion_matrix),
             "per_class_iou": json_by_class(class_names, self.per_class_iou),
-            "per_class_precision": json_by_class(class_names, self.precision),
-            "per_class_recall": json_by_class(class_names, self.recall),
+            **{one.key: json_by_class(class_names, one.of(self)) for one in CLASS_SCORES},
             "confusion_matrix": self.confusion_matrix.tolist(),
         }
 
 
 #: Every score that is one number. Files, tables, pages and studies take all of them from here.
 SCORES: tuple[Score, ...] = (
-    Score("miou", "mIoU", lambda scores: scores.miou),
-    Score("pixel_accuracy", "pixel accuracy", lambda scores: scores.pixel_accuracy),
+    Score("miou", "mIoU", lambda scores: scores.miou, logged=True),
+    Score("pixel_accuracy", "pixel accuracy", lambda scores: scores.pixel_accuracy, logged=True),
     Score("mean_accuracy", "mean accuracy", lambda scores: scores.mean_accuracy),
     Score(
         "frequency_weighted_iou",
         "frequency-weighted IoU",
         lambda scores: scores.frequency_weighted_iou,
     ),
+)
+
+#: Every score of each class beside its IoU, which comes first, with its interval.
+CLASS_SCORES: tuple[ClassScore, ...] = (
+    ClassScore("per_class_precision", "precision", lambda scores: scores.precision),
+    ClassScore("per_class_recall", "recall", lambda scores: scores.recall),
 )

@@ -11,7 +11,7 @@ from gcn_jax import data, mesh, models
 from gcn_jax.evaluation import EvaluationResult, evaluate
 from gcn_jax.evaluation.boundary import BOUNDARY_SCORES
 from gcn_jax.evaluation.counted import counted_classes, over_range
-from gcn_jax.evaluation.metrics import SCORES
+from gcn_jax.evaluation.metrics import CLASS_SCORES, SCORES
 from gcn_jax.inference import Predictor
 from gcn_jax.models.pretrained.steps import BEST_METRIC
 from gcn_jax.report import cases, figures, html, pictures
@@ -111,6 +111,7 @@ def _page(result: EvaluationResult, predictor: Predictor, source) -> dict[str, A
         "counted": counted_classes(counted, class_names, matrix, source.name),
         "score_rows": SCORES,
         "boundary_rows": BOUNDARY_SCORES,
+        "class_columns": CLASS_SCORES,
         "num_images": result.num_images,
         "rows": list(_rows(scores, classes)),
         "matrix": figures.confusion(matrix, class_names),
@@ -131,8 +132,7 @@ def _rows(
             **entry,
             "iou": scores["per_class_iou"][name],
             "interval": scores["intervals"]["per_class_iou"][name],
-            "precision": scores["per_class_precision"][name],
-            "recall": scores["per_class_recall"][name],
+            "others": [scores[one.key][name] for one in CLASS_SCORES],
             "share": pixels / max(truth.sum(), 1),
         }
 

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from gcn_jax.evaluation.boundary import BOUNDARY_SCORES
 from gcn_jax.evaluation.counted import counted_classes, over_classes
-from gcn_jax.evaluation.metrics import SCORES
+from gcn_jax.evaluation.metrics import CLASS_SCORES, SCORES
 from gcn_jax.terminal import cell, make_console, say
 
 
@@ -21,12 +21,13 @@ def print_scores(scores: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
     """
     intervals = scores["intervals"]
     table = Table("class")
-    for title in ("IoU", f"{100 * intervals['level']:g} % interval", "precision", "recall"):
+    others = [score.title for score in CLASS_SCORES]
+    for title in ("IoU", f"{100 * intervals['level']:g} % interval", *others):
         table.add_column(title, justify="right")
     for name, iou in scores["per_class_iou"].items():
         interval = _range(intervals["per_class_iou"][name])
-        others = (scores[f"per_class_{measure}"][name] for measure in ("precision", "recall"))
-        table.add_row(cell(name), _percent(iou), interval, *map(_percent, others))
+        shares = (scores[score.key][name] for score in CLASS_SCORES)
+        table.add_row(cell(name), _percent(iou), interval, *map(_percent, shares))
     table.add_section()
     names = list(scores["per_class_iou"])
     for score in SCORES:

@@ -78,6 +78,25 @@ class Interruption:
                 self._end = None
                 self._left.notify_all()
 
+    @contextlib.contextmanager
+    def before_anything_is_saved(self) -> Iterator[None]:
+        """End the process where a signal comes in the block, in which there is nothing to save.
+
+        Raises:
+            SystemExit: A signal came; the code is 128 + its number.
+        """
+
+        def end() -> None:
+            number = self.signal or signal.SIGINT
+            print(f"stopped by {number.name} before the first step", file=sys.stderr)
+
+        try:
+            with self.at_once(end):
+                yield
+        except Interrupted:
+            end()
+            raise SystemExit(128 + (self.signal or signal.SIGINT)) from None
+
     def check(self) -> None:
         """Raise `Interrupted` if a signal came."""
         if self.signal is not None:

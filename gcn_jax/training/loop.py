@@ -3,8 +3,7 @@
 import contextlib
 import math
 import signal
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,10 +11,8 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from gcn_jax import evaluation, inference, mesh
+from gcn_jax import mesh
 from gcn_jax.errors import UserError, setting
-from gcn_jax.evaluation.counted import counted_classes
-from gcn_jax.models.pretrained.restore import Pretrained
 from gcn_jax.models.pretrained.steps import BEST_METRIC, why
 from gcn_jax.terminal import ProgressBar
 from gcn_jax.training.checkpoints import Checkpoints
@@ -24,10 +21,11 @@ from gcn_jax.training.crops import check_batch, with_crop_size
 from gcn_jax.training.devices import agreed, make_mesh, to_devices
 from gcn_jax.training.initial_weights import with_preprocessing
 from gcn_jax.training.interruption import Interrupted, Interruption
-from gcn_jax.training.metrics_log import COUNTED_METRIC, MetricWriter, Timer
+from gcn_jax.training.metrics_log import MetricWriter, Timer
 from gcn_jax.training.parts import make_parts
 from gcn_jax.training.run import Run, headline, open_data, start, with_absolute_paths
 from gcn_jax.training.state import TrainState
+from gcn_jax.training.validation import evaluations_without_progress, validate
 from gcn_jax.workdir import Workdir
 
 
@@ -59,7 +57,7 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
         Interruption() as interruption,
         Checkpoints(folder.path) as checkpoints,
     ):
-        with _before_the_first_step(interruption):
+        with interruption.before_anything_is_saved():
             train, val = open_data(config)
             config = with_preprocessing(with_crop_size(config, folder.path, train), folder.path)
             check_batch(config, len(train))
@@ -76,35 +74,6 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
         ):
             bar.say(headline(run, state))
             return _Loop(run, state, batches, losses, interruption, bar, writer).run()
-
-
-def evaluations_without_progress(mious: Sequence[float]) -> int:
-    """Return how many evaluations came after the first best one.
-
-    Args:
-        mious: Their scores, in their order; one that is None or NaN is no progress.
-    """
-    best, since = -math.inf, 0
-    for miou in mious:
-        better = miou is not None and miou > best
-        best, since = (miou, 0) if better else (best, since + 1)
-    return since
-
-
-@contextlib.contextmanager
-def _before_the_first_step(interruption: Interruption) -> Iterator[None]:
-    """End the process where a signal comes in the block, in which there is nothing to save."""
-
-    def end() -> None:
-        number = interruption.signal or signal.SIGINT
-        print(f"stopped by {number.name} before the first step", file=sys.stderr)
-
-    try:
-        with interruption.at_once(end):
-            yield
-    except Interrupted:
-        end()
-        raise SystemExit(128 + (interruption.signal or signal.SIGINT)) from None
 
 
 class _Due(NamedTuple):
@@ -261,36 +230,17 @@ class _Loop:
             scalars["train/images_per_second"] = rate
         text = f"loss {scalars['train/loss']:.4f}  {rate:.1f} images/s"
         self._bar.status(text, otherwise=f"step {self._step}: {text}")
-        scores = self._validate() if due.validate else {}
+        scores: dict[str, float] = {}
+        if due.validate:
+            with self._room(), self._at_once():
+                scores, said = validate(self._run, self._state, self._step)
+            self._bar.say(said)
         if self._writer is not None:
             self._writer.write(self._step, scalars | scores)
         self._losses = []
         if scores:
             self._mious.append(scores[BEST_METRIC])
             self._run.checkpoints.add_scores(self._step, scores)
-
-    def _validate(self) -> dict[str, float]:
-        run = self._run
-        trained = Pretrained(run.parts.model, self._state.variables, run.info, self._step)
-        predictor = inference.Predictor(
-            trained,
-            batch_size=run.config.eval_batch_size,
-            mesh=run.device_mesh,
-        )
-        with self._room(), self._at_once():
-            scores = evaluation.evaluate(predictor, run.val).scores
-        counted = counted_classes(
-            scores.num_classes_counted,
-            run.info.class_names,
-            scores.confusion_matrix,
-            run.val.name,
-        )
-        self._bar.say(f"step {self._step}: val mIoU {scores.miou:.4f} {counted}")
-        return {
-            BEST_METRIC: scores.miou,
-            COUNTED_METRIC: scores.num_classes_counted,
-            "val/pixel_accuracy": scores.pixel_accuracy,
-        }
 
     def _finite(self) -> None:
         """Bring the losses up to this step to the host; stop the run where one is not finite."""

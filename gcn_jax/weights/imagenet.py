@@ -6,6 +6,7 @@ from pathlib import Path
 
 from gcn_jax.downloads import alone_in, download
 from gcn_jax.errors import UserError
+from gcn_jax.weights.registry import SOURCE_FILES
 
 #: What stands for the published ImageNet weights of a backbone where a file could stand, too.
 IMAGENET = "imagenet"
@@ -13,13 +14,10 @@ IMAGENET = "imagenet"
 #: Architecture -> torchvision's `IMAGENET1K_V1`. A file's name ends in the first eight digits of
 #: its sha256, by which `torch.hub` checks it, too.
 FILES = {
-    "resnet18": "https://download.pytorch.org/models/resnet18-f37072fd.pth",
-    "resnet34": "https://download.pytorch.org/models/resnet34-b627a593.pth",
-    "resnet50": "https://download.pytorch.org/models/resnet50-0676ba61.pth",
-    "resnet101": "https://download.pytorch.org/models/resnet101-63fe2227.pth",
-    "resnet152": "https://download.pytorch.org/models/resnet152-394f9c45.pth",
-    "vgg16": "https://download.pytorch.org/models/vgg16-397923af.pth",
-    "vgg16_bn": "https://download.pytorch.org/models/vgg16_bn-6c64b313.pth",
+    name: url
+    for source in SOURCE_FILES
+    for name, url in source.ARCHITECTURES.items()
+    if url is not None
 }
 
 

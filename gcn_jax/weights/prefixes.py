@@ -5,9 +5,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from gcn_jax.weights.registry import SOURCE_FILES
+
 #: Names of what a backbone was a part of: DataParallel's, MoCo's, those of segmentation codes.
 _PARTS = ("module", "model", "backbone", "encoder", "encoder_q", "base_encoder", "pretrained")
-_FIRST = re.compile(rf"((?:(?:{'|'.join(_PARTS)})\.)*)(?:conv1|conv1\.0|features\.0)\.weight")
+_FIRST_LAYERS = "|".join(re.escape(name) for file in SOURCE_FILES for name in file.FIRST_LAYERS)
+_FIRST = re.compile(rf"((?:(?:{'|'.join(_PARTS)})\.)*)(?:{_FIRST_LAYERS})\.weight")
 
 
 def without_prefix(state_dict: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -5,11 +5,17 @@ from typing import Any
 
 from gcn_jax.weights import resnet, vgg
 
-#: Architecture, by timm's name (`SegmentationNetwork.backbone_weights`) -> what makes variables of
-#: a backbone, its second argument, from the tensors that others publish, by name.
+#: Each file that reads published weights, with the function that makes variables of a backbone, its
+#: second argument, from tensors by name. `ARCHITECTURES` there are those that it reads, and
+#: `FIRST_LAYERS` their first convolution.
+SOURCE_FILES: Mapping[Any, Callable[..., dict[str, Any]]] = {
+    resnet: resnet.import_resnet,
+    vgg: vgg.import_vgg,
+}
+
+#: Architecture, by timm's name (`SegmentationNetwork.backbone_weights`) -> that function.
 SOURCES: Mapping[str, Callable[..., dict[str, Any]]] = {
-    **dict.fromkeys(resnet.ARCHITECTURES, resnet.import_resnet),
-    **dict.fromkeys(vgg.ARCHITECTURES, vgg.import_vgg),
+    name: read for file, read in SOURCE_FILES.items() for name in file.ARCHITECTURES
 }
 
 

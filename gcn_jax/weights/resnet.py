@@ -10,16 +10,19 @@ from gcn_jax.models.backbones.resnet import ResNet
 from gcn_jax.models.network import variable_shapes
 from gcn_jax.weights.matching import LEAVES, Leaf, import_variables
 
-#: Architectures, by timm's names.
-ARCHITECTURES = (
-    "resnet18",
-    "resnet34",
-    "resnet50",
-    "resnet101",
-    "resnet152",
-    "resnet50s",
-    "resnet101s",
-)
+#: Architectures, by timm's names -> torchvision's file of ImageNet weights, if there is one.
+ARCHITECTURES: Mapping[str, str | None] = {
+    "resnet18": "https://download.pytorch.org/models/resnet18-f37072fd.pth",
+    "resnet34": "https://download.pytorch.org/models/resnet34-b627a593.pth",
+    "resnet50": "https://download.pytorch.org/models/resnet50-0676ba61.pth",
+    "resnet101": "https://download.pytorch.org/models/resnet101-63fe2227.pth",
+    "resnet152": "https://download.pytorch.org/models/resnet152-394f9c45.pth",
+    "resnet50s": None,
+    "resnet101s": None,
+}
+
+#: The first convolution, by its names in published files: what is before it is a prefix.
+FIRST_LAYERS = ("conv1", "conv1.0")
 
 #: Layer of our ResNet -> of torchvision's (the deep stem: of timm's), where the names differ.
 RESNET_LAYERS = {

@@ -9,8 +9,14 @@ from gcn_jax.models.backbones.vgg import STAGES, VGG16
 from gcn_jax.models.network import variable_shapes
 from gcn_jax.weights.matching import LEAVES, Leaf, import_variables
 
-#: Architectures, by timm's names.
-ARCHITECTURES = ("vgg16", "vgg16_bn")
+#: Architectures, by timm's names -> torchvision's file of ImageNet weights, if there is one.
+ARCHITECTURES: Mapping[str, str | None] = {
+    "vgg16": "https://download.pytorch.org/models/vgg16-397923af.pth",
+    "vgg16_bn": "https://download.pytorch.org/models/vgg16_bn-6c64b313.pth",
+}
+
+#: The first convolution, by its name in published files: what is before it is a prefix.
+FIRST_LAYERS = ("features.0",)
 
 #: Dense layer of VGG-16, by torchvision's or timm's name -> the convolution that it becomes, its
 #: kernel size, and what DeepLab-LargeFOV takes of it: every such output, input, row and column.

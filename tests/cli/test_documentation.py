@@ -9,6 +9,9 @@ import pytest
 from gcn_jax import models
 from gcn_jax.cli.config_flag import recipes
 from gcn_jax.cli.main import VERBS
+from gcn_jax.data.builders.published import PublishedBuilder
+from gcn_jax.data.builders.registry import BUILDERS
+from gcn_jax.models.backbones import list_backbones
 from gcn_jax.training.config import default_config, flatten, model_settings
 from tests.helpers.verbs import ROOT
 
@@ -82,6 +85,15 @@ def test_flags_that_are_mentioned_are_those_of_some_verb(path):
 def test_the_readme_names_what_the_command_has():
     verbs = {verb for verb, _ in commands((ROOT / "README.md").read_text())}
     assert verbs >= {*VERBS} - {"data prepare"}
+
+
+def test_the_readme_names_every_backbone_and_the_docs_every_published_data_set():
+    readme = (ROOT / "README.md").read_text()
+    assert [name for name in list_backbones() if f"`{name}`" not in readme] == []
+    archives = (ROOT / "docs/data.md").read_text().partition("\n## Archives\n")[2]
+    rows = re.findall(r"^\| `(\w+)` \|", archives, re.M)
+    published = [name for name, cls in BUILDERS.items() if issubclass(cls, PublishedBuilder)]
+    assert sorted(rows) == sorted(published)
 
 
 def test_the_search_finds_commands_and_flags():

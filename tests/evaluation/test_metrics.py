@@ -9,6 +9,7 @@ from gcn_jax import IGNORE_LABEL
 from gcn_jax.errors import UserError
 from gcn_jax.evaluation.counted import counted_classes
 from gcn_jax.evaluation.metrics import (
+    CLASS_SCORES,
     SCORES,
     Scores,
     check_labels,
@@ -165,10 +166,13 @@ def test_every_score_is_a_row_in_files_and_tables(capsys):
     values = scores.to_json(["road", "car"])
     for score in SCORES:
         assert values[score.key] == score.of(scores) == getattr(scores, score.key)
+    for score in CLASS_SCORES:
+        shares = dict(zip(("road", "car"), score.of(scores), strict=True))
+        assert values[score.key] == {k: None if np.isnan(v) else v for k, v in shares.items()}
     facts = dict.fromkeys(
         ("num_images", "split", "images_per_second", "num_compiled_shapes", "checkpoint", "step"), 1
     )
     intervals = bootstrap(class_sums(np.array([[[3, 1], [0, 0]]])), num_resamples=2)
     print_scores({**values, "intervals": intervals.to_json(["road", "car"])}, facts)
     printed = capsys.readouterr().out
-    assert all(score.title in printed for score in SCORES)
+    assert all(score.title in printed for score in (*SCORES, *CLASS_SCORES))

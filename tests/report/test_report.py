@@ -11,6 +11,7 @@ from gcn_jax import report
 from gcn_jax.data.classes import voc_palette
 from gcn_jax.errors import UserError
 from gcn_jax.evaluation import BoundaryCounts, evaluate
+from gcn_jax.evaluation.metrics import CLASS_SCORES
 from gcn_jax.inference import Inference, Predictor
 from gcn_jax.models import ModelInfo
 from gcn_jax.report import cases, pages
@@ -113,7 +114,10 @@ def test_page_shows_each_class_with_its_scores(page, evaluated):
     truth, prediction = scores.confusion_matrix.sum(axis=1), scores.confusion_matrix.sum(axis=0)
     right = scores.confusion_matrix[0, 0]
     shares = (right / prediction[0], right / truth[0], truth[0] / truth.sum())
-    assert rows["road"][2:] == [f"{100 * share:.1f}" for share in shares]
+    *others, share_of_all = rows["road"][2:]
+    assert [*others[:2], share_of_all] == [f"{100 * share:.1f}" for share in shares]
+    assert others == [f"{100 * score.of(scores)[0]:.1f}" for score in CLASS_SCORES]
+    assert rows["class"][2:-1] == [score.title for score in CLASS_SCORES]
     low, high = map(float, rows["road"][1].split(" – "))
     assert low < 100 * scores.per_class_iou[0] < high
     assert rows["unseen"][1] == "0.0 – 0.0"  # predicted, but never there

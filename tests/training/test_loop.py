@@ -12,6 +12,7 @@ import pytest
 
 from gcn_jax import data, models
 from gcn_jax.errors import UserError
+from gcn_jax.evaluation.metrics import SCORES
 from gcn_jax.models.network import variable_shapes
 from gcn_jax.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from gcn_jax.models.pretrained.info import write_info
@@ -19,6 +20,7 @@ from gcn_jax.models.registry import MODELS
 from gcn_jax.training import default_config, loop, train_and_evaluate
 from gcn_jax.training.config import check_same_run, model_settings
 from gcn_jax.training.initial_weights import start_variables
+from gcn_jax.training.metrics_log import COUNTED_METRIC
 from gcn_jax.workdir import Workdir
 from tests.helpers.runs import INFO, assert_identical, changed, kept_steps, timeless
 
@@ -38,6 +40,9 @@ def test_workdir_holds_what_its_contract_says(finished, config):
     assert [line["step"] for line in lines] == [4, 6, 8, 12]
     assert all(np.isfinite(line["train/loss"]) for line in lines)
     assert [line["step"] for line in lines if "val/miou" in line] == [6, 12]
+    logged = {f"val/{score.key}" for score in SCORES if score.logged} | {COUNTED_METRIC}
+    assert {name for name in lines[1] if name.startswith("val/")} == logged
+    assert logged >= {"val/miou", "val/pixel_accuracy"}
     np.testing.assert_allclose(lines[1]["learning_rate"], 0.05 * (1 - 5 / 12) ** 0.9, rtol=1e-5)
 
 

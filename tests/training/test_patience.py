@@ -5,7 +5,7 @@ import math
 import pytest
 
 from gcn_jax.training import train_and_evaluate
-from gcn_jax.training.loop import evaluations_without_progress
+from gcn_jax.training.validation import evaluations_without_progress
 from gcn_jax.workdir import Workdir
 from tests.helpers.runs import changed
 

@@ -10,7 +10,7 @@ import jax
 import pytest
 
 from gcn_jax.errors import UserError
-from gcn_jax.training import loop, run, train_and_evaluate
+from gcn_jax.training import loop, run, train_and_evaluate, validation
 from gcn_jax.training.checkpoints import Checkpoints
 from gcn_jax.training.interruption import Interrupted, Interruption
 from gcn_jax.workdir import Workdir
@@ -20,7 +20,7 @@ from tests.helpers.runs import assert_identical, changed, kept_steps, timeless
 def test_signal_during_validation_is_obeyed_at_once(finished, config, tmp_path, monkeypatch):
     """The step is saved before; its line and its scores come with the continuation."""
     workdir, whole = finished
-    evaluate = loop.evaluation.evaluate
+    evaluate = validation.evaluation.evaluate
     asked = []
 
     def interrupted(predictor, source):
@@ -30,7 +30,7 @@ def test_signal_during_validation_is_obeyed_at_once(finished, config, tmp_path, 
 
         return evaluate(predictor, source, progress=count)
 
-    monkeypatch.setattr(loop.evaluation, "evaluate", interrupted)
+    monkeypatch.setattr(validation.evaluation, "evaluate", interrupted)
     with pytest.raises(SystemExit) as stopped:
         train_and_evaluate(config, tmp_path / "run")
     assert stopped.value.code == 143

@@ -1,6 +1,7 @@
 """ImageNet weights by name, prefixes of names, relatives of ResNet."""
 
 import hashlib
+import re
 
 import jax
 import numpy as np
@@ -59,7 +60,13 @@ def test_another_file_is_refused(published):
 def test_a_backbone_without_a_file_is_named():
     with pytest.raises(UserError, match="no file is known for resnet50s; there are files for"):
         imagenet.imagenet_file("resnet50s")
-    assert imagenet.FILES.keys() == {*list_sources()} - {"resnet50s", "resnet101s"}
+    assert not {"resnet50s", "resnet101s"} & imagenet.FILES.keys()
+
+
+def test_files_are_of_architectures_that_can_be_read_and_carry_their_digits():
+    assert {"resnet50", "vgg16_bn"} < imagenet.FILES.keys() <= {*list_sources()}
+    for name, url in imagenet.FILES.items():
+        assert re.fullmatch(rf"https://.*/{name}-[0-9a-f]{{8}}\.pth", url)
 
 
 @pytest.mark.parametrize("prefix", ["backbone.", "encoder.", "module.", "module.encoder_q."])

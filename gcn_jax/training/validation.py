@@ -1,0 +1,50 @@
+"""The validation of a run: scores of a state, and for how long they have not become better."""
+
+import math
+from collections.abc import Sequence
+
+from gcn_jax import evaluation, inference
+from gcn_jax.evaluation.counted import counted_classes
+from gcn_jax.evaluation.metrics import SCORES
+from gcn_jax.models.pretrained.restore import Pretrained
+from gcn_jax.models.pretrained.steps import BEST_METRIC
+from gcn_jax.training.metrics_log import COUNTED_METRIC
+from gcn_jax.training.run import Run
+from gcn_jax.training.state import TrainState
+
+
+def validate(run: Run, state: TrainState, step: int) -> tuple[dict[str, float], str]:
+    """Score a state on the validation data of its run.
+
+    Args:
+        run: The run.
+        state: Its state.
+        step: The number of the step that it is after.
+
+    Returns:
+        The scores by their names in `metrics.jsonl`, and a line that says them.
+    """
+    trained = Pretrained(run.parts.model, state.variables, run.info, step)
+    predictor = inference.Predictor(
+        trained, batch_size=run.config.eval_batch_size, mesh=run.device_mesh
+    )
+    scores = evaluation.evaluate(predictor, run.val).scores
+    counted = counted_classes(
+        scores.num_classes_counted, run.info.class_names, scores.confusion_matrix, run.val.name
+    )
+    metrics = {BEST_METRIC: scores.miou, COUNTED_METRIC: scores.num_classes_counted}
+    metrics |= {f"val/{score.key}": score.of(scores) for score in SCORES if score.logged}
+    return metrics, f"step {step}: val mIoU {scores.miou:.4f} {counted}"
+
+
+def evaluations_without_progress(mious: Sequence[float]) -> int:
+    """Return how many evaluations came after the first best one.
+
+    Args:
+        mious: Their scores, in their order; one that is None or NaN is no progress.
+    """
+    best, since = -math.inf, 0
+    for miou in mious:
+        better = miou is not None and miou > best
+        best, since = (miou, 0) if better else (best, since + 1)
+    return since
