@@ -1,0 +1,48 @@
+"""What a family of published files says of itself, and how its tensors become variables."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gcn_jax.models.network import SegmentationNetwork
+
+#: Tensor or blob name -> array in PyTorch's or Caffe's layout, without a common prefix.
+Tensors = Mapping[str, np.ndarray]
+
+
+class Identity(NamedTuple):
+    """Which network some tensors are of.
+
+    Attributes:
+        network: A name for `create_model`.
+        fields: The other arguments of `create_model`, `num_classes` among them, read from shapes.
+    """
+
+    network: str
+    fields: dict[str, Any]
+
+
+class Family(NamedTuple):
+    """A family of published files of whole networks.
+
+    Attributes:
+        title: What the files are, for messages, such as "FCN of wkentaro/pytorch-fcn".
+        identify: Returns the network by names and shapes alone; None for other files. Cheap: all
+            families are asked.
+        convert: Makes variables (params and, with batch-norm, batch_stats, float32) of the network
+            that `identify` named, for images in RGB; raises `UserError` that lists what is missing,
+            left over or of another shape.
+        mean: What is subtracted from an image, RGB in 0..255.
+        std: By what it is divided then.
+        licence: Under which the weights may be used, in a few words.
+        homepage: Where the files are published.
+    """
+
+    title: str
+    identify: Callable[[Tensors], Identity | None]
+    convert: Callable[[Tensors, SegmentationNetwork], dict[str, Any]]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    licence: str
+    homepage: str
