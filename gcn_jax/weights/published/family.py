@@ -1,6 +1,6 @@
 """What a family of published files says of itself, and how its tensors become variables."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,6 +37,7 @@ class Family(NamedTuple):
         std: By what it is divided then.
         licence: Under which the weights may be used, in a few words.
         homepage: Where the files are published.
+        names: Tensors that every file of the family has: an unknown file is compared with them.
     """
 
     title: str
@@ -46,3 +47,25 @@ class Family(NamedTuple):
     std: tuple[float, float, float]
     licence: str
     homepage: str
+    names: tuple[str, ...] = ()
+
+
+def has_kernels(tensors: Tensors, names: Iterable[str]) -> bool:
+    """Whether there are kernels of convolutions, arrays of four axes, by all these names."""
+    return all(name in tensors and np.ndim(tensors[name]) == 4 for name in names)
+
+
+def count_blocks(tensors: Tensors, stage: str) -> int:
+    """Return how many different numbers follow `stage` in the names of tensors.
+
+    Args:
+        tensors: Tensors by name.
+        stage: Such as "layer3.", which in "layer3.22.conv1.weight" is followed by 22.
+    """
+    names = (name.removeprefix(stage) for name in tensors if name.startswith(stage))
+    return len({name.partition(".")[0] for name in names})
+
+
+def for_rgb(kernel: np.ndarray) -> np.ndarray:
+    """Return the first kernel of a network for BGR, `[out, 3, kh, kw]`, as one for RGB."""
+    return kernel[:, ::-1]
