@@ -3,8 +3,8 @@
     gcn-jax import fcn8s_from_caffe.pth --workdir runs/fcn8s_voc
     gcn-jax import hf://owner/name/model.pth --classes names.txt --workdir runs/pspnet
 
-The network is recognised by the names and shapes of the tensors in the file; what it holds besides
-is not run. Every command takes the workdir as that of a training run, and a run starts from it with
+The network is recognised by the names and shapes of the tensors in the file; no code in it is run.
+Every command takes the workdir as that of a training run, and a run starts from it with
 --config.init_from=DIR.
 """
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from absl import flags
 
-from gcn_jax.cli.flags import expect_arguments
+from gcn_jax.cli.flags import expect_arguments, key_and_value
 from gcn_jax.terminal import say
 
 FLAGS = flags.FlagValues()
@@ -20,7 +20,14 @@ flags.DEFINE_string("workdir", None, "The folder to write.", required=True, flag
 flags.DEFINE_string(
     "network",
     None,
-    "The network that the file must be of, such as fcn8s_vgg16; by default whichever it is.",
+    "The network that the file must be of, such as fcn8s_vgg16; by default whichever it is. "
+    "fcn8s_atonce_vgg16, whose files have the tensors of fcn8s_vgg16, must be named.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_multi_string(
+    "field",
+    [],
+    "KEY=VALUE, a field of the network with which it has the file's tensors; can be repeated.",
     flag_values=FLAGS,
 )
 flags.DEFINE_string(
@@ -38,12 +45,13 @@ def run(arguments: list[str]) -> None:
 
     expect_arguments(arguments, "FILE or hf://owner/name", 1)
     classes = read_class_file(Path(FLAGS.classes)) if FLAGS.classes else None
+    fields = dict(key_and_value("--field", text) for text in FLAGS.field)
     info, origin = import_network(
-        arguments[0], FLAGS.workdir, network=FLAGS.network, classes=classes
+        arguments[0], FLAGS.workdir, network=FLAGS.network, fields=fields, classes=classes
     )
-    fields = ", ".join(f"{name}={value}" for name, value in info.fields.items())
+    described = ", ".join(f"{name}={value}" for name, value in info.fields.items())
     names = ", ".join(info.class_names)
-    say(f"{origin.family}: {info.name} ({fields})")
+    say(f"{origin.family}: {info.name} ({described})")
     say(f"classes: {names}")
     say(f"licence: {origin.licence}; {origin.homepage}")
     say(f"wrote {FLAGS.workdir}; next:")

@@ -1,6 +1,9 @@
 """Published networks as workdirs, of which everything is possible that is with a run's."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import jax.numpy as jnp
 
@@ -26,6 +29,7 @@ def import_network(
     workdir: str | Path,
     *,
     network: str | None = None,
+    fields: Mapping[str, Any] = MappingProxyType({}),
     classes: ClassTable | None = None,
 ) -> tuple[ModelInfo, Origin]:
     """Convert a published network into a workdir with one checkpoint, of step 0.
@@ -36,7 +40,8 @@ def import_network(
     Args:
         source: A file, or an address on the Hugging Face hub, as for `load_published`.
         workdir: The folder, which must not hold a run.
-        network: What the network must be, by its name for `create_model`; any if None.
+        network: What the network must be, as for `load_published`; any if None.
+        fields: Fields of the network, as for `load_published`.
         classes: The names of the classes; by default those of the data set that published networks
             with so many classes are for, or else "class 0" and so on.
 
@@ -51,7 +56,7 @@ def import_network(
     with folder.lock():
         if folder.has_model or folder.newest_step() is not None:
             raise UserError(f"{workdir} holds a network already; name another --workdir")
-        published = load_published(source, network)
+        published = load_published(source, network, fields)
         info, val = _describe(published, classes, source)
         absolute = source if is_on_hub(source) else str(Path(source).expanduser().resolve())
         family = published.family

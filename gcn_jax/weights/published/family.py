@@ -38,6 +38,8 @@ class Family(NamedTuple):
         licence: Under which the weights may be used, in a few words.
         homepage: Where the files are published.
         names: Tensors that every file of the family has: an unknown file is compared with them.
+        only_as: A name for `--network`, without which the family is not asked: its files have the
+            tensors of another family, and make another function of them.
     """
 
     title: str
@@ -48,6 +50,7 @@ class Family(NamedTuple):
     licence: str
     homepage: str
     names: tuple[str, ...] = ()
+    only_as: str | None = None
 
 
 def has_kernels(tensors: Tensors, names: Iterable[str]) -> bool:

@@ -1,12 +1,14 @@
 """A published file, from a path or the Hugging Face hub, as variables of a network."""
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from gcn_jax.errors import UserError, check_choice
+from gcn_jax.errors import UserError
 from gcn_jax.hub import is_on_hub, weights_file
-from gcn_jax.models.registry import MODELS, create_model
+from gcn_jax.models.registry import create_model
 from gcn_jax.tensor_files import read_weights
 from gcn_jax.weights.published.family import Family, Identity
 from gcn_jax.weights.published.registry import identify
@@ -28,7 +30,9 @@ class Published(NamedTuple):
     sha256: str
 
 
-def load_published(source: str, network: str | None = None) -> Published:
+def load_published(
+    source: str, network: str | None = None, fields: Mapping[str, Any] = MappingProxyType({})
+) -> Published:
     """Read a published file and convert it.
 
     Example:
@@ -38,18 +42,19 @@ def load_published(source: str, network: str | None = None) -> Published:
 
     Args:
         source: A file, or "hf://owner/name" on the Hugging Face hub, as for `hub.weights_file`.
-        network: What the network must be, by its name for `create_model`; any if None.
+        network: What the network must be, as for `identify`; any if None.
+        fields: Fields of the network that are to have other values, with which it still has the
+            tensors of the file, such as `dtype`.
 
     Raises:
         UserError: The file cannot be had or read, no family knows it, its tensors are not all of
-            the network's shapes, or it is of another network.
+            the network's shapes, it is of another network, or there is no such field.
     """
-    if network is not None:
-        check_choice("network", network, MODELS)
     path = weights_file(source) if is_on_hub(source) else Path(source)
     tensors = read_weights(path)
     try:
         family, identity, bare = identify(tensors, network)
+        identity = identity._replace(fields={**identity.fields, **fields})
         model = create_model(identity.network, **identity.fields)
         variables = family.convert(bare, model)
     except UserError as error:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 from gcn_jax.models.backbones.vgg import STAGES
 from gcn_jax.models.fcn import FCN
 from gcn_jax.models.network import SegmentationNetwork, variable_shapes
@@ -47,12 +49,10 @@ def _identify(tensors: Tensors) -> Identity | None:
 def _convert(tensors: Tensors, model: SegmentationNetwork) -> dict[str, Any]:
     assert isinstance(model, FCN)
     converted = {**tensors, _FIRST: for_rgb(tensors[_FIRST])}
-    for name in _UPSAMPLINGS[model.stride]:
-        kernel = converted.get(name)
-        if kernel is None:
-            continue
-        if not model.learn_upsampling:  # the network interpolates without one
-            del converted[name]
+    for name in {*_UPSAMPLINGS[model.stride]} & {*converted}:
+        kernel = converted[name]
+        if not model.learn_upsampling and is_bilinear(kernel):
+            del converted[name]  # the network interpolates without one
         elif kernel.ndim == 4:
             converted[name] = as_convolution(kernel)
     return import_variables(converted, variable_shapes(model), _source)
@@ -71,15 +71,37 @@ def _source(path: Leaf) -> str:
     return f"{name}.{LEAVES[leaf]}"
 
 
+def _identify_at_once(tensors: Tensors) -> Identity | None:
+    identity = _identify(tensors)
+    return identity if identity and identity.network == "fcn8s_vgg16" else None
+
+
+def _convert_at_once(tensors: Tensors, model: SegmentationNetwork) -> dict[str, Any]:
+    """Put the constants by which this network multiplies pool4 and pool3 into their kernels."""
+    scaled = {
+        f"{layer}.weight": np.float32(factor) * tensors[f"{layer}.weight"]
+        for layer, factor in (("score_pool4", 0.01), ("score_pool3", 0.0001))
+    }
+    return _convert({**tensors, **scaled}, model)
+
+
+_FAMILY = Family(
+    title="FCN of wkentaro/pytorch-fcn",
+    identify=_identify,
+    convert=_convert,
+    mean=(122.67891434, 116.66876762, 104.00698793),
+    std=(1.0, 1.0, 1.0),
+    licence="MIT (the code's; the files name none of their own)",
+    homepage="https://github.com/wkentaro/pytorch-fcn",
+    names=_NAMES,
+)
+
 FAMILIES = (
-    Family(
-        title="FCN of wkentaro/pytorch-fcn",
-        identify=_identify,
-        convert=_convert,
-        mean=(122.67891434, 116.66876762, 104.00698793),
-        std=(1.0, 1.0, 1.0),
-        licence="MIT (the code's; the files name none of their own)",
-        homepage="https://github.com/wkentaro/pytorch-fcn",
-        names=_NAMES,
+    _FAMILY,
+    _FAMILY._replace(
+        title="FCN-8s at once of wkentaro/pytorch-fcn",
+        identify=_identify_at_once,
+        convert=_convert_at_once,
+        only_as="fcn8s_atonce_vgg16",
     ),
 )
