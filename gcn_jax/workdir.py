@@ -42,7 +42,7 @@ _TIME, _CLOCK_SECONDS = "%Y-%m-%d %H:%M:%S", 10
 
 @dataclasses.dataclass(frozen=True)
 class Origin:
-    """Where an imported network came from, as in `source.json`.
+    """The published file that an imported network was, as in `source.json`.
 
     Attributes:
         source: The file as it was named, or its address.

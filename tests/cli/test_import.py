@@ -238,11 +238,3 @@ def test_a_repository_has_one_file_or_the_file_is_named(file, tmp_path, monkeypa
     assert Workdir(tmp_path / "second").read_origin().source == address
     with pytest.raises(UserError, match="hf://somebody/absent: cannot be had from the hub"):
         process.call(import_, ["hf://somebody/absent", "--workdir", str(tmp_path / "third")])
-
-
-def test_a_damaged_source_file_is_named(tmp_path):
-    folder = Workdir(tmp_path)
-    assert folder.read_origin() is None
-    folder.origin_file.write_text('{"source": "a.pth", "sha256": 3}')
-    with pytest.raises(UserError, match="source.json is damaged: no text for sha256, family, lic"):
-        folder.read_origin()

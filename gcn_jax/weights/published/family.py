@@ -1,4 +1,4 @@
-"""What a family of published files says of itself, and how its tensors become variables."""
+"""Families of published files: what each says of itself, and how tensors become variables."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ Tensors = Mapping[str, np.ndarray]
 
 
 class Identity(NamedTuple):
-    """Which network some tensors are of.
+    """The network that some tensors are of.
 
     Attributes:
         network: A name for `create_model`.

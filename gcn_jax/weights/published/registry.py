@@ -20,7 +20,7 @@ _SHOWN = 4
 
 
 class Found(NamedTuple):
-    """What a file of weights is.
+    """A file of weights that a family knows.
 
     Attributes:
         family: The family of published files.
