@@ -14,6 +14,7 @@ from absl import flags
 
 from gcn_jax.cli.flags import expect_arguments, key_and_value
 from gcn_jax.terminal import say
+from gcn_jax.workdir import Workdir
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_string("workdir", None, "The folder to write.", required=True, flag_values=FLAGS)
@@ -37,6 +38,9 @@ flags.DEFINE_string(
     flag_values=FLAGS,
 )
 
+#: What follows where no published data set has these classes.
+_MY_DATA = " --manual_dir my_data"
+
 
 def run(arguments: list[str]) -> None:
     """Write the workdir, and say what it is and what can be done with it."""
@@ -56,4 +60,5 @@ def run(arguments: list[str]) -> None:
     say(f"licence: {origin.licence}; {origin.homepage}")
     say(f"wrote {FLAGS.workdir}; next:")
     say(f"  gcn-jax predict --ckpt {FLAGS.workdir} photo.jpg")
-    say(f"  gcn-jax evaluate --ckpt {FLAGS.workdir}")
+    val = Workdir(FLAGS.workdir).read_config()["data"]["val"]
+    say(f"  gcn-jax evaluate --ckpt {FLAGS.workdir}" + _MY_DATA * val.startswith("folder:"))

@@ -1,5 +1,6 @@
 """Published networks as workdirs, of which everything is possible that is with a run's."""
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -54,10 +55,11 @@ def import_network(
     """
     folder = Workdir(workdir)
     with folder.lock():
-        if folder.has_model or folder.newest_step() is not None:
+        unfinished = folder.origin_file.exists() and not folder.has_model
+        if folder.has_model or (folder.newest_step() is not None and not unfinished):
             raise UserError(f"{workdir} holds a network already; name another --workdir")
         published = load_published(source, network, fields)
-        info, val = _describe(published, classes, source)
+        info, data_set = _describe(published, classes, source)
         absolute = source if is_on_hub(source) else str(Path(source).expanduser().resolve())
         family = published.family
         origin = Origin(absolute, published.sha256, family.title, family.licence, family.homepage)
@@ -68,11 +70,13 @@ def import_network(
             opt_state=(),
         )
         check_room(folder, state)
-        atomic.write(folder.config_file, _config(info, val).to_json(indent=2))
+        if unfinished:  # what was read is as good as what is there, and complete
+            shutil.rmtree(folder.checkpoints, ignore_errors=True)
+        folder.write_origin(origin)
+        atomic.write(folder.config_file, _config(info, data_set).to_json(indent=2))
         with Checkpoints(workdir) as checkpoints:
             checkpoints.save(0, state, {})
-        folder.write_origin(origin)
-        write_info(workdir, info)  # last: the folder is a workdir once it is there
+        write_info(workdir, info)  # last: once it is there, the folder is a workdir
     return info, origin
 
 

@@ -20,6 +20,7 @@ from gcn_jax.errors import UserError
 from gcn_jax.models.network import variable_shapes
 from gcn_jax.report import training_report
 from gcn_jax.training import default_config
+from gcn_jax.training import imported as imported_module
 from gcn_jax.training.config import check_config, check_same_run
 from gcn_jax.training.initial_weights import start_variables, with_preprocessing
 from gcn_jax.weights.published.registry import identify
@@ -151,6 +152,30 @@ def test_a_folder_with_a_network_is_left_as_it_is(file, imported):
     assert {path: path.read_bytes() for path in imported.glob("*.json")} == before
 
 
+def test_an_import_that_was_interrupted_is_made_again(file, tmp_path, monkeypatch):
+    workdir, words = tmp_path / "run", [str(file), "--workdir", str(tmp_path / "run")]
+
+    def interrupt(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(imported_module, "write_info", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            process.call(import_, [*words, "--field", "learn_upsampling=True"])
+    assert Workdir(workdir).newest_step() == 0
+    with pytest.raises(UserError, match="has no model.json"):
+        models.from_pretrained(workdir)
+    process.call(import_, words)
+    assert "upscore32" not in models.load_pretrained(workdir).variables["params"]
+
+
+def test_checkpoints_of_something_else_are_left(file, tmp_path):
+    (tmp_path / "checkpoints/7").mkdir(parents=True)
+    with pytest.raises(UserError, match="holds a network already"):
+        process.call(import_, [str(file), "--workdir", str(tmp_path)])
+    assert Workdir(tmp_path).newest_step() == 7
+
+
 def test_a_mistake_leaves_no_folder(file, tmp_path):
     workdir = tmp_path / "run"
     for words, message in (
@@ -172,7 +197,7 @@ def test_a_mistake_leaves_no_folder(file, tmp_path):
         assert not workdir.exists()
 
 
-def test_classes_are_named_by_a_file_or_by_their_numbers(tmp_path):
+def test_classes_are_named_by_a_file_or_by_their_numbers(tmp_path, capsys):
     weights = tmp_path / "fcn.safetensors"
     safetensors.numpy.save_file(published.small_fcn(32, 3), weights)
     names = tmp_path / "mine.txt"
@@ -185,6 +210,7 @@ def test_classes_are_named_by_a_file_or_by_their_numbers(tmp_path):
         process.call(import_, [str(weights), "--workdir", str(workdir), *map(str, words)])
         assert models.read_info(workdir).class_names == expected
         assert Workdir(workdir).read_config()["data"]["val"] == "folder:val"
+        assert f"evaluate --ckpt {workdir} --manual_dir my_data\n" in capsys.readouterr().out
     names.write_text("road\nsky\n")
     with pytest.raises(UserError, match="has 3 classes, and 2 are named"):
         process.call(

@@ -3,12 +3,16 @@
 import jax
 import numpy as np
 import pytest
+from flax import traverse_util
 
 from gcn_jax.errors import UserError
-from gcn_jax.models import SegNet
+from gcn_jax.models import SegNet, create_model
 from gcn_jax.models.backbones.resnet import ResNet
+from gcn_jax.models.network import variable_shapes
+from gcn_jax.weights.published.registry import identify
 from gcn_jax.weights.resnet import import_resnet
 from gcn_jax.weights.vgg import import_vgg
+from tests.helpers import published_networks as published
 from tests.helpers import torchvision_weights
 from tests.helpers.random_values import normal
 
@@ -111,3 +115,42 @@ def test_a_file_with_one_norm_is_told_about_the_others(weights):
     folded["bn1.running_mean"] = weights["bn1.running_mean"]
     with pytest.raises(UserError, match=r"missing tensors: .*; \d+ tensors without a use: conv1"):
         import_resnet(folded, ResNet(depth=18))
+
+
+def semseg_convolution(norm):
+    """Return the convolution before a batch-norm of PSPNet: ppm.features.0.1 for ....2."""
+    *head, last = norm.split(".")
+    if last.startswith("bn"):
+        return resnet_convolution(norm)
+    return ".".join([*head, str(int(last) - 1)])
+
+
+DEEPLAB = "deeplab_v2_resnet101", lambda norm: f"{norm.removesuffix('bn')}conv"
+PSPNET = "pspnet_resnet50", semseg_convolution
+
+
+@pytest.mark.parametrize(
+    ("name", "convolution_of"), [pytest.param(*DEEPLAB, marks=pytest.mark.slow), PSPNET]
+)
+def test_whole_networks_have_all_their_norms_made(name, convolution_of):
+    shapes = published.shapes(name)
+    for norm in [n.removesuffix(".running_var") for n in shapes if n.endswith("running_var")]:
+        shapes[f"{convolution_of(norm)}.bias"] = shapes[f"{norm}.running_var"]
+        shapes = {n: shape for n, shape in shapes.items() if not n.startswith(f"{norm}.")}
+    found = identify(published.hollow(shapes))
+    model = create_model(found.identity.network, **found.identity.fields)
+    variables = found.family.convert(found.tensors, model)
+    assert jax.tree.map(np.shape, variables) == jax.tree.map(np.shape, variable_shapes(model))
+    for path, array in traverse_util.flatten_dict(variables["batch_stats"]).items():
+        assert (array == (0 if path[-1] == "mean" else np.float32(1 - 1e-5))).all()
+
+
+@pytest.mark.slow
+def test_a_whole_network_without_its_norms_has_the_authors_logits():
+    name, convolution_of = PSPNET
+    found = identify(fold(published.tensors(published.shapes(name)), convolution_of))
+    model = create_model(found.identity.network, **found.identity.fields)
+    logits = model.apply(found.family.convert(found.tensors, model), normal(1, 65, 97, 3, seed=65))
+    with np.load(published.FOLDER / f"{name}.npz") as file:
+        expected = file["65x97/logits"]
+    np.testing.assert_allclose(logits[:, ::3, ::3], expected, rtol=0, atol=1e-5)

@@ -54,7 +54,12 @@ class Family(NamedTuple):
 
 
 def has_kernels(tensors: Tensors, names: Iterable[str]) -> bool:
-    """Whether there are kernels of convolutions, arrays of four axes, by all these names."""
+    """Whether tensors have kernels of convolutions, arrays of four axes, by some names.
+
+    Args:
+        tensors: Tensors by name.
+        names: The names, all of which must be there.
+    """
     return all(name in tensors and np.ndim(tensors[name]) == 4 for name in names)
 
 

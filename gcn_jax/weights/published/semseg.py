@@ -7,7 +7,7 @@ from gcn_jax.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from gcn_jax.models.pspnet import BINS
 from gcn_jax.weights.matching import LEAVES, Leaf, import_variables
 from gcn_jax.weights.published.family import Family, Identity, Tensors, count_blocks, has_kernels
-from gcn_jax.weights.resnet import torchvision_name
+from gcn_jax.weights.resnet import resnet_source
 
 _NAMES = (
     *(f"layer0.{i}.weight" for i in (0, 3, 6)),
@@ -53,7 +53,7 @@ def _source(path: Leaf) -> str:
         case ["backbone", layer] if layer in _STEM:
             name = _STEM[layer]
         case ["backbone", *_]:
-            return torchvision_name((path[0], *path[2:]))
+            return resnet_source((path[0], *path[2:]))
         case ["ppm", bins, layer]:
             name = f"ppm.features.{BINS.index(int(bins.removeprefix('bins')))}"
             name += ".1" if layer == "conv" else ".2"
