@@ -7,6 +7,9 @@ from gcn_jax.errors import UserError
 #: What the name of a repository starts with, where a folder could stand too.
 HUB = "hf://"
 
+#: How the names of files of weights end.
+WEIGHTS = (".safetensors", ".pth", ".pt", ".caffemodel")
+
 
 def is_on_hub(source: str | Path) -> bool:
     """Whether a source is a repository on the hub, not a path."""
@@ -40,6 +43,46 @@ def hub_file(source: str, filename: str) -> Path:
         raise UserError(
             f"{source}: {filename} cannot be had from the hub: {first_line(error)}"
         ) from error
+
+
+def weights_file(source: str) -> Path:
+    """Return where a file of weights of a repository lies.
+
+    Args:
+        source: "hf://owner/name" of a repository with one file of weights, or
+            "hf://owner/name/path/of/the/file"; with "@revision" after the name if need be.
+
+    Raises:
+        UserError: It cannot be had, or the repository has none or several of them.
+    """
+    owner, _, rest = source.removeprefix(HUB).partition("/")
+    name, _, filename = rest.partition("/")
+    repository = f"{HUB}{owner}/{name}"
+    if not filename:
+        found = [file for file in _list_files(repository) if file.endswith(WEIGHTS)]
+        if len(found) != 1:
+            has = f"has {', '.join(found)}" if found else f"has no file that ends in {WEIGHTS}"
+            raise UserError(f"{source} {has}; name one file as {repository}/FILE")
+        (filename,) = found
+    return hub_file(repository, filename)
+
+
+def _list_files(source: str) -> list[str]:
+    """Return the paths of all files of a repository, offline those in the cache."""
+    import huggingface_hub
+
+    name, _, revision = source.removeprefix(HUB).partition("@")
+    try:
+        if not huggingface_hub.constants.HF_HUB_OFFLINE:
+            return huggingface_hub.list_repo_files(name, revision=revision or None)
+        folder = Path(
+            huggingface_hub.snapshot_download(
+                name, revision=revision or None, local_files_only=True
+            )
+        )
+    except Exception as error:  # the hub's own, or those of the HTTP client it is made with
+        raise UserError(f"{source}: cannot be had from the hub: {first_line(error)}") from error
+    return sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file())
 
 
 def first_line(error: Exception) -> str:

@@ -2,6 +2,7 @@
 
     config.json         the settings
     model.json          what rebuilds the model and prepares its images
+    source.json         of an imported network: the file that it was, and whose
     metrics.jsonl       one JSON object a line, with `step` and names such as `val/miou`
     checkpoints/STEP/   what Orbax writes
     report.html         the page about the run
@@ -12,6 +13,7 @@ TensorBoard's events lie beside them. An imported network is a workdir, too.
 """
 
 import contextlib
+import dataclasses
 import fcntl
 import json
 import re
@@ -38,6 +40,25 @@ _DATA_SETTINGS = {
 _TIME, _CLOCK_SECONDS = "%Y-%m-%d %H:%M:%S", 10
 
 
+@dataclasses.dataclass(frozen=True)
+class Origin:
+    """The published file that an imported network was, as in `source.json`.
+
+    Attributes:
+        source: The file as it was named, or its address.
+        sha256: The digest of the file, in hexadecimal digits.
+        family: What such files are, such as "PSPNet of hszhao/semseg".
+        licence: Under which the weights may be used.
+        homepage: Where they are published.
+    """
+
+    source: str
+    sha256: str
+    family: str
+    licence: str
+    homepage: str
+
+
 class Workdir:
     """The folder of a run.
 
@@ -48,6 +69,7 @@ class Workdir:
         path: The folder.
         config_file: The settings, which `read_config` reads.
         model_file: The model's description, which `read_model` reads.
+        origin_file: Where an imported network came from, which `read_origin` reads.
         metrics_file: The metrics, which `read_metrics` reads.
         checkpoints: The folder of the checkpoints, absolute as Orbax wants it.
         report_file: The page about the run.
@@ -58,6 +80,7 @@ class Workdir:
         self.path = Path(path)
         self.config_file = self.path / "config.json"
         self.model_file = self.path / "model.json"
+        self.origin_file = self.path / "source.json"
         self.metrics_file = self.path / "metrics.jsonl"
         self.checkpoints = (self.path / "checkpoints").resolve()
         self.report_file = self.path / "report.html"
@@ -112,6 +135,25 @@ class Workdir:
                 f"{self.path} is not the workdir of a training run: it has no model.json (a "
                 "workdir is what train.py writes, by default runs/<config name>)"
             ) from None
+
+    def read_origin(self) -> Origin | None:
+        """Read where an imported network came from; None for a training run.
+
+        Raises:
+            UserError: The file does not hold that.
+        """
+        if not self.origin_file.exists():
+            return None
+        values = read_object(self.origin_file)
+        keys = [field.name for field in dataclasses.fields(Origin)]
+        wrong = [key for key in keys if not isinstance(values.get(key), str)]
+        if wrong:
+            raise UserError(f"{self.origin_file} is damaged: no text for {', '.join(wrong)}")
+        return Origin(*(values[key] for key in keys))
+
+    def write_origin(self, origin: Origin) -> None:
+        """Write where an imported network came from."""
+        write_object(self.origin_file, dataclasses.asdict(origin))
 
     def read_metrics(self) -> list[dict[str, float]]:
         """Read the metrics; a line that a kill cut in two is left out, a missing file is empty.

@@ -182,3 +182,11 @@ def test_names_of_files_stand_in_one_place():
             code = path.read_text()
             for name in ('"config.json"', '"model.json"', '"metrics.jsonl"', '"checkpoints"'):
                 assert name not in code, f"{path} spells {name}"
+
+
+def test_a_damaged_source_file_is_named(tmp_path):
+    folder = Workdir(tmp_path)
+    assert folder.read_origin() is None
+    folder.origin_file.write_text('{"source": "a.pth", "sha256": 3}')
+    with pytest.raises(UserError, match="source.json is damaged: no text for sha256, family, lic"):
+        folder.read_origin()

@@ -5,6 +5,7 @@ To add a verb: a file, and its line here.
 """
 
 import importlib
+import keyword
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,12 +13,12 @@ from pathlib import Path
 from gcn_jax import __version__
 from gcn_jax.cli.ctrl_c import end_imports_at_once
 
-#: The module of each is `gcn_jax.cli.<words>`, with `_` for `-`; its docstring begins with a line
-#: that says what it does.
+#: The module of each (`module_of`) has a docstring that begins with a line that says what it does.
 VERBS = (
     "train",
     "evaluate",
     "predict",
+    "import",
     "data prepare",
     "data convert",
     "data validate",
@@ -49,6 +50,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     process.one_line_for_user_errors(lambda: _run(words))
 
 
+def module_of(verb: str) -> str:
+    """Return the module of a verb within `gcn_jax.cli`: "data show" is `data.show`.
+
+    A hyphen becomes an underscore, and one follows a word of Python itself, such as `import_`.
+
+    Args:
+        verb: One of `VERBS`.
+    """
+    words = verb.replace("-", "_").split()
+    return ".".join(f"{word}_" if keyword.iskeyword(word) else word for word in words)
+
+
 def _run(words: list[str]) -> None:
     from gcn_jax.cli import process
     from gcn_jax.cli.help_text import help_text
@@ -60,7 +73,7 @@ def _run(words: list[str]) -> None:
     if name is None:
         _explain(words)
         return
-    verb = importlib.import_module("gcn_jax.cli." + name.replace("-", "_").replace(" ", "."))
+    verb = importlib.import_module(f"gcn_jax.cli.{module_of(name)}")
     arguments = words[len(name.split()) :]
     if "--help" in arguments or "-h" in arguments:
         print(help_text(name, verb))
@@ -92,6 +105,6 @@ def _listing(group: str, names: Sequence[str]) -> str:
     width = max(map(len, names))
     lines = [f"usage: {' '.join(filter(None, ('gcn-jax', group, 'VERB')))} ...", ""]
     for name in names:
-        file = Path(__file__).parent / (name.replace("-", "_").replace(" ", "/") + ".py")
+        file = Path(__file__).parent / f"{module_of(name).replace('.', '/')}.py"
         lines.append(f"  gcn-jax {name:<{width}}  {first_line(file)}")
     return "\n".join([*lines, "", "Each says more with --help."])

@@ -10,6 +10,7 @@ from gcn_jax.data.classes import ClassTable
 from gcn_jax.data.files import read_lines
 from gcn_jax.data.name_matching import nearest
 from gcn_jax.data.problems import Problem
+from gcn_jax.errors import UserError
 
 #: Names of the list, the first that is there counts; and in a folder of a split (Roboflow).
 CLASS_LISTS = (
@@ -72,6 +73,26 @@ def read_class_list(root: Path) -> ClassList:
             raise Problem("class names", message)
     _check(path, names)
     return ClassList(ClassTable(names, colors), remarks)
+
+
+def read_class_file(path: Path) -> ClassTable:
+    """Read the classes of one file: `classes.txt` and the others, or names line by line.
+
+    Args:
+        path: The file.
+
+    Raises:
+        UserError: It is not there, cannot be understood, has fewer than 2 or more than 255 names,
+            or one of them twice.
+    """
+    if not path.is_file():
+        raise UserError(f"{path}: no such file of class names")
+    try:
+        names, colors, _ = _read(path)
+        _check(path, names)
+    except Problem as problem:  # whose message begins with the data set
+        raise UserError(problem.args[0].removeprefix("folder: ")) from None
+    return ClassTable(names, colors)
 
 
 def _difference(names: Sequence[str], others: Sequence[str]) -> str:

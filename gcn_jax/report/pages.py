@@ -51,14 +51,15 @@ def training_report(workdir: str | Path, path: str | Path | None = None) -> Path
         mesh=mesh.data_mesh(jax.local_devices()),
     )
     result = evaluate(predictor, source)
-    records = folder.read_metrics()
+    records, origin = folder.read_metrics(), folder.read_origin()
     page = _page(result, predictor, source)
+    kind = "Imported network" if origin else "Training run"
     page |= {
         "title": folder.path.resolve().name,
-        "subtitle": "Training run; the scores are those of its best checkpoint",
-        "facts": _run_facts(pretrained, config, records),
+        "subtitle": f"{kind}; the scores are those of its best checkpoint",
+        "facts": _run_facts(pretrained, config, records, origin),
         "curves": dict(_curves(records, len(pretrained.info.class_names))),
-        "settings": {name: _plain(value) for name, value in flatten(config).items()},
+        "settings": {n: _plain(value) for n, value in flatten(config).items() if not origin},
     }
     return html.write(path or folder.report_file, "page.html.jinja", page)
 
@@ -151,15 +152,17 @@ def _borders(scores: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return {**scores, "over": over, "curve": curve}
 
 
-def _run_facts(pretrained, config, records) -> dict[str, str]:
+def _run_facts(pretrained, config, records, origin) -> dict[str, str]:
     """Return what a reader wants to know of a run before its scores."""
     info = pretrained.info
     fields = ", ".join(f"{name}={value}" for name, value in info.fields.items())
-    facts = {
-        "model": f"{info.name} ({fields})",
-        "training data": _plain(config["data"]["train"]),
-        "validation data": _plain(config["data"]["val"]),
-    }
+    facts = {"model": f"{info.name} ({fields})"}
+    if origin:
+        facts["origin"] = f"{origin.source}, {origin.family}, {origin.homepage}"
+        facts["licence"] = origin.licence
+    else:
+        facts["training data"] = _plain(config["data"]["train"])
+    facts["validation data"] = _plain(config["data"]["val"])
     if records:
         facts["steps"] = f"{records[-1]['step']:,}"
     facts["checkpoint"] = f"of step {pretrained.step:,}"

@@ -220,6 +220,11 @@ def check_same_run(config: ConfigDict, workdir: str | Path) -> None:
         UserError: It holds another run; the message lists the settings that differ.
     """
     folder = Workdir(workdir)
+    if folder.origin_file.exists():
+        raise UserError(
+            f"{workdir} holds an imported network; to train it further, name another --workdir and "
+            f"{setting('init_from')}={workdir}"
+        )
     if not folder.config_file.exists():
         return
     try:

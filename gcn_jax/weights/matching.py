@@ -7,7 +7,7 @@ file gives is passed as `{name: array}`.
 """
 
 import fnmatch
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -15,6 +15,7 @@ import numpy as np
 from flax import traverse_util
 
 from gcn_jax.errors import UserError
+from gcn_jax.models.layers.norm import EPSILON
 
 #: Where a leaf of the variables is, such as ("params", "res3_block1", "conv2", "kernel").
 Leaf = tuple[str, ...]
@@ -39,7 +40,8 @@ def import_variables(
 
     Args:
         state_dict: Tensor name to array: convolutions `[out, in, kh, kw]`, linear layers
-            `[out, in]`. Counters `*.num_batches_tracked` are left out.
+            `[out, in]`. Counters `*.num_batches_tracked` are left out. Batch-norms may be folded
+            into the convolutions before them: the function stays the same.
         target: The variables, or their shapes, as `jax.eval_shape(model.init, ...)` gives them.
         source: The name of the tensor that fills the leaf at a path; distinct for distinct paths.
         excepted: Patterns, as of `fnmatch`, of top-level layers of `target` that are left out.
@@ -60,6 +62,7 @@ def import_variables(
     names = {path: source(path) for path in leaves}
     assert len(set(names.values())) == len(names), "two leaves with the same source"
     out = excepted_layers({path[1] for path in leaves}, excepted)
+    arrays |= _identity_norms(arrays, names, source, out)
     for path in [path for path in leaves if path[1] in out]:
         arrays.pop(names.pop(path), None)
         del leaves[path]
@@ -105,6 +108,50 @@ def excepted_layers(layers: Iterable[str], patterns: Sequence[str]) -> set[str]:
             f"backbone_except: no layer fits {', '.join(idle)}; there are {', '.join(layers)}"
         )
     return {layer for fitting in fits.values() for layer in fitting}
+
+
+def _identity_norms(
+    arrays: dict[str, np.ndarray],
+    names: Mapping[Leaf, str],
+    source: Callable[[Leaf], str],
+    out: Collection[str],
+) -> dict[str, np.ndarray]:
+    """Make the batch-norms of a file that has none because they are folded into convolutions.
+
+    Such a file has a bias for every convolution that a batch-norm follows, `conv2` for `bn2`. The
+    norm gets mean 0, variance 1 - epsilon, scale 1 and that bias, so that it adds the bias and
+    does nothing else. A convolution that has a bias here, too, keeps it, and the norm's is 0.
+
+    Args:
+        arrays: The tensors by name, in Flax layout; biases that become a norm's are taken out.
+        names: The tensor of each leaf.
+        source: Returns the name of the tensor for any leaf.
+        out: Top-level layers that are not filled.
+
+    Returns:
+        The tensors of the norms by name; none where the file has norms, or lacks a bias.
+    """
+    norms = {path[1:-1] for path in names if path[0] == "batch_stats"}
+    leaves = [path for path in names if path[1:-1] in norms]
+    biases = {
+        norm: source(("params", *norm[:-1], norm[-1].replace("bn", "conv"), "bias"))
+        for norm in norms
+    }
+    filled = {norm for norm in norms if norm[0] not in out}
+    if any(names[path] in arrays for path in leaves if path[1:-1] in filled) or any(
+        biases[norm] not in arrays for norm in filled
+    ):
+        return {}
+    kept = {*names.values()}
+    made: dict[str, np.ndarray] = {}
+    for norm, name in biases.items():
+        bias = arrays.get(name) if name in kept else arrays.pop(name, None)
+        if bias is not None:
+            zeros = np.zeros_like(bias, np.float32)
+            values = {"mean": zeros, "var": zeros + (1 - EPSILON), "scale": zeros + 1}
+            values["bias"] = zeros if name in kept else bias
+            made |= {names[path]: values[path[-1]] for path in leaves if path[1:-1] == norm}
+    return made
 
 
 def _flax_layout(array: np.ndarray) -> np.ndarray:

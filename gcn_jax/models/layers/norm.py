@@ -7,6 +7,9 @@ from jax import lax
 
 from gcn_jax.models.layers.conv import Dtype, Initializer
 
+#: What is added to a variance, as in torchvision.
+EPSILON = 1e-5
+
 
 class BatchNorm(nn.Module):
     """Batch normalisation (Ioffe and Szegedy 2015), computed in float32 whatever `dtype` is.
@@ -28,7 +31,7 @@ class BatchNorm(nn.Module):
 
     use_running_average: bool
     momentum: float = 0.9
-    epsilon: float = 1e-5
+    epsilon: float = EPSILON
     scale_init: Initializer = nn.initializers.ones
     dtype: Dtype = jnp.float32
 

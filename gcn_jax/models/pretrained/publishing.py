@@ -1,5 +1,6 @@
 """Trained models on the Hugging Face hub, with a model card."""
 
+import dataclasses
 import json
 import tempfile
 from pathlib import Path
@@ -10,11 +11,11 @@ import numpy as np
 from flax import traverse_util
 
 from gcn_jax.errors import UserError
-from gcn_jax.hub import HUB, first_line
+from gcn_jax.hub import HUB, first_line, is_on_hub
 from gcn_jax.models.pretrained.digests import PUBLISHED_DIGESTS, digests_of
 from gcn_jax.models.pretrained.info import ModelInfo
 from gcn_jax.models.pretrained.restore import Pretrained, load_pretrained
-from gcn_jax.workdir import Workdir
+from gcn_jax.workdir import Origin, Workdir
 
 #: Settings of a run that are paths on the machine that ran it.
 _PATHS = ("data.data_dir", "data.manual_dir", "init_from", "backbone_weights")
@@ -30,7 +31,7 @@ tags:
 
 # {repo_id}
 
-`{name}`, trained by gcn_jax to tell {num_classes} classes apart: {classes}.
+`{name}`, {made} to tell {num_classes} classes apart: {classes}.
 
 ```python
 from gcn_jax import models
@@ -104,8 +105,8 @@ def write_repository(folder: Path, workdir: Path, repo_id: str, pretrained: Pret
     """Write the files of a repository.
 
     They are `model.json`, `model.safetensors` (leaves of the variables, by paths such as
-    "params/gcn5/left_k1/kernel") with its `digests.json`, `scores.json`,
-    `training.json` (settings) and `README.md`.
+    "params/gcn5/left_k1/kernel") with its `digests.json`, `scores.json`, `training.json`
+    (settings), `README.md` and, of an imported network, `source.json`.
 
     Args:
         folder: Where to.
@@ -122,20 +123,36 @@ def write_repository(folder: Path, workdir: Path, repo_id: str, pretrained: Pret
     (folder / PUBLISHED_DIGESTS).write_text(json.dumps(digests_of(weights), indent=2))
     model_file = Workdir(workdir).model_file
     (folder / model_file.name).write_bytes(model_file.read_bytes())
+    origin = Workdir(workdir).read_origin()
+    if origin:
+        if not is_on_hub(origin.source):
+            origin = dataclasses.replace(origin, source=Path(origin.source).name)
+        Workdir(folder).write_origin(origin)
     scores = _scores(workdir, pretrained.step)
     config = _public_config(workdir)
-    card = _card(repo_id, pretrained.info, scores, config)
+    card = _card(repo_id, pretrained.info, scores, config, origin)
     (folder / "scores.json").write_text(json.dumps(scores, indent=2))
     (folder / "training.json").write_text(json.dumps(config, indent=2))
     (folder / "README.md").write_text(card)
 
 
-def _card(repo_id: str, info: ModelInfo, scores: dict[str, float], config: dict[str, Any]) -> str:
+def _card(
+    repo_id: str,
+    info: ModelInfo,
+    scores: dict[str, float],
+    config: dict[str, Any],
+    origin: Origin | None,
+) -> str:
     measured = [f"| {name} | {value:.4f} |" for name, value in scores.items() if name != "step"]
     table = "\n".join(["| score | value |", "| --- | --- |", *measured])
+    made = "trained by gcn_jax"
+    if origin:
+        made = f"imported by gcn_jax from {origin.source}, a file of {origin.family} "
+        made += f"({origin.homepage}; licence: {origin.licence}),"
     return _CARD.format(
         repo_id=repo_id,
         name=info.name,
+        made=made,
         num_classes=len(info.class_names),
         classes=", ".join(info.class_names),
         step=scores["step"],

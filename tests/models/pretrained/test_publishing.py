@@ -1,6 +1,8 @@
 """A trained model goes to the hub and comes back, by a local fake of it."""
 
+import dataclasses
 import json
+import shutil
 
 import jax
 import numpy as np
@@ -14,6 +16,7 @@ from gcn_jax.models.pretrained.info import write_info
 from gcn_jax.training import default_config
 from gcn_jax.training.checkpoints import Checkpoints
 from gcn_jax.training.state import create_state
+from gcn_jax.workdir import Origin, Workdir
 from tests.helpers.fake_hub import FakeHub
 from tests.helpers.runs import INFO
 
@@ -136,3 +139,20 @@ def test_damaged_scores_are_said(hub, workdir, content):
     (hub.folder("me/tiny") / "scores.json").write_bytes(content)
     with pytest.raises(UserError, match=r"scores.json is damaged"):
         models.load_pretrained("hf://me/tiny")
+
+
+def test_an_imported_network_goes_to_the_hub_with_its_origin(hub, workdir, tmp_path):
+    """The file is named as it is called, without the folder that it lay in here."""
+    origin = Origin("/home/somebody/net.pth", "ab12", "Nets of a/b", "MIT", "https://a.b")
+    imported = tmp_path / "imported"
+    shutil.copytree(workdir, imported)
+    Workdir(imported).write_origin(origin)
+    models.push_to_hub(imported, "me/imported")
+    folder = hub.folder("me/imported")
+    assert Workdir(folder).read_origin() == dataclasses.replace(origin, source="net.pth")
+    card = " ".join((folder / "README.md").read_text().split())
+    assert (
+        "imported by gcn_jax from net.pth, a file of Nets of a/b (https://a.b; licence: MIT), to "
+        "tell 3 classes apart"
+    ) in card
+    assert "trained by" not in card
