@@ -3,6 +3,10 @@
 Tensors are called as `read_caffemodel` calls them: "conv1_1/0" is the kernel of layer conv1_1 and
 "conv1_1/1" its bias. These networks see images in BGR; the channels of the first kernel are turned,
 so that ours see RGB.
+
+A file does not say everything: FCN's for NYUDv2 (40 classes; color, HHA) look like those for VOC,
+and have another mean; a snapshot of SegNet from training looks like a published file, and the
+statistics of its batch-norms are not in it.
 """
 
 from collections.abc import Callable
@@ -73,7 +77,9 @@ def _convert_fcn(tensors: Tensors, model: SegmentationNetwork) -> dict[str, Any]
     arrays = dict(tensors)
     for scale, score in _SCALES.items():
         factors, kernel = arrays.get(f"{scale}/0"), arrays.get(f"{score}/0")
-        if factors is not None and kernel is not None and factors.shape == kernel.shape[1:2]:
+        if factors is None or kernel is None or kernel.ndim != 4:
+            continue
+        if factors.shape == kernel.shape[1:2]:
             arrays[f"{score}/0"] = kernel * arrays.pop(f"{scale}/0")[:, None, None]
     for layer, size in (("fc6", 7), ("fc7", 1)):
         if f"{layer}/0" in arrays:
@@ -99,20 +105,23 @@ def _learned_upscores(tensors: Tensors) -> list[str]:
 
 
 def _is_bilinear(kernel: np.ndarray) -> bool:
-    taps = bilinear_taps(kernel.shape[-1] // 2) if kernel.ndim == 4 else np.zeros(0)
+    if kernel.ndim != 4 or kernel.shape[0] != kernel.shape[1]:
+        return False
+    taps = bilinear_taps(kernel.shape[-1] // 2)
     diagonal = np.eye(len(kernel))[:, :, None, None]
-    return np.array_equal(kernel, (diagonal * np.outer(taps, taps)).astype(kernel.dtype))
+    return np.array_equal(kernel, diagonal * np.outer(taps, taps))  # exact: powers of 1/2
 
 
 # -------------------------------------------------------------------------------- DeepLab-LargeFOV
 def _identify_largefov(tensors: Tensors) -> Identity | None:
     """Name DeepLab-LargeFOV by its fc6, 1024 kernels of 3 x 3, and its one layer fc8_..."""
-    _refuse_vgg(tensors)
     fc6, scores = tensors.get("fc6/0"), _largefov_scores(tensors)
     if fc6 is None or fc6.shape != (1024, 512, 3, 3) or len(scores) != 1:
         return None
     num_classes = _outputs(tensors, scores[0])
-    return None if num_classes is None else Identity("deeplab_largefov", {"num_classes": num_classes})
+    return (
+        None if num_classes is None else Identity("deeplab_largefov", {"num_classes": num_classes})
+    )
 
 
 def _convert_largefov(tensors: Tensors, model: SegmentationNetwork) -> dict[str, Any]:
@@ -168,10 +177,9 @@ def _source(names: dict[tuple[str, ...], str]) -> Callable[[Leaf], str]:
         _, *layers, leaf = path
         *stage, layer = layers
         if layer.startswith("bn"):
-            name = f"{names[*stage, layer.replace('bn', 'conv')]}_bn"
-        else:
-            name = names.get(tuple(layers), layer)
-        return f"{name}/{_BLOBS[leaf]}"
+            convolution = *stage, layer.replace("bn", "conv")
+            return f"{names.get(convolution, '/'.join(layers))}_bn/{_BLOBS[leaf]}"
+        return f"{names.get(tuple(layers), '/'.join(layers))}/{_BLOBS[leaf]}"
 
     return source
 
@@ -209,8 +217,8 @@ FAMILIES: tuple[Family, ...] = (
         convert=_convert_largefov,
         mean=(122.675, 116.669, 104.008),
         std=(1.0, 1.0, 1.0),
-        licence="TODO",
-        homepage="TODO",
+        licence="none is stated",
+        homepage="http://liangchiehchen.com/projects/DeepLab_Models.html",
     ),
     Family(
         title="SegNet, Caffe (alexgkendall/SegNet-Tutorial)",
