@@ -7,7 +7,7 @@ compared with what is left of the file.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,7 +38,10 @@ _INNER_LAYER = _LayerFields(1, 50)
 
 #: Fields of `BlobProto`: the four sides of old blobs, the shape, and the values in two precisions.
 _SIDES, _SHAPE = (1, 2, 3, 4), 7
-_VALUES = {5: (np.dtype("<f4"), _FOUR), 8: (np.dtype("<f8"), _EIGHT)}
+_VALUES: Mapping[int, tuple[np.dtype, int]] = {
+    5: (np.dtype("<f4"), _FOUR),
+    8: (np.dtype("<f8"), _EIGHT),
+}
 
 
 def read_caffemodel(path: str | Path) -> dict[str, np.ndarray]:
@@ -106,7 +109,9 @@ def _read_layer(message: memoryview, fields: _LayerFields) -> tuple[str, list[me
 
 
 def _read_blob(message: memoryview, kernel: bool) -> np.ndarray:
-    sides, shape = [0, 0, 0, 0], None
+    """Return the values of a blob: a view of them, unless they come in pieces."""
+    sides = [0, 0, 0, 0]
+    shape: list[int] | None = None
     pieces: dict[int, memoryview | bytearray] = {}
     for number, wire, value in _fields(message):
         if number in _SIDES:
@@ -118,13 +123,13 @@ def _read_blob(message: memoryview, kernel: bool) -> np.ndarray:
             _add_piece(pieces, number, _checked(value, wire, _MANY, _VALUES[number][1]))
     if not pieces:
         raise ValueError("it has no values")
-    number, data = min(pieces.items())
-    itemsize = _VALUES[number][0].itemsize
+    first = min(pieces)
+    data, (dtype, _) = pieces[first], _VALUES[first]
     if shape is None:
         shape = _without_leading_ones(sides, kernel)
-    if math.prod(shape) * itemsize != len(data) or not data:
+    if math.prod(shape) * dtype.itemsize != len(data) or not data:
         raise ValueError(f"{len(data)} bytes of values do not have the shape {shape}")
-    return np.frombuffer(data, _VALUES[number][0]).reshape(shape)
+    return np.frombuffer(data, dtype).reshape(shape)
 
 
 def _add_axes(message: memoryview, shape: list[int]) -> None:

@@ -1,5 +1,9 @@
-"""Tensors of Caffe's networks by `read_caffemodel`'s names, with the seeded values of a recipe."""
+"""Tensors of Caffe's networks by `read_caffemodel`'s names, with the seeded values of a recipe.
 
+And files of them.
+"""
+
+import itertools
 import json
 import zlib
 from pathlib import Path
@@ -50,3 +54,31 @@ def _bilinear(shape):
     kernel = np.zeros(shape, np.float32)
     kernel[np.arange(shape[0]), np.arange(shape[0])] = np.outer(1 - distance, 1 - distance)
     return kernel
+
+
+def write_caffemodel(path, arrays):
+    """Write tensors in the form since 2015."""
+    layers = itertools.groupby(arrays, key=lambda name: name.rpartition("/")[0])
+    with path.open("wb") as file:
+        for layer, names in layers:
+            blobs = (field(7, _blob(arrays[name])) for name in names)
+            file.write(field(100, field(1, layer.encode()) + b"".join(blobs)))
+
+
+def _blob(array):
+    shape = b"".join(map(varint, array.shape))
+    return field(5, array.astype("<f4").tobytes()) + field(7, field(1, shape))
+
+
+def field(number, value):
+    """Write a field: a varint, or bytes after their length."""
+    if isinstance(value, int):
+        return varint(8 * number) + varint(value)
+    return varint(8 * number + 2) + varint(len(value)) + value
+
+
+def varint(number):
+    return b"".join(
+        bytes([number >> shift & 0x7F | 0x80 * (number >> shift + 7 > 0)])
+        for shift in range(0, max(1, number.bit_length()), 7)
+    )

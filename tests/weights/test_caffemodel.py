@@ -12,6 +12,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from gcn_jax.errors import UserError
 from gcn_jax.weights import caffemodel
 from gcn_jax.weights.caffemodel import read_caffemodel
+from tests.helpers.caffe_weights import field, varint
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 
@@ -52,7 +53,7 @@ def test_samples(name):
     check(read_caffemodel(FIXTURES / name), SAMPLES[name], rtol=1e-6)
 
 
-# ------------------------------------------------------------ against the library itself
+# ---------------------------------------------------------------------- against the library itself
 INT, INT64, FLOAT, DOUBLE, STRING, MESSAGE = 5, 3, 2, 1, 9, 11
 
 
@@ -62,8 +63,8 @@ def messages():
 
     def add(name, *fields):
         message = file.message_type.add(name=name)
-        for field, number, kind, repeated, packed in fields:
-            made = message.field.add(name=field, number=number, label=3 if repeated else 1)
+        for one, number, kind, repeated, packed in fields:
+            made = message.field.add(name=one, number=number, label=3 if repeated else 1)
             made.type = MESSAGE if isinstance(kind, str) else kind
             if isinstance(kind, str):
                 made.type_name = f".c.{kind}"
@@ -107,9 +108,9 @@ NETS = messages()
 def write(path, form, arrays, *, shaped, double=False, loose=False):
     """Write arrays with protobuf, in one of three forms; a layer without blobs after each."""
     net = NETS["Loose" if loose else ""](name="net", input_dim=[1, 3, 300, 70000])
-    field = net.layer if form == "new" else net.layers
+    layers = net.layer if form == "new" else net.layers
     for name, group in itertools.groupby(arrays, key=lambda name: name.rpartition("/")[0]):
-        entry = field.add()
+        entry = layers.add()
         layer = entry.layer if form == "v0" else entry
         layer.name = name
         for key in group:
@@ -122,7 +123,7 @@ def write(path, form, arrays, *, shaped, double=False, loose=False):
                 blob.num, blob.channels, blob.height, blob.width = sides
             (blob.double_data if double else blob.data).extend(array.ravel().tolist())
             blob.diff.extend([7.0] * 3)
-        field.add().MergeFrom(type(entry)())
+        layers.add().name = layer.name + " relu"
     path.write_bytes(net.SerializeToString())
     return path
 
@@ -166,20 +167,6 @@ def test_memory_is_that_of_the_file(tmp_path):
 
 
 # ----------------------------------------------------------------------------- by hand, and damage
-def field(number, value):
-    """Write a field: a varint, or bytes after their length."""
-    if isinstance(value, int):
-        return varint(8 * number) + varint(value)
-    return varint(8 * number + 2) + varint(len(value)) + value
-
-
-def varint(number):
-    return b"".join(
-        bytes([number >> shift & 0x7F | 0x80 * (number >> shift + 7 > 0)])
-        for shift in range(0, max(1, number.bit_length()), 7)
-    )
-
-
 def network(*blobs, name=b"conv"):
     return field(100, field(1, name) + b"".join(field(7, blob) for blob in blobs))
 

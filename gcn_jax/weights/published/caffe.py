@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from gcn_jax.errors import UserError
-from gcn_jax.models.backbones.vgg import STAGES
+from gcn_jax.models.backbones.vgg import STAGES, scaled
 from gcn_jax.models.fcn import FCN
 from gcn_jax.models.layers import bilinear_taps
 from gcn_jax.models.network import SegmentationNetwork, variable_shapes
@@ -24,7 +24,7 @@ from gcn_jax.weights.published.family import Family, Identity, Tensors
 from gcn_jax.weights.vgg import as_convolution
 
 #: The layers of VGG-16: (stage, convolution) -> Caffe's name.
-_CONVOLUTIONS = {
+_CONVOLUTIONS: dict[tuple[str, ...], str] = {
     (f"stage{stage}", f"conv{i}"): f"conv{stage}_{i}"
     for stage, (count, _) in enumerate(STAGES, start=1)
     for i in range(1, count + 1)
@@ -32,13 +32,14 @@ _CONVOLUTIONS = {
 _VGG = {*_CONVOLUTIONS.values(), "fc6", "fc7", "fc8"}
 
 #: SegNet's decoder counts down: its last layer, conv1_1_D, scores the classes.
-_DECODER = {
+_DECODER: dict[tuple[str, ...], str] = {
     (f"decoder{stage}", f"conv{i}"): f"conv{stage}_{count - i + 1}_D"
     for stage, (count, _) in enumerate(STAGES, start=1)
     for i in range(1, count + 1)
 }
 
-_LAYERS = {
+#: Path of a layer here -> Caffe's name; others are called alike.
+_LAYERS: dict[tuple[str, ...], str] = {
     **{("backbone", *path): name for path, name in _CONVOLUTIONS.items()},
     **_DECODER,
     ("backbone", "fc6"): "fc6",
@@ -62,11 +63,10 @@ def _identify_fcn(tensors: Tensors) -> Identity | None:
         UserError: The tensors are those of VGG-16 and no more.
     """
     _refuse_vgg(tensors)
-    num_classes = _outputs(tensors, "score_fr")
-    if num_classes is None or not {"conv1_1/0", "fc7/0"} <= set(tensors):
+    fields = _fields(tensors, "score_fr", "fc7")
+    if fields is None:
         return None
     stride = 8 if "score_pool3/0" in tensors else 16 if "score_pool4/0" in tensors else 32
-    fields: dict[str, Any] = {"num_classes": num_classes}
     if _learned_upscores(tensors):
         fields["learn_upsampling"] = True
     return Identity(f"fcn{stride}s_vgg16", fields)
@@ -115,13 +115,14 @@ def _is_bilinear(kernel: np.ndarray) -> bool:
 # -------------------------------------------------------------------------------- DeepLab-LargeFOV
 def _identify_largefov(tensors: Tensors) -> Identity | None:
     """Name DeepLab-LargeFOV by its fc6, 1024 kernels of 3 x 3, and its one layer fc8_..."""
-    fc6, scores = tensors.get("fc6/0"), _largefov_scores(tensors)
-    if fc6 is None or fc6.shape != (1024, 512, 3, 3) or len(scores) != 1:
+    scores = _largefov_scores(tensors)
+    fields = _fields(tensors, *scores, "fc6") if len(scores) == 1 else None
+    if fields is None:
         return None
-    num_classes = _outputs(tensors, scores[0])
-    return (
-        None if num_classes is None else Identity("deeplab_largefov", {"num_classes": num_classes})
-    )
+    outputs, inputs = (scaled(channels, fields.get("width", 1)) for channels in (1024, 512))
+    if tensors["fc6/0"].shape != (outputs, inputs, 3, 3):
+        return None
+    return Identity("deeplab_largefov", fields)
 
 
 def _convert_largefov(tensors: Tensors, model: SegmentationNetwork) -> dict[str, Any]:
@@ -136,10 +137,8 @@ def _largefov_scores(tensors: Tensors) -> list[str]:
 
 # ------------------------------------------------------------------------------------------ SegNet
 def _identify_segnet(tensors: Tensors) -> Identity | None:
-    num_classes = _outputs(tensors, "conv1_1_D")
-    if num_classes is None or not {"conv1_1_bn/0", "conv5_3_D/0"} <= set(tensors):
-        return None
-    return Identity("segnet", {"num_classes": num_classes})
+    fields = _fields(tensors, "conv1_1_D", "conv5_3_D")
+    return None if fields is None or "conv1_1_bn/0" not in tensors else Identity("segnet", fields)
 
 
 def _convert_segnet(tensors: Tensors, model: SegmentationNetwork) -> dict[str, Any]:
@@ -173,6 +172,8 @@ def _convert(
 
 
 def _source(names: dict[tuple[str, ...], str]) -> Callable[[Leaf], str]:
+    """Return what gives Caffe's name: backbone/stage1/conv2/kernel is conv1_2/0."""
+
     def source(path: Leaf) -> str:
         _, *layers, leaf = path
         *stage, layer = layers
@@ -184,10 +185,25 @@ def _source(names: dict[tuple[str, ...], str]) -> Callable[[Leaf], str]:
     return source
 
 
-def _outputs(tensors: Tensors, layer: str) -> int | None:
-    """Return how many outputs a convolution has; None if there is none of this name."""
-    kernel = tensors.get(f"{layer}/0")
-    return len(kernel) if kernel is not None and kernel.ndim == 4 else None
+def _fields(tensors: Tensors, score: str, *layers: str) -> dict[str, Any] | None:
+    """Read the fields of a network on VGG-16 from shapes.
+
+    Args:
+        tensors: The tensors.
+        score: The layer that scores the classes.
+        layers: Others that the network has, convolutions or dense layers.
+
+    Returns:
+        The number of classes, and the width where it is not 1; None if a layer is not there.
+    """
+    first, last = (tensors.get(f"{layer}/0", np.zeros(0)) for layer in ("conv1_1", score))
+    others = (tensors.get(f"{layer}/0", np.zeros(0)) for layer in layers)
+    if first.ndim != 4 or last.ndim != 4 or any(other.ndim < 2 for other in others):
+        return None
+    fields: dict[str, Any] = {"num_classes": len(last)}
+    if len(first) != STAGES[0][1]:
+        fields["width"] = len(first) / STAGES[0][1]
+    return fields
 
 
 def _refuse_vgg(tensors: Tensors) -> None:
@@ -199,14 +215,12 @@ def _refuse_vgg(tensors: Tensors) -> None:
         )
 
 
-_FCN_MEAN = (122.67891434, 116.66876762, 104.00698793)
-
 FAMILIES: tuple[Family, ...] = (
     Family(
         title="FCN on VGG-16, Caffe (shelhamer/fcn.berkeleyvision.org)",
         identify=_identify_fcn,
         convert=_convert_fcn,
-        mean=_FCN_MEAN,
+        mean=(122.67891434, 116.66876762, 104.00698793),
         std=(1.0, 1.0, 1.0),
         licence="unrestricted use (BVLC model license)",
         homepage="https://github.com/shelhamer/fcn.berkeleyvision.org",
@@ -217,7 +231,7 @@ FAMILIES: tuple[Family, ...] = (
         convert=_convert_largefov,
         mean=(122.675, 116.669, 104.008),
         std=(1.0, 1.0, 1.0),
-        licence="none is stated",
+        licence="not known",
         homepage="http://liangchiehchen.com/projects/DeepLab_Models.html",
     ),
     Family(

@@ -10,8 +10,9 @@ import pytest
 from gcn_jax.errors import UserError
 from gcn_jax.models import FCN, DeepLabLargeFOV, SegNet, create_model
 from gcn_jax.models.layers import BatchNorm
+from gcn_jax.weights.caffemodel import read_caffemodel
 from gcn_jax.weights.published.caffe import FAMILIES
-from tests.helpers.caffe_weights import REFERENCE, tensors
+from tests.helpers.caffe_weights import REFERENCE, tensors, write_caffemodel
 
 FCN_FAMILY, LARGEFOV_FAMILY, SEGNET_FAMILY = FAMILIES
 
@@ -85,7 +86,9 @@ def test_scales_of_at_once_are_folded_and_dense_layers_become_convolutions():
     arrays = tensors("fcn8s_atonce", divisor=32)
     expected = arrays["fc6/0"]
     arrays["fc6/0"] = expected.reshape(len(expected), -1)  # as an inner product
-    params = FCN_FAMILY.convert(arrays, FCN(21, stride=8, width=1 / 32))["params"]
+    identity = FCN_FAMILY.identify(arrays)
+    assert identity == ("fcn8s_vgg16", {"num_classes": 21, "width": 1 / 32})
+    params = FCN_FAMILY.convert(arrays, create_model(identity.network, **identity.fields))["params"]
     check_vgg(arrays, params["backbone"])
     np.testing.assert_array_equal(
         params["backbone"]["fc6"]["kernel"], np.einsum("oihw->hwio", expected)
@@ -95,6 +98,17 @@ def test_scales_of_at_once_are_folded_and_dense_layers_become_convolutions():
         np.testing.assert_array_equal(params[f"score_{pool}"]["kernel"][0, 0], kernel.T)
         np.testing.assert_array_equal(params[f"score_{pool}"]["bias"], arrays[f"score_{pool}/1"])
     assert "upscore8" not in params
+
+
+def test_from_the_file_to_the_variables(tmp_path):
+    arrays = tensors("fcn16s", divisor=32)
+    write_caffemodel(tmp_path / "fcn16s.caffemodel", arrays)
+    read = read_caffemodel(tmp_path / "fcn16s.caffemodel")
+    identity = FCN_FAMILY.identify(read)
+    assert identity == FCN_FAMILY.identify(arrays)
+    model = create_model(identity.network, **identity.fields)
+    variables = (FCN_FAMILY.convert(each, model) for each in (read, arrays))
+    jax.tree.map(np.testing.assert_array_equal, *variables)
 
 
 def test_learned_deconvolutions_are_flipped():
@@ -110,7 +124,9 @@ def test_learned_deconvolutions_are_flipped():
 
 def test_largefov_in_place():
     arrays = tensors("deeplab_largefov", divisor=32)
-    params = LARGEFOV_FAMILY.convert(arrays, DeepLabLargeFOV(21, width=1 / 32))["params"]
+    fields = {"num_classes": 21, "width": 1 / 32}
+    assert LARGEFOV_FAMILY.identify(arrays) == ("deeplab_largefov", fields)
+    params = LARGEFOV_FAMILY.convert(arrays, DeepLabLargeFOV(**fields))["params"]
     check_vgg(arrays, params["backbone"])
     np.testing.assert_array_equal(params["fc8"]["kernel"][0, 0], arrays["fc8_voc12/0"][..., 0, 0].T)
     del arrays["conv4_2/1"]
