@@ -59,15 +59,20 @@ def import_vgg(
         if layer in VGG_DENSE_LAYERS:
             layer, size, steps = VGG_DENSE_LAYERS[layer]
             if layer in dense:
-                array = _as_convolution(array, size)
+                array = dense_as_convolution(array, size)
                 tensors[f"{layer}.{leaf}"] = _every(array, steps) if decimated else array
         elif layer not in ("classifier.6", "head.fc"):
             tensors[name] = array
     return import_variables(tensors, target, _vgg_source(model.batch_norm), excepted)
 
 
-def _as_convolution(array: np.ndarray, size: int) -> np.ndarray:
-    """Reshape `[out, in]` to `[out, C, size, size]`; a bias stays."""
+def dense_as_convolution(array: np.ndarray, size: int) -> np.ndarray:
+    """Reshape `[out, in]` to `[out, C, size, size]`; a bias or a convolution stays.
+
+    Args:
+        array: Weights of a dense layer over features in the order (channel, row, column).
+        size: Height and width of these features.
+    """
     if array.ndim == 2 and array.shape[1] % size**2 == 0:
         return array.reshape(len(array), -1, size, size)
     return array

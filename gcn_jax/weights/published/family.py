@@ -29,7 +29,7 @@ class Family(NamedTuple):
     Attributes:
         title: What the files are, for messages, such as "FCN of wkentaro/pytorch-fcn".
         identify: Returns the network by names and shapes alone; None for other files. Cheap: all
-            families are asked.
+            families are asked. It may raise `UserError` for what it knows not to be a network.
         convert: Makes variables (params and, with batch-norm, batch_stats, float32) of the network
             that `identify` named, for images in RGB; raises `UserError` that lists what is missing,
             left over or of another shape.

@@ -10,8 +10,12 @@ from gcn_jax.errors import UserError
 from gcn_jax.hub import is_on_hub, weights_file
 from gcn_jax.models.registry import create_model
 from gcn_jax.tensor_files import read_weights
+from gcn_jax.weights.caffemodel import read_caffemodel
 from gcn_jax.weights.published.family import Family, Identity
 from gcn_jax.weights.published.registry import identify
+
+#: The ending of files of Caffe.
+CAFFE = ".caffemodel"
 
 
 class Published(NamedTuple):
@@ -51,7 +55,8 @@ def load_published(
             the network's shapes, it is of another network, or there is no such field.
     """
     path = weights_file(source) if is_on_hub(source) else Path(source)
-    tensors = read_weights(path)
+    is_caffe = path.suffix == CAFFE
+    tensors = read_caffemodel(path) if is_caffe else read_weights(path)
     try:
         family, identity, bare = identify(tensors, network)
         identity = identity._replace(fields={**identity.fields, **fields})
