@@ -22,7 +22,7 @@ VGG_LAYERS = {
 
 def state_dict(depth: int) -> dict[str, np.ndarray]:
     """Return every tensor of torchvision's `resnet{depth}().state_dict()`, with seeded values."""
-    return {name: _value(name, shape) for name, shape in _shapes(depth).items()}
+    return {name: value(name, shape) for name, shape in _shapes(depth).items()}
 
 
 def vgg_state_dict(*, batch_norm: bool, divisor: int = 1) -> dict[str, np.ndarray]:
@@ -38,7 +38,7 @@ def vgg_state_dict(*, batch_norm: bool, divisor: int = 1) -> dict[str, np.ndarra
     for i, c_out in ((0, 4096 // divisor), (3, 4096 // divisor), (6, 1000)):
         shapes |= {f"classifier.{i}.weight": (c_out, inputs), f"classifier.{i}.bias": (c_out,)}
         inputs = c_out
-    return {name: _value(name, shape) for name, shape in shapes.items()}
+    return {name: value(name, shape) for name, shape in shapes.items()}
 
 
 def _shapes(depth):
@@ -68,7 +68,8 @@ def _norm(name, channels):
     return {f"{name}.{leaf}": (channels,) for leaf in leaves} | {f"{name}.num_batches_tracked": ()}
 
 
-def _value(name, shape):
+def value(name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Return the tensor of a name by the recipe: normal values that the name seeds, scaled."""
     if name.endswith("num_batches_tracked"):
         return np.array(7)
     rng = np.random.default_rng(zlib.crc32(name.encode()))
