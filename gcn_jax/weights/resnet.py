@@ -59,10 +59,10 @@ def import_resnet(
     """
     if model.num_classes is None:
         state_dict = {k: v for k, v in state_dict.items() if not k.startswith("fc.")}
-    return import_variables(state_dict, variable_shapes(model), resnet_source, excepted)
+    return import_variables(state_dict, variable_shapes(model), torchvision_name, excepted)
 
 
-def resnet_source(path: Leaf) -> str:
+def torchvision_name(path: Leaf) -> str:
     """Return torchvision's name: res3_block1/conv2/kernel is layer2.0.conv2.weight."""
     _, *layers, leaf = path
     return ".".join([*map(_resnet_layer, layers), LEAVES[leaf]])
