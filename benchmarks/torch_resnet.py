@@ -88,7 +88,7 @@ class PyramidPooling(nn.Module):
 
 
 class Classifier(nn.Sequential):
-    """Ours: `gcn_jax.models.pspnet.ScoreHead`."""
+    """Ours: `gcn_jax.models.layers.blocks.ScoreHead`."""
 
     def __init__(self, c_in: int, width: int, num_classes: int):
         super().__init__()

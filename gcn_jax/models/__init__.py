@@ -10,7 +10,9 @@ Example:
 from gcn_jax.models.classifier import Classifier
 from gcn_jax.models.deeplab_largefov import DeepLabLargeFOV
 from gcn_jax.models.deeplab_v2 import DeepLabV2
+from gcn_jax.models.deeplabv3 import DeepLabV3
 from gcn_jax.models.fcn import FCN
+from gcn_jax.models.fcn_resnet import FCNResNet
 from gcn_jax.models.gcn import GCN, BoundaryRefine
 from gcn_jax.models.gcn_heads import GlobalConv
 from gcn_jax.models.network import SegmentationNetwork
@@ -29,6 +31,8 @@ __all__ = [
     "Classifier",
     "DeepLabLargeFOV",
     "DeepLabV2",
+    "DeepLabV3",
+    "FCNResNet",
     "GlobalConv",
     "ModelInfo",
     "PSPNet",

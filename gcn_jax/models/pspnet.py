@@ -13,15 +13,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from gcn_jax.models.backbones.registry import BackboneNetwork
-from gcn_jax.models.layers import (
-    Conv,
-    Dtype,
-    lecun_normal,
-    resize_bilinear,
-    sample_bilinear,
-    size_of,
-)
-from gcn_jax.models.layers.blocks import ConvNormReLU
+from gcn_jax.models.layers import Dtype, resize_bilinear, sample_bilinear, size_of
+from gcn_jax.models.layers.blocks import ConvNormReLU, ScoreHead
 from gcn_jax.models.layers.pooling import adaptive_avg_pool
 
 #: The features are averaged over grids of 1 x 1 to 6 x 6 bins.
@@ -62,38 +55,6 @@ class PyramidPooling(nn.Module):
         return jnp.concatenate(levels, axis=-1)
 
 
-class ScoreHead(nn.Module):
-    """A 3 x 3 convolution with batch-norm and ReLU, dropout, and a 1 x 1 convolution to scores.
-
-    Attributes:
-        features: Number of channels between the convolutions.
-        num_classes: Number of output channels.
-        frozen_batch_norm: Batch-norm uses the running statistics, even in training.
-        dtype: The precision of the computation; parameters, statistics and scores are float32.
-    """
-
-    features: int
-    num_classes: int
-    frozen_batch_norm: bool = False
-    dtype: Dtype = jnp.float32
-
-    @nn.compact
-    def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
-        """Map `[N, H, W, C]` to scores, float32 `[N, H, W, num_classes]`."""
-        x = ConvNormReLU(
-            self.features,
-            (3, 3),
-            frozen_batch_norm=self.frozen_batch_norm,
-            dtype=self.dtype,
-            name="reduce",
-        )(x, train=train)
-        x = nn.Dropout(DROPOUT, deterministic=not train)(x)
-        scores = Conv(
-            self.num_classes, (1, 1), kernel_init=lecun_normal, dtype=self.dtype, name="score"
-        )(x)
-        return scores.astype(jnp.float32)
-
-
 class PSPNet(BackboneNetwork):
     """PSPNet: pyramid pooling, a classifier, and interpolation of its scores.
 
@@ -122,8 +83,8 @@ class PSPNet(BackboneNetwork):
         options: dict[str, Any] = {"frozen_batch_norm": self.frozen_batch_norm, "dtype": self.dtype}
 
         def classify(x: jax.Array, width: int, name: str) -> jax.Array:
-            scores = ScoreHead(width, self.num_classes, **options, name=name)(x, train=train)
-            return sample_bilinear(scores, size_of(images), 1 / 8)
+            head = ScoreHead(width, self.num_classes, DROPOUT, **options, name=name)
+            return sample_bilinear(head(x, train=train), size_of(images), 1 / 8)
 
         if self.auxiliary and (train or self.is_initializing()):
             logits = classify(features["res4"], features["res4"].shape[-1] // 4, "auxiliary_head")

@@ -10,7 +10,17 @@ from typing import Any
 import jax.numpy as jnp
 
 from gcn_jax.errors import UserError, check_choice
-from gcn_jax.models import classifier, deeplab_largefov, deeplab_v2, fcn, gcn, pspnet, segnet
+from gcn_jax.models import (
+    classifier,
+    deeplab_largefov,
+    deeplab_v2,
+    deeplabv3,
+    fcn,
+    fcn_resnet,
+    gcn,
+    pspnet,
+    segnet,
+)
 from gcn_jax.models.network import SegmentationNetwork
 
 #: The networks, in the order of `list_models`, each with its file, whose `VARIANTS` are its names.
@@ -22,6 +32,8 @@ NETWORKS: tuple[tuple[type[SegmentationNetwork], Any], ...] = (
     (deeplab_largefov.DeepLabLargeFOV, deeplab_largefov),
     (deeplab_v2.DeepLabV2, deeplab_v2),
     (pspnet.PSPNet, pspnet),
+    (fcn_resnet.FCNResNet, fcn_resnet),
+    (deeplabv3.DeepLabV3, deeplabv3),
     (classifier.Classifier, classifier),
 )
 

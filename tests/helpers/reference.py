@@ -28,6 +28,18 @@ def normalize(x, layer, statistics):
     return (x - mean) / np.sqrt(var + 1e-5) * scale + bias
 
 
+def conv_norm_relu(x, params, statistics, padding=0, dilation=1):
+    """Apply a `ConvNormReLU`."""
+    y = convolve(x, {**params["conv"], "bias": 0.0}, padding, dilation)
+    return np.maximum(normalize(y, params["bn"], statistics["bn"]), 0)
+
+
+def score_head(x, params, statistics, shape):
+    """Apply a `ScoreHead` without dropout, and resize its scores to (H, W)."""
+    y = conv_norm_relu(x, params["reduce"], statistics["reduce"], padding=1)
+    return np.stack([interpolate(scores, shape) for scores in convolve(y, params["score"])])
+
+
 def conv_stack(x, params, statistics=None, paddings=(1, 1, 1), dilation=1):
     """Apply conv1, (bn1,) ReLU, conv2, ... of a `ConvStack`."""
     count = sum(name.startswith("conv") for name in params)

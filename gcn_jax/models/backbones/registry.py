@@ -24,7 +24,7 @@ class Backbone:
             `strides`: powers of two, each the one before or twice it. Features of stride s measure
             ceil(n / s), so ResNet (4, 8, 16, 32) makes 65 x 97 pixels into 17 x 25, 9 x 13, 5 x 7
             and 3 x 4 features.
-        dilated: Constructor of the same with res4 and res5 of stride 8 (DeepLab-v2, PSPNet), or
+        dilated: Constructor of the same with res4 and res5 of stride 8 (the DeepLabs, PSPNet), or
             None. Feature i lies at pixel 8 * i; a map may have a row and a column more, of pixels
             beyond the image.
         zero_init_residual: Whether it has the field `zero_init_residual` of `ResNet`.
@@ -45,6 +45,13 @@ def _resnet(depth: int, *, weights: str | None = None, **fields: Any) -> Backbon
     return Backbone(make, dilated, zero_init_residual=True, weights=weights)
 
 
+def _torchvision(depth: int) -> Backbone:
+    """Dilate as torchvision's FCN and DeepLabV3 do; without dilation it is `_resnet(depth)`."""
+    make = partial(ResNet, depth=depth)
+    dilated = partial(make, output_stride=8, lagging_dilation=True)
+    return Backbone(make, dilated, zero_init_residual=True, weights=f"resnet{depth}")
+
+
 def _plain(*widths: *tuple[int, int, int, int]) -> Backbone:
     make = partial(Plain, widths=widths)
     return Backbone(make, dilated=make)
@@ -61,6 +68,9 @@ BACKBONES: Mapping[str, Backbone] = {
     "resnet50_caffe": _resnet(50, stride_in_1x1=True, weights="resnet50"),
     "resnet101_caffe": _resnet(101, stride_in_1x1=True, weights="resnet101"),
     "resnet152_caffe": _resnet(152, stride_in_1x1=True, weights="resnet152"),
+    # torchvision's, which differ in how they are dilated alone.
+    "resnet50_torchvision": _torchvision(50),
+    "resnet101_torchvision": _torchvision(101),
     # PSPNet's, by timm's names: a stem of three convolutions.
     "resnet50s": _resnet(50, deep_stem=True),
     "resnet101s": _resnet(101, deep_stem=True),

@@ -2,7 +2,8 @@
 
 The stride of a bottleneck sits in its 3 x 3 convolution, unless asked for in the first 1 x 1, and
 paddings are symmetric, so that torchvision's and timm's weights fit (`gcn_jax.weights.resnet`). The
-fields `output_stride`, `deep_stem` and `ceil_mode` make what DeepLab-v2 and PSPNet stand on.
+fields `output_stride`, `deep_stem` and `ceil_mode` make what DeepLab-v2 and PSPNet stand on,
+`lagging_dilation` what DeepLabV3 does.
 """
 
 from collections.abc import Callable
@@ -138,9 +139,12 @@ class ResNet(nn.Module):
             bottlenecks, and raise `UserError`.
         output_stride: Image pixels per feature of res5: 32, 16 or 8, else `UserError`. A stage that
             may not stride dilates all its 3 x 3 convolutions instead, by 2 (res4, or res5 at 16) or
-            4 (res5 at 8), as DeepLab's and PSPNet's Caffe models do. (torchvision's
-            `replace_stride_with_dilation` leaves the first block of a stage at the dilation of the
-            stage before; parameters are alike.)
+            4 (res5 at 8), as DeepLab's and PSPNet's Caffe models do.
+        lagging_dilation: Whether the first block of such a stage has the dilation of the stage
+            before instead (1 in res4, 2 in res5), as with torchvision's
+            `replace_stride_with_dilation`. A bottleneck whose 3 x 3 would stride sees so what it
+            would see with its stride; one that strides in its 1 x 1 does without. Parameters are
+            alike.
         deep_stem: Whether the first convolution is three of 3 x 3 with 64, 64 and 128 channels
             (PSPNet; timm calls such a network resnet50s) instead of one of 7 x 7 with 64.
         ceil_mode: Whether the max-pooling has another row and column where the size before it is
@@ -158,6 +162,7 @@ class ResNet(nn.Module):
     dtype: Dtype = jnp.float32
     stride_in_1x1: bool = False
     output_stride: int = 32
+    lagging_dilation: bool = False
     deep_stem: bool = False
     ceil_mode: bool = False
     zero_init_residual: bool = False
@@ -204,7 +209,7 @@ class ResNet(nn.Module):
         )
         x = max_pool(self._stem(images, conv, norm), ceil_mode=self.ceil_mode)
 
-        features = {}
+        features, before = {}, 1
         for level, num_blocks in zip((2, 3, 4, 5), VARIANTS[self.depth][1], strict=True):
             block: Callable[..., nn.Module] = self.block_of(level)
             if self.remat:
@@ -215,12 +220,13 @@ class ResNet(nn.Module):
                 block = partial(block, zero_init=True)
             width = 64 * 2 ** (level - 2)
             dilation = 2**level // self.strides[level - 2]
-            if dilation > 1:
-                block = partial(block, dilation=dilation)
             for i in range(num_blocks):
                 strides = 2 if i == 0 and level > 2 and dilation == 1 else 1
+                step = before if i == 0 and self.lagging_dilation else dilation
+                dilated = partial(block, dilation=step) if step > 1 else block
                 name = f"res{level}_block{i + 1}"
-                x = block(width, strides, conv, norm, name=name)(x)
+                x = dilated(width, strides, conv, norm, name=name)(x)
+            before = dilation
             features[f"res{level}"] = x
 
         if self.num_classes is not None:

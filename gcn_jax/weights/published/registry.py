@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from gcn_jax.errors import UserError, check_choice
 from gcn_jax.models.registry import MODELS
-from gcn_jax.weights.published import caffe, deeplab_pytorch, pytorch_fcn, semseg
+from gcn_jax.weights.published import caffe, deeplab_pytorch, pytorch_fcn, semseg, torchvision
 from gcn_jax.weights.published.family import Family, Identity, Tensors
 
 #: All families. Those without `only_as` know different files.
@@ -13,6 +13,7 @@ FAMILIES: tuple[Family, ...] = (
     *pytorch_fcn.FAMILIES,
     *deeplab_pytorch.FAMILIES,
     *semseg.FAMILIES,
+    *torchvision.FAMILIES,
     *caffe.FAMILIES,
 )
 

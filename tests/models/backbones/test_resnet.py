@@ -133,11 +133,17 @@ def test_a_stride_needs_a_1x1():
         ResNet(depth=34, stride_in_1x1=True)
 
 
-def test_dilation_gives_the_strided_features_and_those_between():
-    """The 'hole algorithm' (DeepLab): exact where strides sit in the first 1 x 1, as in Caffe."""
+@pytest.mark.parametrize("stride_in_1x1", [True, False])
+def test_dilation_gives_the_strided_features_and_those_between(stride_in_1x1):
+    """The 'hole algorithm' (DeepLab).
+
+    Where strides sit in the first 1 x 1, as in Caffe, all 3 x 3 of a stage see its stride; where
+    they sit in the first 3 x 3, as in torchvision's, all but this one.
+    """
     variables = import_resnet(torchvision_weights.state_dict(50), ResNet(depth=50))
-    model = ResNet(depth=50, stride_in_1x1=True, output_stride=8)
-    strided = ResNet(depth=50, stride_in_1x1=True).apply(variables, images(61, 47))
+    strided = ResNet(depth=50, stride_in_1x1=stride_in_1x1)
+    model = strided.clone(output_stride=8, lagging_dilation=not stride_in_1x1)
+    strided = strided.apply(variables, images(61, 47))
     dilated = model.apply(variables, images(61, 47))
     for level, stride in zip((2, 3, 4, 5), model.strides, strict=True):
         features = dilated[f"res{level}"]
