@@ -23,6 +23,9 @@ _INDEX_MODES = ("P", "L", "1", "I;16", "I;16B", "I")
 #: Modes of Pillow with channels that may all say the same.
 _CHANNEL_MODES = ("RGB", "RGBA", "LA")
 
+#: Of a large image, which is taken over from Pillow in parts.
+_PIXELS_AT_A_TIME = 2**24
+
 #: EXIF's tag of how a picture is turned; 1 is upright.
 _ORIENTATION = 0x0112
 #: Its numbers that exchange height and width.
@@ -98,7 +101,16 @@ def _as_rgb(image: Image.Image, name: str) -> np.ndarray:
         image = _eight_bits(image)
     ImageOps.exif_transpose(image, in_place=True)
     # A copy of an RGB image would take as long as half of its decoding.
-    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+    image = image if image.mode == "RGB" else image.convert("RGB")
+    if image.width * image.height <= _PIXELS_AT_A_TIME:
+        return np.asarray(image)
+    # Pillow makes two copies of what it hands over.
+    array = np.empty((image.height, image.width, 3), np.uint8)
+    rows = max(1, _PIXELS_AT_A_TIME // image.width)
+    for first in range(0, image.height, rows):
+        last = min(first + rows, image.height)
+        array[first:last] = np.asarray(image.crop((0, first, image.width, last)))
+    return array
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:

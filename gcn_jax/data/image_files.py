@@ -43,6 +43,15 @@ def _any_size() -> Iterator[None]:
         Image.MAX_IMAGE_PIXELS = limit
 
 
+def image_size(path: Path) -> tuple[int, int] | None:
+    """Return the (height, width) in the header of an image file; None where there is none."""
+    try:
+        with _any_size(), Image.open(path) as image:
+            return image.height, image.width
+    except Exception:  # whatever Pillow raises; what is wrong is said when the file is read
+        return None
+
+
 def find_images(paths: Iterable[str | Path], *, recursive: bool = False) -> dict[Path, Path]:
     """List the image files among files and folders.
 
