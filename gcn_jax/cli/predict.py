@@ -48,7 +48,7 @@ def run(arguments: list[str]) -> None:
     bad = []
     for path, (label_file, overlay_file) in outputs.items():
         try:
-            ((_, example, prediction),) = predictor.predict(ImageFiles([path]))
+            ((_, example, prediction),) = predictor.predict(ImageFiles([path], info.bit_depth))
         except Problem as problem:  # the other files are none the worse for it
             bad.append(problem)
             continue

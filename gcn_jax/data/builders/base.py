@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core.utils import tqdm_utils
 
-from gcn_jax.data import files
+from gcn_jax.data import files, images
 from gcn_jax.data.classes import ClassTable
 from gcn_jax.data.consistency import Consistency
 from gcn_jax.data.problems import Pair, Problem, reading_prepared, refuse, split_problems
@@ -34,7 +34,7 @@ class Examined(NamedTuple):
     image: np.ndarray | None
     label: np.ndarray | None
     problems: Sequence[Problem]
-    image_facts: files.ImageFacts | None = None
+    image_facts: images.ImageFacts | None = None
     mask_facts: files.MaskFacts | None = None
 
 
@@ -59,12 +59,14 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
         problems: What is wrong with a folder of the user's before any image is opened, such as a
             mask that is not there. Such a folder is not prepared.
         remarks: What was understood in a way that might not be meant.
+        bit_depth: How many bits the images use whose files have 16; None for all.
         homepage: The address of the people who publish it.
         citation: Their paper, as BibTeX.
     """
 
     problems: Sequence[Problem] = ()
     remarks: Sequence[str] = ()
+    bit_depth: int | None = None
     homepage: ClassVar[str | None] = None
     citation: ClassVar[str | None] = None
 
@@ -126,7 +128,7 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
         """Read one pair and find all that is wrong with it."""
         _, image_path, mask = pair
         problems: list[Problem] = []
-        image, image_facts = _attempt(files.load_image, image_path, problems)
+        image, image_facts = _attempt(self._load_image, image_path, problems)
         if mask is None:
             return Examined(image, None, problems, image_facts)
         label, mask_facts = _attempt(self._load_label, mask, problems)
@@ -147,7 +149,8 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
     def consistency(self) -> Consistency:
         """Return what compares the files with one another."""
         # Without colours: those of a published class need not be those of a mask's palette.
-        return Consistency(self.name, ClassTable(self.classes.names))
+        table = ClassTable(self.classes.names)
+        return Consistency(self.name, table, bit_depth=self.bit_depth)
 
     def download_and_prepare(self, **kwargs) -> None:
         """Prepare as TFDS does, but show one bar of our own; files are compared on the way."""
@@ -250,6 +253,16 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
         mask, facts = files.load_mask(path)
         return mask, facts._replace(values=())
 
+    def _load_image(self, path: Path) -> tuple[np.ndarray, images.ImageFacts]:
+        return images.load_image(path, self.bit_depth)
+
+    def _encoded_image(self, path: Path, examined: Examined) -> io.BytesIO:
+        """The file as it is; anew with 8 bits where only we know which of its 16 are used."""
+        facts = examined.image_facts
+        if examined.image is None or facts is None or not facts.is_deep or self.bit_depth is None:
+            return io.BytesIO(path.read_bytes())
+        return images.encode_png(examined.image)
+
     def _generate_examples(self, pairs: Sequence[Pair], split: str) -> Iterator:
         """Yield one checked example for each pair."""
         num_classes = len(self.classes.names)
@@ -265,13 +278,13 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
             encoded_label = io.BytesIO()
             if examined.label is not None:
                 statistics += LabelStatistics.of(examined.label, num_classes)
-                encoded_label = files.encode_png(examined.label)
+                encoded_label = images.encode_png(examined.label)
             ids.append(key)
             yield (
                 key,
                 {
                     "id": key,
-                    "image": io.BytesIO(image_path.read_bytes()),
+                    "image": self._encoded_image(image_path, examined),
                     "label": encoded_label,
                 },
             )
@@ -294,6 +307,7 @@ def folder_config(
     class_names: Sequence[str],
     splits: Mapping[str, Sequence[tuple]],
     problems: Sequence[Problem] = (),
+    bit_depth: int | None = None,
 ) -> tfds.core.BuilderConfig:
     """Name the prepared copy of a folder after what is in it, so that a change makes a new one.
 
@@ -303,11 +317,14 @@ def folder_config(
         splits: Its pairs, or other tuples of an id and files (None: no file); a file counts as
             changed with its path, size or time.
         problems: What is missing from it: a folder with problems is another than one without.
+        bit_depth: How many of 16 bits its images use; None for all.
 
     Raises:
         Problem: A file does not exist.
     """
     digest = hashlib.sha256("\n".join([*class_names, *map(str, problems)]).encode())
+    if bit_depth is not None:
+        digest.update(f"{bit_depth} bits".encode())
     for split, pairs in splits.items():
         for key, *paths in pairs:
             identities = [_identity(path) for path in paths if path is not None]
