@@ -194,14 +194,14 @@ class Consistency:
                 yield (
                     f"{split}: images with 16 bits use only {(deep.highest + 1) / 2.56:.0f} % of "
                     f"their range (values times {256 // (deep.highest + 1)} would use it, or "
-                    f"{setting('data.bit_depth')}, if they have fewer bits)"
+                    "data.bit_depth, if they have fewer bits)"
                 )
             elif deep and deep.highest >= _DIM and deep.black:
                 yield f"{split}: {deep.black} of {deep.count} images with 16 bits are nearly black"
             if shallow and shallow.highest < _BLACK:
                 yield f"{split}: no image has a value above {shallow.highest} of 255"
         if self._bit_depth is not None and not any(is_deep for _, is_deep in self._depths):
-            yield f"{setting('data.bit_depth')} is {self._bit_depth}, but no image has 16 bits"
+            yield f"data.bit_depth is {self._bit_depth}, but no image has 16 bits"
         for split, names in self._black_and_white.items():
             if len(names) < self._masks_of[split]:
                 yield (
