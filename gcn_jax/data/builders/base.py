@@ -1,41 +1,23 @@
 """The base of the TFDS builders: one set of features, checked pairs, ArrayRecord, no TensorFlow."""
 
-import hashlib
 import inspect
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core.utils import tqdm_utils
 
 from gcn_jax.data import files, images
+from gcn_jax.data.builders.examining import Examined, examine
 from gcn_jax.data.classes import ClassTable
 from gcn_jax.data.consistency import Consistency
 from gcn_jax.data.problems import Pair, Problem, reading_prepared, refuse, split_problems
 from gcn_jax.data.statistics import LabelStatistics
 from gcn_jax.data.survey import Seen, see
 from gcn_jax.terminal import ProgressBar, say
-
-
-class Examined(NamedTuple):
-    """One pair that was read and checked.
-
-    Attributes:
-        image: uint8 `[H, W, 3]`; None where it cannot be read.
-        label: uint8 `[H, W]`; None where it cannot be read, or is not public.
-        problems: What is wrong with the pair.
-        image_facts: The image's properties; None where it cannot be read.
-        mask_facts: The mask's properties; None where they are not compared.
-    """
-
-    image: np.ndarray | None
-    label: np.ndarray | None
-    problems: Sequence[Problem]
-    image_facts: images.ImageFacts | None = None
-    mask_facts: files.MaskFacts | None = None
 
 
 class _Info(tfds.core.DatasetInfo):
@@ -126,17 +108,8 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
 
     def examine(self, pair: Pair) -> Examined:
         """Read one pair and find all that is wrong with it."""
-        _, image_path, mask = pair
-        problems: list[Problem] = []
-        image, image_facts = _attempt(self._load_image, image_path, problems)
-        if mask is None:
-            return Examined(image, None, problems, image_facts)
-        label, mask_facts = _attempt(self._load_label, mask, problems)
-        if label is not None:
-            orientation = image_facts.orientation if image_facts else 1
-            num_classes = len(self.classes.names)
-            problems += files.pair_problems(image, label, num_classes, str(mask), orientation)
-        return Examined(image, label, problems, image_facts, mask_facts)
+        num_classes = len(self.classes.names)
+        return examine(pair, self._load_image, self._load_label, num_classes)
 
     def look(self, pair: Pair) -> Seen:
         """Read and check one pair, and keep of it what is compared with the others."""
@@ -291,51 +264,3 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
         refuse(split_problems(self.name, split, len(ids), statistics))
         refuse(list(self._consistency.problems()))
         self._keep(split, ids, statistics)
-
-
-def _attempt(read: Callable[[Any], tuple], file: Any, problems: list[Problem]) -> tuple:
-    """Read a file, or add what is wrong with it to the problems and return Nones."""
-    try:
-        return read(file)
-    except Problem as problem:
-        problems.append(problem)
-        return None, None
-
-
-def folder_config(
-    root: Path,
-    class_names: Sequence[str],
-    splits: Mapping[str, Sequence[tuple]],
-    problems: Sequence[Problem] = (),
-    bit_depth: int | None = None,
-) -> tfds.core.BuilderConfig:
-    """Name the prepared copy of a folder after what is in it, so that a change makes a new one.
-
-    Args:
-        root: The folder.
-        class_names: The names of its classes.
-        splits: Its pairs, or other tuples of an id and files (None: no file); a file counts as
-            changed with its path, size or time.
-        problems: What is missing from it: a folder with problems is another than one without.
-        bit_depth: How many of 16 bits its images use; None for all.
-
-    Raises:
-        Problem: A file does not exist.
-    """
-    digest = hashlib.sha256("\n".join([*class_names, *map(str, problems)]).encode())
-    if bit_depth is not None:
-        digest.update(f"{bit_depth} bits".encode())
-    for split, pairs in splits.items():
-        for key, *paths in pairs:
-            identities = [_identity(path) for path in paths if path is not None]
-            digest.update(repr((split, key, identities)).encode())
-    name = f"{root.resolve().name}-{digest.hexdigest()[:12]}"
-    return tfds.core.BuilderConfig(name=name, version=SegmentationBuilder.VERSION)
-
-
-def _identity(path: Path) -> tuple[str, int, int]:
-    try:
-        stat = path.stat()
-    except FileNotFoundError:
-        raise Problem("missing file", f"{path}: no such file") from None
-    return str(path.resolve()), stat.st_size, stat.st_mtime_ns

@@ -8,7 +8,8 @@ import numpy as np
 
 from gcn_jax import IGNORE_LABEL
 from gcn_jax.data import files
-from gcn_jax.data.builders.base import SegmentationBuilder, folder_config
+from gcn_jax.data.builders.base import SegmentationBuilder
+from gcn_jax.data.builders.folder_config import folder_config
 from gcn_jax.data.class_lists import ClassList, read_class_list
 from gcn_jax.data.classes import ClassTable
 from gcn_jax.data.consistency import Consistency

@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from gcn_jax.data.builders.base import Examined, SegmentationBuilder, folder_config
+from gcn_jax.data.builders.base import SegmentationBuilder
+from gcn_jax.data.builders.examining import Examined
+from gcn_jax.data.builders.folder_config import folder_config
 from gcn_jax.data.classes import ClassTable
 from gcn_jax.data.files import IMAGE_SUFFIXES
 from gcn_jax.data.problems import Pair, Problem, check_listing
