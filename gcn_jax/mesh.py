@@ -69,8 +69,10 @@ def shard_batch(
     return {name: shard(array) for name, array in batch.items()}
 
 
-def to_host(array: jax.Array) -> np.ndarray:
+def to_host(array: jax.Array | np.ndarray) -> np.ndarray:
     """Return the whole array on every host that has a part of it."""
+    if isinstance(array, np.ndarray):
+        return array
     if array.is_fully_addressable:
         return np.asarray(array)
     return multihost_utils.process_allgather(array, tiled=True)

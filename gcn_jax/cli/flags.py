@@ -57,7 +57,7 @@ def define_data_flags(values: flags.FlagValues) -> Callable[[], dict[str, Any]]:
     def text(name: str, meaning: str) -> flags.FlagHolder:
         return flags.DEFINE_string(name, None, meaning, flag_values=values)
 
-    def number(name: str, default: int, meaning: str) -> flags.FlagHolder:
+    def number(name: str, default: int | None, meaning: str) -> flags.FlagHolder:
         return flags.DEFINE_integer(name, default, meaning, flag_values=values)
 
     holders = (
@@ -77,6 +77,7 @@ def define_data_flags(values: flags.FlagValues) -> Callable[[], dict[str, Any]]:
             "Values of masks that are void like 255, such as 11 or 0,11.",
             flag_values=values,
         ),
+        number("bit_depth", None, "Bits that images use whose files have 16, such as 12."),
         number("coco_year", 2014, "Which coco_voc: 2014 or 2017."),
         number(
             "coco_min_area", 0, "Leave out images of coco_voc with fewer pixels of VOC's classes."

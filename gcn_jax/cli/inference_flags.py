@@ -7,7 +7,7 @@ from absl import flags
 
 from gcn_jax.errors import UserError
 from gcn_jax.inference.crf import PRESETS, crf_parameters
-from gcn_jax.inference.predictor import ONE_RUN, Inference
+from gcn_jax.inference.settings import ONE_RUN, Inference
 
 _Number = TypeVar("_Number", int, float)
 

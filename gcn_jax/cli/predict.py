@@ -12,15 +12,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from absl import flags
-from PIL import Image
 
-from gcn_jax import atomic, models
+from gcn_jax import models
 from gcn_jax.cli import process
 from gcn_jax.cli.inference_flags import define_inference_flags
-from gcn_jax.data.image_files import ImageFiles, find_images, output_names
+from gcn_jax.data.image_files import ImageFiles, find_images, image_size, output_names
 from gcn_jax.data.problems import Problem
 from gcn_jax.errors import UserError
 from gcn_jax.inference import Predictor
+from gcn_jax.inference.large import check_memory
 from gcn_jax.terminal import printable, say
 
 FLAGS = flags.FlagValues()
@@ -42,18 +42,21 @@ def run(arguments: list[str]) -> None:
     predictor = Predictor(models.load_pretrained(FLAGS.ckpt), inference=inference)
     info = predictor.info
     palette = pictures.full_palette(info.palette)
+    sizes = {path: size for path in outputs if (size := image_size(path))}
+    if about_large := check_memory(sizes, inference, len(info.class_names)):
+        say(about_large)
     bad = []
     for path, (label_file, overlay_file) in outputs.items():
         try:
-            ((_, example, prediction),) = predictor.predict(ImageFiles([path]))
+            ((_, example, prediction),) = predictor.predict(ImageFiles([path], info.bit_depth))
         except Problem as problem:  # the other files are none the worse for it
             bad.append(problem)
             continue
         picture = pictures.overlay_with_legend(
             example["image"], prediction, palette, info.class_names
         )
-        atomic.write(label_file, pictures.encode(pictures.indexed(prediction, palette)))
-        atomic.write(overlay_file, pictures.encode(Image.fromarray(picture)))
+        pictures.write(label_file, pictures.indexed(prediction, palette))
+        pictures.write(overlay_file, picture)
         say(f"{path} -> {label_file}, {overlay_file}")
     done = len(outputs) - len(bad)
     say(f"{done} image{'s' * (done != 1)}, compiled shapes: {len(predictor.compiled_shapes)}")

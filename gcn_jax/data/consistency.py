@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 from gcn_jax import IGNORE_LABEL
 from gcn_jax.data.classes import ClassTable
-from gcn_jax.data.files import ImageFacts, MaskFacts
+from gcn_jax.data.files import MaskFacts
+from gcn_jax.data.images import ImageFacts
 from gcn_jax.data.problems import Problem
 from gcn_jax.errors import setting
 
@@ -31,6 +32,9 @@ class _Depth:
     highest: int = 0
     black: int = 0
     example: str = ""
+    stored: int = 0  # the largest value as it is stored, or what it is at most
+    beyond: int = 0
+    beyond_example: str = ""
 
 
 class Consistency:
@@ -40,9 +44,18 @@ class Consistency:
         name: The data set.
         classes: Its classes; colours that their list gives are compared with the masks' palettes.
         reduces_zero: Whether 0 in the masks is void and 1 the first class.
+        bit_depth: How many bits the images use whose files have 16; None for all.
     """
 
-    def __init__(self, name: str, classes: ClassTable, *, reduces_zero: bool = False):
+    def __init__(
+        self,
+        name: str,
+        classes: ClassTable,
+        *,
+        reduces_zero: bool = False,
+        bit_depth: int | None = None,
+    ):
+        self._bit_depth = bit_depth
         self._name, self._num_classes = name, len(classes.names)
         self._reduces_zero = reduces_zero
         self._color_of: dict[int, tuple[Color, str]] = {}
@@ -74,6 +87,11 @@ class Consistency:
         depth.black += facts.highest < _BLACK
         if facts.highest >= depth.highest:
             depth.highest, depth.example = facts.highest, name
+        stored = 256 * facts.highest + 255 if facts.stored is None else facts.stored
+        if self._bit_depth is not None and facts.is_deep and stored >> self._bit_depth:
+            depth.beyond += 1
+            depth.beyond_example = name if stored > depth.stored else depth.beyond_example
+        depth.stored = max(depth.stored, stored)
         shows_in_size = facts.orientation >= 5 and size[0] != size[1]
         if facts.orientation > 1 and not shows_in_size:
             self._turned[split].append(name)
@@ -122,24 +140,44 @@ class Consistency:
                     "convert` does that)",
                     split,
                 )
+        yield from self._depth_problems()
+
+    def _depth_problems(self) -> Iterator[Problem]:
+        """Yield what is wrong with images of 16 bits: more bits than there should be, or fewer."""
+        deep = {split: depth for (split, is_deep), depth in self._depths.items() if is_deep}
+        bits = self._bit_depth or 16
+        beyond = [depth for depth in deep.values() if depth.beyond]
+        if beyond:
+            most = max(beyond, key=lambda depth: depth.stored)
+            yield Problem(
+                "bit depth",
+                f"{self._name}: {sum(depth.beyond for depth in beyond)} of "
+                f"{sum(depth.count for depth in deep.values())} images with 16 bits hold values "
+                f"above {2**bits - 1}, the white of {bits} bits (the largest is {most.stored} in "
+                f"{most.beyond_example}); set {setting('data.bit_depth')}="
+                f"{_bits(most.stored)}, if that is right for all",
+            )
+            return
         mixed = len({is_deep for _, is_deep in self._depths}) > 1
         dark = {
             split: depth
-            for (split, is_deep), depth in self._depths.items()
-            if is_deep and depth.highest < (_DIM if mixed else _BLACK)
+            for split, depth in deep.items()
+            if depth.highest < (_DIM if mixed else _BLACK)
         }
         if dark:
             highest = max(dark.values(), key=lambda depth: depth.highest)
+            unit = 2 ** (bits - 8)
             factor = 256 // (highest.highest + 1)
-            bits = " (16 for 12 bits)" if factor >= 16 else ""
             beside = " beside those with 8 bits" if mixed else ""
             yield Problem(
                 "dark 16-bit images",
                 f"{self._name}: images with 16 bits in {', '.join(dark)} hold no value above "
-                f"{256 * highest.highest + 255} of 65535 (the largest is in {highest.example}), "
-                f"and would be read nearly black{beside}; save them all, those to predict later, "
-                f"too, with their values times 65536 / (1 + what is white in them), at most "
-                f"{factor}{bits}, or with 8 bits",
+                f"{unit * (highest.highest + 1) - 1} of {2**bits - 1} (the largest is in "
+                f"{highest.example}), and would be read nearly black{beside}; set "
+                f"{setting('data.bit_depth')} to the bits that they use, at least "
+                f"{_bits(highest.stored)}, such as 12 of a camera; or save them all, those to "
+                "predict later, too, with their values times 65536 / (1 + what is white in them), "
+                f"at most {factor}, or with 8 bits",
                 next(iter(dark)) if len(dark) == 1 else None,
             )
 
@@ -155,12 +193,15 @@ class Consistency:
             if deep and _BLACK <= deep.highest < _DIM:
                 yield (
                     f"{split}: images with 16 bits use only {(deep.highest + 1) / 2.56:.0f} % of "
-                    f"their range (values times {256 // (deep.highest + 1)} would use it)"
+                    f"their range (values times {256 // (deep.highest + 1)} would use it, or "
+                    "data.bit_depth, if they have fewer bits)"
                 )
             elif deep and deep.highest >= _DIM and deep.black:
                 yield f"{split}: {deep.black} of {deep.count} images with 16 bits are nearly black"
             if shallow and shallow.highest < _BLACK:
                 yield f"{split}: no image has a value above {shallow.highest} of 255"
+        if self._bit_depth is not None and not any(is_deep for _, is_deep in self._depths):
+            yield f"data.bit_depth is {self._bit_depth}, but no image has 16 bits"
         for split, names in self._black_and_white.items():
             if len(names) < self._masks_of[split]:
                 yield (
@@ -211,3 +252,8 @@ class Consistency:
                 f"the masks hold only {values}, which look like {len(self._values)} shades of grey "
                 f"in place of class numbers: save them as 0..{self._num_classes - 1}"
             )
+
+
+def _bits(value: int) -> int:
+    """How many bits a value takes, as a bit depth says: 8 at least."""
+    return max(8, value.bit_length())

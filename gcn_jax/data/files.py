@@ -1,16 +1,15 @@
-"""Reading the images, masks and lists that people have, and saying plainly what is wrong."""
+"""Reading the masks and lists that people have, and saying plainly what is wrong."""
 
-import io
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
 from gcn_jax import IGNORE_LABEL
 from gcn_jax.data.decoding import Opened, open_image
+from gcn_jax.data.images import decode_deep
 from gcn_jax.data.problems import Problem
 from gcn_jax.errors import setting
 
@@ -23,24 +22,8 @@ _INDEX_MODES = ("P", "L", "1", "I;16", "I;16B", "I")
 #: Modes of Pillow with channels that may all say the same.
 _CHANNEL_MODES = ("RGB", "RGBA", "LA")
 
-#: EXIF's tag of how a picture is turned; 1 is upright.
-_ORIENTATION = 0x0112
-#: Its numbers that exchange height and width.
+#: EXIF's numbers of how a picture is turned that exchange height and width.
 _ON_ITS_SIDE = (5, 6, 7, 8)
-
-
-class ImageFacts(NamedTuple):
-    """Properties of an image file that its neighbours should share.
-
-    Attributes:
-        is_deep: Whether it stores 16 bits a channel.
-        highest: The largest value in it as it was read, 0..255.
-        orientation: EXIF's number of how it is turned to be upright; 1 for not at all.
-    """
-
-    is_deep: bool
-    highest: int
-    orientation: int
 
 
 class MaskFacts(NamedTuple):
@@ -54,58 +37,6 @@ class MaskFacts(NamedTuple):
 
     values: tuple[int, ...]
     colors: Mapping[int, tuple[int, int, int]]
-
-
-def read_image(file: str | Path | io.BytesIO, name: str | None = None) -> np.ndarray:
-    """Read an image file of any mode as RGB.
-
-    Args:
-        file: A path, or a file object of encoded bytes.
-        name: What to call the file in an error; by default its path.
-
-    Returns:
-        uint8 `[H, W, 3]`, turned upright where the file says so (EXIF orientation).
-
-    Raises:
-        Problem: The file is missing, damaged, not an image, holds several pictures, or has pixels
-            of 32 bits.
-    """
-    name = name or str(file)
-    with open_image(file, name) as opened:
-        return _as_rgb(opened.image, name)
-
-
-def load_image(path: Path) -> tuple[np.ndarray, ImageFacts]:
-    """Read an image file as `read_image` does, and what its neighbours should share.
-
-    Raises:
-        Problem: See `read_image`.
-    """
-    with open_image(path, str(path)) as opened:
-        orientation = opened.image.getexif().get(_ORIENTATION, 1)
-        array = _as_rgb(opened.image, str(path))
-    return array, ImageFacts(opened.is_deep, int(array.max(initial=0)), int(orientation))
-
-
-def _as_rgb(image: Image.Image, name: str) -> np.ndarray:
-    if image.mode in ("I", "F"):
-        raise Problem(
-            "unreadable file",
-            f"{name}: 32-bit pixels (mode {image.mode}), and nothing says what is white; save "
-            "the image with 8 or 16 bits",
-        )
-    if image.mode.startswith("I;16"):  # 16-bit grey: convert() would clip it at 255
-        image = _eight_bits(image)
-    ImageOps.exif_transpose(image, in_place=True)
-    # A copy of an RGB image would take as long as half of its decoding.
-    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
-
-
-def _eight_bits(image: Image.Image) -> Image.Image:
-    exif = image.getexif()
-    image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    image.getexif().update(exif)  # which says how it is turned
-    return image
 
 
 def read_mask(path: str | Path) -> np.ndarray:
@@ -174,7 +105,7 @@ def _indices(opened: Opened, path: str | Path) -> np.ndarray:
         )
     if image.mode in _CHANNEL_MODES:
         if opened.is_deep:  # of which Pillow keeps the upper 8 bits, where class numbers are not
-            channels = _decode_deep(path)
+            channels = decode_deep(path, str(path))
         else:
             channels = np.asarray(ImageOps.exif_transpose(image))
         is_opaque = (channels[..., -1] == np.iinfo(channels.dtype).max).all()
@@ -193,13 +124,6 @@ def _indices(opened: Opened, path: str | Path) -> np.ndarray:
         )
     mask = np.asarray(ImageOps.exif_transpose(image))
     return mask // _png_grey_factor(path) if image.format == "PNG" else mask
-
-
-def _decode_deep(path: str | Path) -> np.ndarray:
-    channels = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
-    if channels is None:
-        raise Problem("unreadable file", f"{path}: its 16-bit channels cannot be decoded")
-    return channels
 
 
 def _check_renumbering(path: str | Path, colors: Mapping[int, tuple[int, int, int]]) -> None:
@@ -280,14 +204,6 @@ def _turned(image: tuple[int, ...], mask: tuple[int, ...], orientation: int) -> 
         "not: turn the mask, too; or, where it was drawn on the pixels as they are stored, take "
         "the orientation off the image (`exiftool -Orientation= FILE`)"
     )
-
-
-def encode_png(array: np.ndarray) -> io.BytesIO:
-    """Encode uint8 `[H, W]` or `[H, W, 3]` as PNG, quickly rather than small."""
-    buffer = io.BytesIO()
-    Image.fromarray(array).save(buffer, "PNG", compress_level=1)
-    buffer.seek(0)
-    return buffer
 
 
 def read_lines(path: Path) -> list[str]:

@@ -9,7 +9,8 @@ from typing import Any
 
 from PIL import Image
 
-from gcn_jax.data.files import IMAGE_SUFFIXES, read_image
+from gcn_jax.data.files import IMAGE_SUFFIXES
+from gcn_jax.data.images import read_image
 from gcn_jax.errors import UserError
 
 
@@ -18,10 +19,11 @@ class ImageFiles:
 
     Attributes:
         paths: The files.
+        bit_depth: How many bits of 16 files use; None for all.
     """
 
-    def __init__(self, paths: Sequence[Path]):
-        self.paths = tuple(paths)
+    def __init__(self, paths: Sequence[Path], bit_depth: int | None = None):
+        self.paths, self.bit_depth = tuple(paths), bit_depth
 
     def __len__(self) -> int:
         """The number of files."""
@@ -30,7 +32,8 @@ class ImageFiles:
     def __getitem__(self, index: int) -> dict[str, Any]:
         """Read one file: {"image": uint8 [H, W, 3] RGB, "id": its path}."""
         with _any_size():
-            return {"image": read_image(self.paths[index]), "id": str(self.paths[index])}
+            image = read_image(self.paths[index], bit_depth=self.bit_depth)
+        return {"image": image, "id": str(self.paths[index])}
 
 
 @contextlib.contextmanager
@@ -41,6 +44,15 @@ def _any_size() -> Iterator[None]:
         yield
     finally:
         Image.MAX_IMAGE_PIXELS = limit
+
+
+def image_size(path: Path) -> tuple[int, int] | None:
+    """Return the (height, width) in the header of an image file; None where there is none."""
+    try:
+        with _any_size(), Image.open(path) as image:
+            return image.height, image.width
+    except Exception:  # whatever Pillow raises; what is wrong is said when the file is read
+        return None
 
 
 def find_images(paths: Iterable[str | Path], *, recursive: bool = False) -> dict[Path, Path]:

@@ -12,7 +12,7 @@ import psutil
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from gcn_jax.data import files
+from gcn_jax.data import images
 from gcn_jax.data.builders.base import SegmentationBuilder
 from gcn_jax.data.builders.registry import BUILDERS, make_builder, prepare_offline
 from gcn_jax.data.mixture import Mixture, refuse_leak
@@ -109,7 +109,7 @@ class Source:
     def _read(self, index: int) -> dict[str, Any]:
         record = self._record(index)
         with reading_prepared(self._builder.data_path):
-            example = {"image": files.read_image(io.BytesIO(record["image"]), self.name)}
+            example = {"image": images.read_image(io.BytesIO(record["image"]), self.name)}
             for key in ("label", *self._extra):
                 if record[key]:  # else the label is not public
                     example[key] = np.asarray(Image.open(io.BytesIO(record[key])))

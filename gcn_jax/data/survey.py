@@ -13,7 +13,8 @@ import numpy as np
 
 from gcn_jax.data.consistency import Consistency
 from gcn_jax.data.copies import Copies
-from gcn_jax.data.files import ImageFacts, MaskFacts
+from gcn_jax.data.files import MaskFacts
+from gcn_jax.data.images import ImageFacts
 from gcn_jax.data.problems import Problem, split_problems
 from gcn_jax.data.statistics import LabelStatistics
 from gcn_jax.terminal import ProgressBar

@@ -116,6 +116,11 @@ class BoundaryCounts:
         return float(mean_of_defined(self.per_class_boundary_iou))
 
     @property
+    def boundary_iou_num_classes_counted(self) -> int:
+        """How many classes that mean is over."""
+        return num_defined(self.per_class_boundary_iou)
+
+    @property
     def per_class_boundary_f_score(self) -> np.ndarray:
         """Boundary F-score (Csurka et al., 2013) of each class: float64 `[C]`.
 
@@ -141,6 +146,7 @@ class BoundaryCounts:
         return {
             "boundary_width": BOUNDARY_WIDTH,
             **json_of_scores(BOUNDARY_SCORES, self),
+            "boundary_iou_num_classes_counted": self.boundary_iou_num_classes_counted,
             "trimap_miou": json_by_class(widths, self.trimap_miou),
             "trimap_num_classes_counted": dict(
                 zip(widths, self.trimap_num_classes_counted, strict=True)

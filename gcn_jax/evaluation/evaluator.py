@@ -18,16 +18,18 @@ from gcn_jax.evaluation.metrics import (
     check_labels,
     class_sums,
     confusion_matrix,
+    confusion_of_large,
     iou,
     mean_of_defined,
     num_defined,
     ratio,
 )
 from gcn_jax.evaluation.results import result_json
-from gcn_jax.inference.batches import Example, Examples, PaddedBatch
+from gcn_jax.inference.batches import Example, Examples, LargeImage, PaddedBatch
 from gcn_jax.inference.predictor import Predictor
 from gcn_jax.models.preprocessing import stack_padded
 
+_Array = jax.Array | np.ndarray
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
 
@@ -123,7 +125,8 @@ def evaluate(
         predictor: The model and how it predicts.
         source: Labelled images of any sizes. With several hosts, every host reads all of them.
         boundary: Whether to score borders, too, which takes some 50 ms an image on the host.
-        visit: Called for each image, by bucket, with its example and its class map int32 `[H, W]`.
+        visit: Called for each image, by bucket, with its example and its class map, int32 or, of
+            large images, uint8 `[H, W]`.
         progress: Called after each batch with the number of images done and of all images.
 
     Raises:
@@ -135,7 +138,14 @@ def evaluate(
     start = time.monotonic()
     num_classes = len(predictor.info.class_names)
 
-    def count(batch: PaddedBatch) -> tuple[jax.Array, jax.Array]:
+    def count(turn: PaddedBatch | LargeImage) -> tuple[_Array, _Array]:
+        if isinstance(turn, LargeImage):
+            _check(turn.example, num_classes)
+            own = predictor.predict_large(turn.example["image"])
+            return own[None], confusion_of_large(turn.example["label"], own, num_classes)[None]
+        return count_batch(turn)
+
+    def count_batch(batch: PaddedBatch) -> tuple[jax.Array, jax.Array]:
         labels = {"labels": _stack_labels(batch, num_classes)}
         on_devices = mesh.shard_batch(labels, predictor.mesh, same_on_every_host=True)
         predictions = predictor.predict_batch(batch)
@@ -146,7 +156,7 @@ def evaluate(
     total = np.zeros((num_classes, num_classes), np.int64)
     borders = BoundaryCounts.zeros(num_classes) if boundary else None
     images: list[ImageScore] = []
-    for batch, (predictions, counted) in _one_ahead(count, predictor.batches(source)):
+    for batch, (predictions, counted) in _one_ahead(count, predictor.turns(source)):
         matrices = mesh.to_host(counted)
         total += matrices.sum(axis=0, dtype=np.int64)
         rows = zip(batch.indices, batch.examples, class_sums(matrices), strict=False)

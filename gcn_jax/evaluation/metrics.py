@@ -12,6 +12,9 @@ from gcn_jax import IGNORE_LABEL
 from gcn_jax.errors import UserError
 from gcn_jax.evaluation.counted import absent_classes, over_classes
 
+#: Of a large image, so that what is counted at a time takes 64 MiB.
+_PIXELS_AT_A_TIME = 2**22
+
 
 def confusion_matrix(labels: jax.Array, predictions: jax.Array, num_classes: int) -> jax.Array:
     """Count pixels by true and predicted class; pure and jit-able (`num_classes` is static).
@@ -36,6 +39,27 @@ def confusion_matrix(labels: jax.Array, predictions: jax.Array, num_classes: int
     cells = jnp.where(counted, labels * num_classes + predictions, num_cells)
     counts = jnp.bincount(cells, length=num_cells + 1)[:num_cells]
     return counts.reshape(num_classes, num_classes).astype(jnp.int32)
+
+
+def confusion_of_large(label: np.ndarray, prediction: np.ndarray, num_classes: int) -> np.ndarray:
+    """Count pixels as `confusion_matrix` does, on the host, a few rows at a time.
+
+    Args:
+        label: uint8 `[H, W]`, 0..num_classes-1 or `IGNORE_LABEL`.
+        prediction: uint8 or int32 `[H, W]`, 0..num_classes-1.
+        num_classes: C, at most 255.
+
+    Returns:
+        int64 `[C, C]`.
+    """
+    total = np.zeros(num_classes * num_classes, np.int64)
+    rows = max(1, _PIXELS_AT_A_TIME // label.shape[1])
+    for first in range(0, len(label), rows):
+        true, predicted = label[first : first + rows], prediction[first : first + rows]
+        counted = true < num_classes
+        cells = true[counted].astype(np.int64) * num_classes + predicted[counted]
+        total += np.bincount(cells, minlength=len(total))
+    return total.reshape(num_classes, num_classes)
 
 
 def check_labels(label: np.ndarray, num_classes: int, where: str) -> None:

@@ -6,6 +6,7 @@ network.) A source is anything with a length and examples by index.
 """
 
 from gcn_jax.inference.crf import CRFParameters, dense_crf
-from gcn_jax.inference.predictor import Inference, Predictor
+from gcn_jax.inference.predictor import Predictor
+from gcn_jax.inference.settings import Inference
 
 __all__ = ["CRFParameters", "Inference", "Predictor", "dense_crf"]

@@ -4,7 +4,8 @@ Images are padded to one of a few sizes, the buckets (see `models/preprocessing.
 batches of one bucket. The last batch of a bucket is padded to the full size too.
 """
 
-from collections.abc import Iterator
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -50,31 +51,61 @@ class PaddedBatch(NamedTuple):
             yield index, example, array[:height, :width]
 
 
-def padded_batches(source: Examples, batch_size: int, fill: np.ndarray) -> Iterator[PaddedBatch]:
-    """Read every example of a source once, in full batches.
+@dataclasses.dataclass(frozen=True, eq=False)
+class LargeImage:
+    """An image that is predicted by itself, window by window.
+
+    Attributes:
+        index: Where the source has it.
+        example: The example.
+    """
+
+    index: int
+    example: Example
+
+    @property
+    def indices(self) -> list[int]:
+        """Where the source has it, as a batch says of all that it has."""
+        return [self.index]
+
+    @property
+    def examples(self) -> list[Example]:
+        """The example, as a batch has several."""
+        return [self.example]
+
+    def cut(self, arrays: np.ndarray) -> Iterator[tuple[int, Example, np.ndarray]]:
+        """Yield (index, example, its array), as a batch does for each."""
+        yield self.index, self.example, arrays[0]
+
+
+def padded_batch(
+    group: Sequence[tuple[int, Example]], batch_size: int, fill: np.ndarray
+) -> PaddedBatch:
+    """Pad the images of a group to a full batch.
 
     Args:
-        source: The examples.
+        group: Pairs (index in the source, example), as `bucket_batches` yields them.
         batch_size: N.
         fill: The colour to pad with, uint8 `[3]`.
-
-    Yields:
-        Batches of `bucket_batches`.
     """
-    for group in bucket_batches(source, batch_size):
-        indices, examples = map(list, zip(*group, strict=True))
-        images = [example["image"] for example in examples]
-        sizes = np.ones((batch_size, 2), np.int32)
-        sizes[: len(images)] = [image.shape[:2] for image in images]
-        yield PaddedBatch(indices, examples, stack_padded(images, batch_size, fill), sizes)
+    indices, examples = map(list, zip(*group, strict=True))
+    images = [example["image"] for example in examples]
+    sizes = np.ones((batch_size, 2), np.int32)
+    sizes[: len(images)] = [image.shape[:2] for image in images]
+    return PaddedBatch(indices, examples, stack_padded(images, batch_size, fill), sizes)
 
 
-def bucket_batches(source: Examples, batch_size: int) -> Iterator[list[tuple[int, Example]]]:
+def bucket_batches(
+    source: Examples,
+    batch_size: int,
+    alone: Callable[[tuple[int, int]], bool] = lambda size: False,
+) -> Iterator[list[tuple[int, Example]]]:
     """Group the examples of a source by bucket, reading each once and keeping few.
 
     Args:
         source: The examples.
         batch_size: The most examples a batch has.
+        alone: Whether an image of a (height, width) waits for no other.
 
     Yields:
         Lists of 1..batch_size pairs (index in the source, example), whose images share a bucket. Of
@@ -83,6 +114,9 @@ def bucket_batches(source: Examples, batch_size: int) -> Iterator[list[tuple[int
     pending: dict[tuple[int, int], list[tuple[int, Example]]] = {}
     for index in range(len(source)):
         example = source[index]
+        if alone(example["image"].shape[:2]):
+            yield [(index, example)]
+            continue
         key = bucket_shape(example["image"])
         pending.setdefault(key, []).append((index, example))
         if len(pending[key]) == batch_size:

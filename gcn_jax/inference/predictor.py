@@ -15,121 +15,22 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from gcn_jax.errors import UserError
-from gcn_jax.inference import bands, resizing, windows
-from gcn_jax.inference.batches import Example, Examples, PaddedBatch, padded_batches
+from gcn_jax.inference import large, resizing, windows
+from gcn_jax.inference.batches import (
+    Example,
+    Examples,
+    LargeImage,
+    PaddedBatch,
+    bucket_batches,
+    padded_batch,
+)
 from gcn_jax.inference.crf import CRFParameters, dense_crf_batch
+from gcn_jax.inference.settings import ONE_RUN, Inference, Shape
 from gcn_jax.mesh import batch_sharding, data_mesh, replicated, shard_batch, to_host
 from gcn_jax.models.layers import size_of
-from gcn_jax.models.preprocessing import BUCKET_MULTIPLE, bucket, mean_color
+from gcn_jax.models.preprocessing import mean_color
 from gcn_jax.models.pretrained.predict import class_maps, logits
 from gcn_jax.models.pretrained.restore import Pretrained
-
-Shape = tuple[int, int]
-
-#: Scales, sides of a window in pixels and overlaps beyond these were not meant.
-SMALLEST_SCALE, LARGEST_SCALE = 0.05, 16.0
-LONGEST_WINDOW, LARGEST_OVERLAP = 8_192, 0.95
-#: Pixels of an enlarged image, padding included, above which it is refused: 5,792 x 5,792.
-MOST_PIXELS = 2**25
-
-#: Pixels of an image above which the network sees windows of it, not the whole: 2,896 x 2,896. The
-#: window and its overlap where none is given.
-WHOLE_PIXELS = 2**23
-LARGE_WINDOW, LARGE_WINDOW_OVERLAP = (1_024, 1_024), 1 / 3
-
-
-@dataclasses.dataclass(frozen=True)
-class Inference:
-    """The way from an image to its class map; by default one run of the network.
-
-    Probabilities are averaged: over the windows of a scale at that scale, over the scales and
-    flips at the size of the image. A dense CRF refines the average.
-
-    Attributes:
-        scales: Factors of the image's size (bilinear, no antialiasing), such as (0.5, 1.0, 1.5).
-        flip: Whether the mirrored image is predicted too, at each scale.
-        window: (height, width) in pixels, or one number for both, of windows that slide over the
-            image at each scale; most often the crop size of the training. The network then sees
-            nothing but windows: smaller images are padded to one with the mean colour. None: it
-            sees whole images.
-        overlap: The least share of a window that its neighbour covers too, in [0, 1). The windows
-            are spread evenly, so it may be more. Window 1024 and overlap 0.66 make four windows of
-            a 2048 x 1024 image, the number in the paper.
-        crf: Parameters of the dense CRF; None: without one.
-    """
-
-    scales: tuple[float, ...] = (1.0,)
-    flip: bool = False
-    window: Shape | int | None = None
-    overlap: float = 1 / 3
-    crf: CRFParameters | None = None
-
-    def __post_init__(self) -> None:
-        window = (self.window,) * 2 if isinstance(self.window, int) else self.window
-        if window is not None:
-            object.__setattr__(self, "window", tuple(window))  # lists have no hash
-        object.__setattr__(self, "scales", tuple(self.scales))
-        if not self.scales or not all(0 < scale < math.inf for scale in self.scales):
-            raise UserError(f"scales are {self.scales}; give one or more, above 0")
-        if not all(SMALLEST_SCALE <= scale <= LARGEST_SCALE for scale in self.scales):
-            raise UserError(
-                f"scales are {self.scales}; each lies from {SMALLEST_SCALE} to {LARGEST_SCALE}"
-            )
-        if window is not None and (len(window) != 2 or min(window) < 1):
-            raise UserError(f"window is {window}; it is (height, width) in pixels")
-        if window is not None and max(window) > LONGEST_WINDOW:
-            raise UserError(
-                f"window is {window}; images are padded to it, so that {LONGEST_WINDOW} "
-                "pixels are the most; without a window the network sees whole images"
-            )
-        if not 0 <= self.overlap < 1:
-            raise UserError(f"overlap is {self.overlap}; it is a share of a window in [0, 1)")
-        if self.overlap > LARGEST_OVERLAP:
-            raise UserError(
-                f"overlap is {self.overlap}; above {LARGEST_OVERLAP} there are too many windows"
-            )
-
-    @property
-    def window_size(self) -> Shape | None:
-        """The (height, width) of `window`, whichever way that was given."""
-        return (self.window, self.window) if isinstance(self.window, int) else self.window
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether one run of the network is all."""
-        return self.scales == (1.0,) and not (self.flip or self.window or self.crf)
-
-    def canvas(self, shape: Shape, scale: float) -> Shape:
-        """Return the (height, width) that the images of a bucket are padded to at a scale.
-
-        Args:
-            shape: The (height, width) of the bucket, in pixels.
-            scale: The factor of the images' size.
-
-        Raises:
-            UserError: An enlarged image would have more than `MOST_PIXELS`.
-        """
-        least = self.window_size or (1, 1)
-        # To thousandths of a pixel, so that 320 * 0.7 is 224.
-        scaled = (math.ceil(round(length * scale, 3)) for length in shape)
-        height, width = (-(-length // BUCKET_MULTIPLE) * BUCKET_MULTIPLE for length in scaled)
-        if scale > 1 and height * width > MOST_PIXELS:
-            raise UserError(
-                f"scale {scale:g} makes {height} x {width} pixels of an image of {shape[0]} x "
-                f"{shape[1]}, and {MOST_PIXELS} pixels are the most; name smaller scales"
-            )
-        return max(height, least[0]), max(width, least[1])
-
-    def input_shapes(self, shape: Shape) -> set[Shape]:
-        """Return the (height, width) of all that the network sees of the images of a bucket."""
-        if self.window_size is not None:
-            return {self.window_size}
-        return {self.canvas(shape, scale) for scale in self.scales}
-
-
-#: The default: one run on the image as it is.
-ONE_RUN = Inference()
 
 
 class Predictor:
@@ -186,63 +87,76 @@ class Predictor:
     def predict(self, source: Examples) -> Iterator[tuple[int, Example, np.ndarray]]:
         """Predict every image of a source, once, at its own size; labels are not looked at.
 
-        An image of more than `WHOLE_PIXELS` is predicted in windows, whose memory is bounded.
+        Large images (`large.is_large`) are predicted in windows, whose memory is bounded.
 
         Yields:
-            (index in the source, example, class map int32 `[H, W]`); in the order of the source if
-            the batch size is 1, else by bucket. Nothing of what was yielded is kept.
+            (index in the source, example, class map `[H, W]`: int32, or uint8 of large images); in
+            the order of the source if the batch size is 1, else by bucket. Nothing of what was
+            yielded is kept.
 
         Raises:
-            UserError: Such an image is to be scaled, or refined by a CRF.
+            UserError: See `predict_large`.
         """
-        for batch in self.batches(source):
-            if math.prod(batch.images.shape[1:3]) > WHOLE_PIXELS:
-                for index, example in zip(batch.indices, batch.examples, strict=True):
-                    yield index, example, self.predict_large(example["image"])
+        for turn in self.turns(source):
+            if isinstance(turn, LargeImage):
+                yield turn.index, turn.example, self.predict_large(turn.example["image"])
             else:
-                yield from batch.cut(to_host(self.predict_batch(batch)))
+                yield from turn.cut(to_host(self.predict_batch(turn)))
 
     def predict_large(self, image: np.ndarray) -> np.ndarray:
-        """Predict one image window by window, on the first device.
+        """Predict one image window by window.
 
         Args:
             image: uint8 `[H, W, 3]`.
 
         Returns:
-            The class map, int32 `[H, W]`.
+            The class map `[H, W]`, uint8 for up to 256 classes, else int32.
 
         Raises:
-            UserError: It is to be scaled, or refined by a CRF.
+            UserError: It is to be refined by a CRF, or scaled below `large.SMALLEST_SCALE`.
         """
-        how = self.inference
-        if how.scales != (1.0,) or how.crf is not None:
-            raise UserError(
-                f"an image of {image.shape[1]} x {image.shape[0]} pixels is predicted in windows, "
-                f"as all above {WHOLE_PIXELS} pixels: not at other scales, nor with a CRF"
-            )
+        plan = large.plan(size_of(image[None]), self.inference)
+        self.compiled_shapes |= {(1, *seen.canvas) for seen in plan.views}
+        return large.class_map(image, plan, self._of_window, len(self.info.class_names))
+
+    def _of_window(self, image: np.ndarray, seen: large.Seen) -> np.ndarray:
+        """Return the probabilities of a window of a large image at a scale: float32 `[h, w, C]`."""
         height, width = image.shape[:2]
-        own = min(LARGE_WINDOW[0], bucket(height)), min(LARGE_WINDOW[1], bucket(width))
-        window = how.window_size or own
-        overlap = how.overlap if how.window else LARGE_WINDOW_OVERLAP
-        size = max(height, window[0]), max(width, window[1])
-        if size != (height, width):
-            padded = np.empty((*size, 3), np.uint8)
+        if seen.window != (height, width):  # the image is smaller
+            padded = np.empty((*seen.window, 3), np.uint8)
             padded[...] = mean_color(self.info.mean)
             padded[:height, :width] = image
             image = padded
-        self.compiled_shapes.add((1, *window))
-        return bands.class_map(image, self._of_window, window, overlap)[:height, :width]
+        images, sizes = jnp.asarray(image[None]), jnp.asarray([[height, width]], jnp.int32)
+        if seen.scale == 1 and not self.inference.flip:
+            return np.asarray(self._run(images))[0, :height, :width]
+        total = jnp.zeros((1, *seen.window, len(self.info.class_names)), jnp.float32)
 
-    def _of_window(self, image: np.ndarray) -> np.ndarray:
-        result = np.asarray(self._run(jnp.asarray(image[None])))[0]
-        if not self.inference.flip:
-            return result
-        mirrored = np.asarray(self._run(jnp.asarray(image[None, :, ::-1])))[0, :, ::-1]
-        return (result + mirrored) / 2
+        def run(view, view_sizes):
+            return self._run(view)
+
+        total = self._add_scale(total, images, sizes, seen.scale, seen.canvas, 1.0, run)
+        return np.asarray(total)[0, :height, :width]
+
+    def turns(self, source: Examples) -> Iterator[PaddedBatch | LargeImage]:
+        """Read every example of a source once, in batches for this predictor or, if large, alone.
+
+        Yields:
+            Batches for `predict_batch`, and images for `predict_large`.
+        """
+        for group in bucket_batches(source, self.batch_size, alone=large.is_large):
+            index, example = group[0]
+            if large.is_large(size_of(example["image"][None])):
+                yield LargeImage(index, example)
+            else:
+                yield self._padded(group)
 
     def batches(self, source: Examples) -> Iterator[PaddedBatch]:
-        """Read every example of a source once, in batches for this predictor."""
-        return padded_batches(source, self.batch_size, mean_color(self.info.mean))
+        """Read every example of a source once, whatever its size, in batches for this predictor."""
+        return map(self._padded, bucket_batches(source, self.batch_size))
+
+    def _padded(self, group: list[tuple[int, Example]]) -> PaddedBatch:
+        return padded_batch(group, self.batch_size, mean_color(self.info.mean))
 
     def predict_batch(self, batch: PaddedBatch) -> jax.Array:
         """Return the class of each pixel, int32 `[N, H, W]` on the devices, padding included."""
@@ -283,14 +197,19 @@ class Predictor:
         """
         shape = size_of(images)
         total = self._zeros(images.shape[0], shape)
-        flips = (False, True) if self.inference.flip else (False,)
-        weight = 1 / (len(self.inference.scales) * len(flips))
+        weight = 1 / len(self.inference.scales)
         for scale in self.inference.scales:
             canvas = self.inference.canvas(shape, scale)
-            for flip in flips:
-                view, view_sizes = _take_view(images, sizes, self._mean, scale, flip, canvas)
-                result = self._of_view(view, view_sizes)
-                total = _add_view(total, result, view_sizes, sizes, weight, flip)
+            total = self._add_scale(total, images, sizes, scale, canvas, weight, self._of_view)
+        return total
+
+    def _add_scale(self, total, images, sizes, scale, canvas, weight, run):
+        """Add the probabilities at a scale, averaged over the flips, to a weighted sum."""
+        flips = (False, True) if self.inference.flip else (False,)
+        for flip in flips:
+            view, view_sizes = _take_view(images, sizes, self._mean, scale, flip, canvas)
+            result = run(view, view_sizes)
+            total = _add_view(total, result, view_sizes, sizes, weight / len(flips), flip)
         return total
 
     def _of_view(self, view: jax.Array, sizes: jax.Array) -> jax.Array:

@@ -10,7 +10,7 @@ import numpy as np
 from gcn_jax import data, mesh, models
 from gcn_jax.evaluation import EvaluationResult, evaluate
 from gcn_jax.evaluation.boundary import BOUNDARY_SCORES
-from gcn_jax.evaluation.counted import counted_classes, over_range
+from gcn_jax.evaluation.counted import counted_classes, over_classes, over_range
 from gcn_jax.evaluation.metrics import CLASS_SCORES, SCORES
 from gcn_jax.inference import Predictor
 from gcn_jax.models.pretrained.steps import BEST_METRIC
@@ -144,7 +144,10 @@ def _borders(scores: Mapping[str, Any] | None) -> dict[str, Any] | None:
         return None
     points = [(int(width), share) for width, share in scores["trimap_miou"].items()]
     counted = scores["trimap_num_classes_counted"].values()
-    over = over_range(min(counted), max(counted), len(scores["per_class_boundary_iou"]))
+    num_classes = len(scores["per_class_boundary_iou"])
+    over = over_range(min(counted), max(counted), num_classes)
+    iou_over = over_classes(scores["boundary_iou_num_classes_counted"], num_classes)
+    scores = {**scores, "iou_over": iou_over}
     defined = [(width, 100 * share) for width, share in points if share is not None]
     if not defined:  # a truth without borders
         return {**scores, "curve": ""}

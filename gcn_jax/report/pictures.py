@@ -3,15 +3,24 @@
 import base64
 import functools
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from gcn_jax import atomic
+
 #: The sizes of a legend, in pixels.
 _FONT_SIZE, _MIN_LEGEND_WIDTH = 13, 160
 _PAPER, _INK = (255, 255, 255), (32, 32, 32)
+
+#: Of a large picture, which is painted in parts.
+_PIXELS_AT_A_TIME = 2**20
+
+#: Pixels up to which a picture is written as small as it can be.
+_EFFORT_PIXELS = 2**23
 
 #: What `error_map` gives, and the colours it is shown in: right, wrong, void.
 RIGHT, WRONG, VOID = 0, 1, 2
@@ -44,8 +53,17 @@ def overlay(
     Returns:
         uint8 `[H, W, 3]`.
     """
-    blend = (1 - alpha) * image.astype(np.float32) + alpha * palette[label].astype(np.float32)
-    return np.rint(blend).astype(np.uint8)
+    mixed = np.empty(image.shape, np.uint8)
+    for rows in _blocks(label):
+        colors = palette[label[rows]].astype(np.float32)
+        mixed[rows] = np.rint((1 - alpha) * image[rows].astype(np.float32) + alpha * colors)
+    return mixed
+
+
+def _blocks(label: np.ndarray) -> Iterator[slice]:
+    """Go through the rows of a picture, so many at a time that little memory is needed."""
+    rows = max(1, _PIXELS_AT_A_TIME // label.shape[1])
+    return (slice(first, first + rows) for first in range(0, len(label), rows))
 
 
 def hatch(picture: np.ndarray, where: np.ndarray, period: int = 10) -> np.ndarray:
@@ -128,7 +146,7 @@ def legend(names: Sequence[str], colors: Sequence[Sequence[int]], width: int) ->
 
 def overlay_with_legend(
     image: np.ndarray, label: np.ndarray, palette: np.ndarray, class_names: Sequence[str]
-) -> np.ndarray:
+) -> Image.Image:
     """Lay a label map over its image, and write below it which classes are in it.
 
     Args:
@@ -138,14 +156,17 @@ def overlay_with_legend(
         class_names: One name for each class.
 
     Returns:
-        uint8 `[H', W', 3]` with H' > H; W' is W, or what a legend needs at least.
+        A picture of (width, height) W', H' with H' > H; W' is W, or what a legend needs at least.
     """
-    classes = np.unique(label)
+    classes = sorted(set().union(*(np.unique(label[rows]).tolist() for rows in _blocks(label))))
     width = max(image.shape[1], _MIN_LEGEND_WIDTH)
-    strip = legend([class_names[number] for number in classes], palette[classes], width)
-    margin = ((0, 0), (0, width - image.shape[1]), (0, 0))
-    picture = np.pad(overlay(image, label, palette), margin, constant_values=_PAPER[0])
-    return np.concatenate([picture, strip])
+    strip = legend([class_names[number] for number in classes], palette[classes].tolist(), width)
+    picture = Image.new("RGB", (width, len(label) + len(strip)), _PAPER)
+    for rows in _blocks(label):
+        part = overlay(image[rows], label[rows], palette)
+        picture.paste(Image.fromarray(part), (0, rows.start))
+    picture.paste(Image.fromarray(strip), (0, len(label)))
+    return picture
 
 
 @functools.lru_cache(maxsize=8)
@@ -161,7 +182,7 @@ def indexed(label: np.ndarray, palette: np.ndarray) -> Image.Image:
         label: Integers `[H, W]` in 0..255.
         palette: uint8 `[256, 3]`.
     """
-    picture = Image.fromarray(label.astype(np.uint8), mode="P")
+    picture = Image.fromarray(label.astype(np.uint8, copy=False), mode="P")
     picture.putpalette(palette.tobytes())
     return picture
 
@@ -178,6 +199,21 @@ def encode(picture: Image.Image, file_type: str = "PNG") -> bytes:
     options = {"quality": 88, "subsampling": 0} if file_type == "JPEG" else {"optimize": True}
     picture.save(buffer, file_type, **options)
     return buffer.getvalue()
+
+
+def write(path: str | Path, picture: Image.Image) -> None:
+    """Write a picture as PNG, a large one with less effort; it is there whole or not at all.
+
+    Args:
+        path: The file; folders that are missing are made.
+        picture: The picture.
+
+    Raises:
+        UserError: The file cannot be written there.
+    """
+    is_large = picture.width * picture.height > _EFFORT_PIXELS
+    with atomic.replacing(path) as file:
+        picture.save(file, "PNG", **({"compress_level": 3} if is_large else {"optimize": True}))
 
 
 def data_uri(picture: Image.Image, file_type: str) -> str:

@@ -38,7 +38,9 @@ def print_scores(scores: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
     if "boundary" in scores:
         table.add_section()
         for score in BOUNDARY_SCORES:
-            table.add_row(score.title, _percent(scores["boundary"][score.key]))
+            over = over_classes(scores["boundary"]["boundary_iou_num_classes_counted"], len(names))
+            title = f"{score.title} {over}" if score.key == "boundary_iou" else score.title
+            table.add_row(title, _percent(scores["boundary"][score.key]))
     make_console().print(table)
     if scores["absent_classes"]:
         matrix = np.array(scores["confusion_matrix"])

@@ -96,6 +96,8 @@ def default_config() -> ConfigDict:
     config.data.mask_suffix = config_dict.placeholder(str)
     config.data.reduce_zero_label = False
     config.data.void_labels = ()
+    # How many bits images of yours use whose files have 16, such as 12 of a camera; None: all.
+    config.data.bit_depth = config_dict.placeholder(int)
     config.data.num_threads = 4  # that read and augment
     # Decode each training image once and keep it in memory (in every process), for a small set.
     config.data.cache_in_memory = False

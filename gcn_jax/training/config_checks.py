@@ -110,6 +110,7 @@ CHECKS: Mapping[str, Check] = {
     "data.void_labels": Check(
         _are_labels, "a tuple of values of masks, whole numbers from -1 to 65535, such as (11,)"
     ),
+    "data.bit_depth": _or_none(_whole(8, 16)),
     "data.num_threads": _whole(1, _MOST_THREADS),
     "data.cache_in_memory": _SWITCH,
     "augment.crop_size": _or_none(_tuple_of(_whole(1, _LONGEST_SIDE), 2, "(height, width) in px")),

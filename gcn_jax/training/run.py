@@ -54,6 +54,7 @@ class Run(NamedTuple):
             palette=tuple(class_colors(self.train.palette, num_classes)),
             mean=tuple(self.config.data.mean),
             std=tuple(self.config.data.std),
+            bit_depth=self.config.data.get("bit_depth"),
         )
 
 

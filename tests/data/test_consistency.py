@@ -105,6 +105,38 @@ def test_14_bits_are_a_remark_but_beside_8_bits_a_problem(tmp_path):
     assert any("val: 1 images have 16 bits, 1 have 8" in remark for remark in remarks)
 
 
+@pytest.mark.parametrize(("white", "bits"), [(1023, 10), (4095, 12), (8191, 13)])
+def test_a_camera_depth_is_right_once_it_is_named(tmp_path, white, bits):
+    root = make_folder(tmp_path / "a", image=deep(white), image_suffix=".tif")
+    brightest = max(int(scene(i)[0].mean(-1).max() / 255 * white) for i in range(8))
+    (problem,), _ = look(root)
+    assert (
+        "set --config.data.bit_depth to the bits that they use, at least "
+        f"{brightest.bit_length()}, such as 12 of a camera"
+    ) in problem
+    assert look(root, bit_depth=bits)[0] == []
+
+
+def test_values_above_the_bit_depth_are_said_once_for_the_whole_set(tmp_path):
+    root = make_folder(tmp_path / "a", image=deep(4095), image_suffix=".tif")
+    Image.fromarray(np.full((48, 64), 9000, np.uint16)).save(root / "images/train/img1.tif")
+    whites = [scene(i)[0].mean(-1).max() / 255 * 4095 for i in range(8)]
+    above = sum(int(white) > 2047 for i, white in enumerate(whites) if i != 1) + 1
+    (problem,), _ = look(root, bit_depth=11)
+    assert problem.startswith(
+        f"bit depth: folder: {above} of 8 images with 16 bits hold values above 2047, the white "
+        "of 11 bits (the largest is 9000 in "
+    )
+    assert "img1.tif); set --config.data.bit_depth=14, if that is right for all" in problem
+
+
+def test_a_bit_depth_without_images_of_16_bits_is_a_remark(tmp_path):
+    assert look(make_folder(tmp_path / "a"), bit_depth=12) == (
+        [],
+        ["data.bit_depth is 12, but no image has 16 bits"],
+    )
+
+
 def test_full_range_is_no_problem(tmp_path):
     assert look(make_folder(tmp_path / "a", image=deep(120_000), image_suffix=".tif")) == ([], [])
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gcn_jax.data import files
+from gcn_jax.data import files, images
 from gcn_jax.errors import UserError
 from tests.helpers.png import png_chunk, raw_png
 
@@ -139,7 +139,7 @@ def test_files_of_several_frames_are_refused(tmp_path, suffix):
     path = tmp_path / f"many{suffix}"
     options = {"lossless": True} if suffix == ".webp" else {}
     frames[0].save(path, save_all=True, append_images=frames[1:], **options)
-    for read in (files.read_image, files.read_mask):
+    for read in (images.read_image, files.read_mask):
         with pytest.raises(UserError, match=rf"many{suffix}: 2 frames or pages in one file"):
             read(path)
 
@@ -165,13 +165,13 @@ def test_facts_of_an_image(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.new("RGB", (6, 4), (9, 1, 200)).save(tmp_path / "turned.png", exif=exif)
-    image, facts = files.load_image(tmp_path / "turned.png")
+    image, facts = images.load_image(tmp_path / "turned.png")
     assert image.shape == (6, 4, 3)
-    assert facts == (False, 200, 6)
+    assert facts == (False, 200, 6, None)
     Image.fromarray(np.full((2, 2), 4095, np.uint16)).save(tmp_path / "deep.png")
-    assert files.load_image(tmp_path / "deep.png")[1] == (True, 15, 1)
+    assert images.load_image(tmp_path / "deep.png")[1] == (True, 15, 1, 4095)
     (tmp_path / "deep_rgb.png").write_bytes(raw_png(np.full((2, 2, 3), 4095, np.uint16)))
-    assert files.load_image(tmp_path / "deep_rgb.png")[1] == (True, 15, 1)
+    assert images.load_image(tmp_path / "deep_rgb.png")[1] == (True, 15, 1, None)
 
 
 def test_colour_mask_is_refused_by_name(tmp_path):
@@ -182,51 +182,51 @@ def test_colour_mask_is_refused_by_name(tmp_path):
 
 def test_missing_truncated_and_wrong_files_are_named(tmp_path):
     with pytest.raises(UserError, match=r"none.jpg: no such file"):
-        files.read_image(tmp_path / "none.jpg")
+        images.read_image(tmp_path / "none.jpg")
     (tmp_path / "text.jpg").write_text("not an image")
     with pytest.raises(UserError, match=r"text.jpg: not a readable image"):
-        files.read_image(tmp_path / "text.jpg")
+        images.read_image(tmp_path / "text.jpg")
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype(np.uint8)
     Image.fromarray(noise).save(tmp_path / "cut.png")
     whole = (tmp_path / "cut.png").read_bytes()
     (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(UserError, match=r"cut.png: not a readable image"):
-        files.read_image(tmp_path / "cut.png")
+        images.read_image(tmp_path / "cut.png")
 
 
 def test_images_that_cannot_become_rgb_are_refused(tmp_path, monkeypatch):
     for mode in ("F", "I"):
         Image.new(mode, (4, 4)).save(tmp_path / f"{mode}.tif")
         with pytest.raises(UserError, match=rf"{mode}.tif: 32-bit pixels \(mode {mode}\)"):
-            files.read_image(tmp_path / f"{mode}.tif")
+            images.read_image(tmp_path / f"{mode}.tif")
     Image.new("L", (8, 8)).save(tmp_path / "huge.png")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
     with pytest.raises(UserError, match=r"huge.png: not a readable image .*exceeds limit"):
-        files.read_image(tmp_path / "huge.png")
+        images.read_image(tmp_path / "huge.png")
 
 
 def test_mode_that_pillow_cannot_convert_is_named(monkeypatch):
     monkeypatch.setattr(Image, "open", lambda file: Image.new("La", (4, 4)))
     with pytest.raises(UserError, match=r"odd.tif: not a readable image \(conversion from La"):
-        files.read_image("odd.tif")
+        images.read_image("odd.tif")
 
 
 def test_images_of_every_mode_become_rgb(tmp_path):
     grey = np.array([[10, 200]], np.uint8)
     Image.fromarray(grey).save(tmp_path / "grey.png")
     expected = np.repeat(grey[..., None], 3, axis=2)
-    np.testing.assert_array_equal(files.read_image(tmp_path / "grey.png"), expected)
+    np.testing.assert_array_equal(images.read_image(tmp_path / "grey.png"), expected)
     Image.fromarray(grey.astype(np.uint16) * 257).save(tmp_path / "deep.png")
-    np.testing.assert_array_equal(files.read_image(tmp_path / "deep.png"), expected)
+    np.testing.assert_array_equal(images.read_image(tmp_path / "deep.png"), expected)
     Image.fromarray(np.dstack([expected, grey])).save(tmp_path / "alpha.png")
-    np.testing.assert_array_equal(files.read_image(tmp_path / "alpha.png"), expected)
+    np.testing.assert_array_equal(images.read_image(tmp_path / "alpha.png"), expected)
 
 
 def test_image_is_turned_upright(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # orientation: turn by 90 degrees
     Image.new("RGB", (6, 4)).save(tmp_path / "turned.jpg", exif=exif)
-    assert files.read_image(tmp_path / "turned.jpg").shape == (6, 4, 3)
+    assert images.read_image(tmp_path / "turned.jpg").shape == (6, 4, 3)
 
 
 def test_pair_of_different_sizes_or_with_unknown_labels():

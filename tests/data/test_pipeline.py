@@ -95,9 +95,9 @@ def test_batches_of_one_are_those_of_more_taken_apart():
 
 def test_cache_in_memory_reads_once_and_leaves_the_stream(voc_folder, tmp_path, monkeypatch):
     decoded = []
-    read_image = sources.files.read_image
+    read_image = sources.images.read_image
     monkeypatch.setattr(
-        sources.files, "read_image", lambda *args: decoded.append(args) or read_image(*args)
+        sources.images, "read_image", lambda *args: decoded.append(args) or read_image(*args)
     )
     options = {"manual_dir": str(voc_folder), "data_dir": str(tmp_path)}
     specs = ("folder:train*2", "folder:val*0.6")  # 12 images and 5: a pass is 24 and 3

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gcn_jax.data.files import read_image, read_mask
+from gcn_jax.data.files import read_mask
+from gcn_jax.data.images import read_image
 from gcn_jax.data.png import check_png
 from gcn_jax.data.problems import Problem
 from tests.helpers.png import png_chunk

@@ -3,7 +3,7 @@
 import pytest
 from tensorflow_datasets.core.utils import tqdm_utils
 
-from gcn_jax.data import Source, files, prepare
+from gcn_jax.data import Source, images, prepare
 from gcn_jax.data.builders.registry import make_builder
 
 
@@ -45,7 +45,7 @@ def test_problem_ends_the_bar(make, monkeypatch, capsys):
     def fail(array):
         raise OSError(f"disk full at {array.shape}")
 
-    monkeypatch.setattr(files, "encode_png", fail)  # the set was looked at, and is being written
+    monkeypatch.setattr(images, "encode_png", fail)  # the set was looked at, and is being written
     with pytest.raises(OSError, match="disk full at"):
         prepare(builder)
     assert capsys.readouterr().err.count("\x1b[?25h") == 2

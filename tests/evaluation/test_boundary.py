@@ -134,6 +134,7 @@ def test_boundary_iou_ignores_what_is_deep_inside_or_far_from_the_outlines():
     counts = boundary_counts(label, prediction, 2)
     np.testing.assert_allclose(counts.per_class_boundary_iou, [36 / 44, 0.0])
     assert counts.boundary_iou == pytest.approx((36 / 44 + 0) / 2)
+    assert counts.boundary_iou_num_classes_counted == 2
 
 
 # Boundary F-score
@@ -230,6 +231,7 @@ def test_json_has_all_scores_and_null_for_undefined():
         "boundary_accuracy": 1.0,
         "internal_accuracy": 1.0,
         "trimap_miou": {str(width): 1.0 for width in range(1, 41)},
+        "boundary_iou_num_classes_counted": 2,
         "trimap_num_classes_counted": {str(width): 2 for width in range(1, 41)},
         "boundary_iou": 1.0,
         "per_class_boundary_iou": {"a": 1.0, "b": 1.0, "c": None},

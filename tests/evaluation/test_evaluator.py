@@ -5,7 +5,7 @@ from sklearn.metrics import confusion_matrix as sklearn_confusion_matrix
 
 from gcn_jax.errors import UserError
 from gcn_jax.evaluation import evaluate
-from gcn_jax.inference import Predictor
+from gcn_jax.inference import Predictor, large
 from gcn_jax.mesh import data_mesh
 from tests.helpers.fakes import (
     MEAN,
@@ -143,3 +143,23 @@ def broken(**changes):
 def test_mistakes_of_the_user_are_named(source, message):
     with pytest.raises(UserError, match=message):
         evaluate(make_predictor(), source)
+
+
+def test_large_images_are_scored_as_their_windows_are_predicted(monkeypatch):
+    source = random_source([(40, 60), (64, 100), (30, 20)])
+    by_index = {1: Predictor(tiny_pretrained()).predict_large(source[1]["image"])}
+    monkeypatch.setattr(large, "WHOLE_PIXELS", 64 * 64)
+    seen = {}
+    result = evaluate(
+        make_predictor(0, 2, 2),
+        source,
+        visit=lambda example, prediction: seen.update({example["id"]: prediction}),
+    )
+    np.testing.assert_array_equal(seen["example_01"], by_index[1])
+    assert [image.id for image in result.images] == [f"example_0{i}" for i in range(3)]
+    label = source[1]["label"]
+    valid = label != 255
+    expected = sklearn_confusion_matrix(label[valid], by_index[1][valid], labels=range(NUM_CLASSES))
+    sums = [expected.diagonal(), expected.sum(axis=1), expected.sum(axis=0)]
+    np.testing.assert_array_equal(result.images[1].sums, sums)
+    assert result.scores.confusion_matrix.sum() == sum((e["label"] != 255).sum() for e in source)

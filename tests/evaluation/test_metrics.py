@@ -1,4 +1,5 @@
 import json
+import re
 
 import jax
 import numpy as np
@@ -176,3 +177,9 @@ def test_every_score_is_a_row_in_files_and_tables(capsys):
     print_scores({**values, "intervals": intervals.to_json(["road", "car"])}, facts)
     printed = capsys.readouterr().out
     assert all(score.title in printed for score in (*SCORES, *CLASS_SCORES))
+    shares = {"boundary_accuracy": 0.9, "internal_accuracy": 0.8, "boundary_f_score": 0.7}
+    borders = shares | {"boundary_iou": 0.25, "boundary_iou_num_classes_counted": 1}
+    values |= {"intervals": intervals.to_json(["road", "car"]), "boundary": borders}
+    print_scores(values, facts)
+    printed = capsys.readouterr().out
+    assert re.search(r"Boundary IoU over 1 of 2\W+(classes\W+)?25\.00", printed)

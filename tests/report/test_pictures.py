@@ -49,7 +49,8 @@ def test_overlay_with_legend_names_only_what_is_there():
     image = np.full((40, 300, 3), 60, np.uint8)
     label = np.zeros((40, 300), np.int32)
     label[:, :150] = 2
-    picture = pictures.overlay_with_legend(image, label, PALETTE, ["sky", "car", "tree"])
+    painted = pictures.overlay_with_legend(image, label, PALETTE, ["sky", "car", "tree"])
+    picture = np.asarray(painted)
     assert picture.shape[1] == 300
     assert picture.shape[0] > 40
     np.testing.assert_array_equal(picture[:40], pictures.overlay(image, label, PALETTE))
@@ -59,9 +60,10 @@ def test_overlay_with_legend_names_only_what_is_there():
 
 
 def test_small_image_gets_room_for_its_legend():
-    picture = pictures.overlay_with_legend(
+    painted = pictures.overlay_with_legend(
         np.zeros((5, 7, 3), np.uint8), np.ones((5, 7), int), PALETTE, ["sky", "car", "tree"]
     )
+    picture = np.asarray(painted)
     assert picture.shape[1] == 160
     assert (picture[:5, 7:] == 255).all()
 

@@ -128,6 +128,8 @@ def test_page_shows_each_class_with_its_scores(page, evaluated):
 def test_page_shows_borders_where_they_were_scored(page, evaluated, tmp_path):
     boundary = evaluated.result.boundary
     assert f"{100 * boundary.boundary_accuracy:.1f} %" in page.words
+    iou = boundary.per_class_boundary_iou
+    assert f"Boundary IoU over {np.sum(~np.isnan(iou))} of {len(NAMES)} classes" in page.words
     assert "width of the band, px" in page.words
     without = dataclasses.replace(evaluated.result, boundary=None)
     path = report.evaluation_report(

@@ -12,7 +12,7 @@ from gcn_jax import atomic
 from gcn_jax.analysis.costs.complexity import Cost
 from gcn_jax.analysis.sheets import Sheet
 from gcn_jax.analysis.studies.findings import OverSeeds, counted_note, num_counted
-from gcn_jax.analysis.studies.runner import METRICS, Result
+from gcn_jax.analysis.studies.runner import BOUNDARY_COUNTED, METRICS, Result
 from gcn_jax.terminal import make_console
 
 
@@ -68,13 +68,14 @@ def write_rows(rows: Sequence[Row], folder: Path, config: ConfigDict) -> None:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     measured = ("parameters", "flops", "images_per_second", "training_bytes")
-    counts = ("num_classes_counted", "num_classes")
+    counts = (BOUNDARY_COUNTED, "num_classes_counted", "num_classes")
     writer.writerow(["system", "seed", *METRICS, *counts, *measured])
     for row in rows:
         own = (row.cost.parameters, row.cost.flops, row.images_per_second, row.memory)
         for result in row.results:
             scores = [result.get(metric) for metric in METRICS]
-            scores += [num_counted(result), len(result["per_class_iou"])]
+            scores += [result.get(BOUNDARY_COUNTED), num_counted(result)]
+            scores.append(len(result["per_class_iou"]))
             writer.writerow([row.system, result["seed"], *scores, *own])
     atomic.write(folder / "compare.csv", buffer.getvalue())
 
@@ -100,4 +101,4 @@ def _sheet(rows: Sequence[Row], config: ConfigDict) -> Sheet:
         ]
         for row in rows
     ]
-    return Sheet(caption, heads, cells, counted_note(rows))
+    return Sheet(caption, heads, cells, counted_note(rows, boundary=True))

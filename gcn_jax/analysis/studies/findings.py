@@ -8,7 +8,7 @@ import numpy as np
 
 from gcn_jax.analysis.costs.complexity import Cost
 from gcn_jax.analysis.studies.paper import Cell
-from gcn_jax.analysis.studies.runner import Result
+from gcn_jax.analysis.studies.runner import BOUNDARY_COUNTED, Result
 from gcn_jax.evaluation.counted import over_range
 
 
@@ -78,16 +78,22 @@ def over_text(findings: Sequence[OverSeeds]) -> str:
     return over_range(min(counts), max(counts), len(results[0]["per_class_iou"]))
 
 
-def counted_note(findings: Sequence[OverSeeds]) -> str:
+def counted_note(findings: Sequence[OverSeeds], *, boundary: bool = False) -> str:
     """Return "mIoU over 17 of 21 classes; absent from the truth: bus, cat".
 
     Args:
         findings: The networks, all scored on one split.
+        boundary: Whether to say what Boundary IoU is over, too.
     """
     result = findings[0].results[0]
     without = [name for name, iou in result["per_class_iou"].items() if iou is None]
     absent = result.get("absent_classes", without)  # old results have no such list
     note = f"mIoU {over_text(findings)}"
+    results = [one for finding in findings for one in finding.results]
+    if boundary and all(BOUNDARY_COUNTED in one for one in results):  # old ones lack it
+        counts = [one[BOUNDARY_COUNTED] for one in results]
+        over = over_range(min(counts), max(counts), len(result["per_class_iou"]))
+        note += f", Boundary IoU {over}"
     return f"{note}; absent from the truth: {', '.join(absent)}" if absent else note
 
 

@@ -26,6 +26,8 @@ from gcn_jax.training.config import differing_settings, json_settings
 from gcn_jax.workdir import Workdir
 
 #: The scores that are kept of an evaluation, as shares of 1, and their titles.
+#: The key of the classes that Boundary IoU is over.
+BOUNDARY_COUNTED = "boundary_iou_num_classes_counted"
 METRICS = {score.key: score.title for score in (*SCORES, *BOUNDARY_SCORES)}
 #: Pixels of `shapes` are counted by the distance to their cue in steps of so many pixels.
 #: What is farther than all of them counts in the last.
@@ -166,9 +168,10 @@ def score(workdir: Path, config: ConfigDict, inference: str = "single") -> Resul
         inference: A key of `recipes.INFERENCES`.
 
     Returns:
-        The `METRICS`, "per_class_iou", "num_classes_counted", "absent_classes", "parameters",
-            "steps" and, for `shapes`, "cue": counts of pixels `[2, CUE_BINS]`, all and right ones,
-            by the distance to the cue that tells their class.
+        The `METRICS`, "per_class_iou", "num_classes_counted", "absent_classes",
+            "boundary_iou_num_classes_counted", "parameters", "steps" and, for
+            `shapes`, "cue": counts of pixels `[2, CUE_BINS]`, all and right ones, by the distance
+            to the cue that tells their class.
     """
     pretrained = models.load_pretrained(workdir, step="last")
     extra = ("cue_distance",) if config.data.val.startswith("shapes:") else ()
@@ -192,6 +195,7 @@ def score(workdir: Path, config: ConfigDict, inference: str = "single") -> Resul
     values = result.to_json()
     borders = values["boundary"]
     scores = {name: values.get(name, borders.get(name)) for name in METRICS}
+    scores[BOUNDARY_COUNTED] = borders[BOUNDARY_COUNTED]
     for name in ("per_class_iou", "num_classes_counted", "absent_classes"):
         scores[name] = values[name]
     scores["parameters"] = sum(

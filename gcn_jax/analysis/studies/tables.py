@@ -13,7 +13,7 @@ from gcn_jax.analysis.sheets import Sheet
 from gcn_jax.analysis.studies.findings import Finding, accuracy_by_cue, counted_note, num_counted
 from gcn_jax.analysis.studies.paper import Study
 from gcn_jax.analysis.studies.plots import plot_cues, plot_study
-from gcn_jax.analysis.studies.runner import CUE_STEP, METRICS
+from gcn_jax.analysis.studies.runner import BOUNDARY_COUNTED, CUE_STEP, METRICS
 from gcn_jax.terminal import make_console
 
 
@@ -77,7 +77,7 @@ def _csv(study: Study, findings: Sequence[Finding]) -> str:
     """Return one line for each network and seed, with all metrics as shares of 1."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    heads = ("table", "model", "axis", "column", "seed", *METRICS)
+    heads = ("table", "model", "axis", "column", "seed", *METRICS, BOUNDARY_COUNTED)
     writer.writerow([*heads, "num_classes_counted", "num_classes", "parameters", "flops"])
     for finding in findings:
         cell = finding.cell
@@ -85,7 +85,7 @@ def _csv(study: Study, findings: Sequence[Finding]) -> str:
             writer.writerow(
                 [study.number, cell.row, study.axis, cell.column, result["seed"]]
                 + [result.get(metric) for metric in METRICS]
-                + [num_counted(result), len(result["per_class_iou"])]
+                + [result.get(BOUNDARY_COUNTED), num_counted(result), len(result["per_class_iou"])]
                 + [finding.cost.parameters, finding.cost.flops]
             )
     return buffer.getvalue()

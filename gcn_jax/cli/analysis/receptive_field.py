@@ -40,7 +40,7 @@ from gcn_jax.analysis.receptive_field.units import recentre
 from gcn_jax.analysis.receptive_field.valid import PATCH, STRIDE
 from gcn_jax.cli import process
 from gcn_jax.cli.flags import expect_arguments, key_and_value, run_names, settings_of
-from gcn_jax.data.files import read_image
+from gcn_jax.data.images import read_image
 from gcn_jax.errors import UserError, check_choice
 from gcn_jax.terminal import make_console, progress, say
 from gcn_jax.training.run_data import open_run_data

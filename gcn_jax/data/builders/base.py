@@ -1,41 +1,23 @@
 """The base of the TFDS builders: one set of features, checked pairs, ArrayRecord, no TensorFlow."""
 
-import hashlib
 import inspect
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core.utils import tqdm_utils
 
-from gcn_jax.data import files
+from gcn_jax.data import files, images
+from gcn_jax.data.builders.examining import Examined, examine
 from gcn_jax.data.classes import ClassTable
 from gcn_jax.data.consistency import Consistency
 from gcn_jax.data.problems import Pair, Problem, reading_prepared, refuse, split_problems
 from gcn_jax.data.statistics import LabelStatistics
 from gcn_jax.data.survey import Seen, see
 from gcn_jax.terminal import ProgressBar, say
-
-
-class Examined(NamedTuple):
-    """One pair that was read and checked.
-
-    Attributes:
-        image: uint8 `[H, W, 3]`; None where it cannot be read.
-        label: uint8 `[H, W]`; None where it cannot be read, or is not public.
-        problems: What is wrong with the pair.
-        image_facts: The image's properties; None where it cannot be read.
-        mask_facts: The mask's properties; None where they are not compared.
-    """
-
-    image: np.ndarray | None
-    label: np.ndarray | None
-    problems: Sequence[Problem]
-    image_facts: files.ImageFacts | None = None
-    mask_facts: files.MaskFacts | None = None
 
 
 class _Info(tfds.core.DatasetInfo):
@@ -59,12 +41,14 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
         problems: What is wrong with a folder of the user's before any image is opened, such as a
             mask that is not there. Such a folder is not prepared.
         remarks: What was understood in a way that might not be meant.
+        bit_depth: How many bits the images use whose files have 16; None for all.
         homepage: The address of the people who publish it.
         citation: Their paper, as BibTeX.
     """
 
     problems: Sequence[Problem] = ()
     remarks: Sequence[str] = ()
+    bit_depth: int | None = None
     homepage: ClassVar[str | None] = None
     citation: ClassVar[str | None] = None
 
@@ -124,17 +108,8 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
 
     def examine(self, pair: Pair) -> Examined:
         """Read one pair and find all that is wrong with it."""
-        _, image_path, mask = pair
-        problems: list[Problem] = []
-        image, image_facts = _attempt(files.load_image, image_path, problems)
-        if mask is None:
-            return Examined(image, None, problems, image_facts)
-        label, mask_facts = _attempt(self._load_label, mask, problems)
-        if label is not None:
-            orientation = image_facts.orientation if image_facts else 1
-            num_classes = len(self.classes.names)
-            problems += files.pair_problems(image, label, num_classes, str(mask), orientation)
-        return Examined(image, label, problems, image_facts, mask_facts)
+        num_classes = len(self.classes.names)
+        return examine(pair, self._load_image, self._load_label, num_classes)
 
     def look(self, pair: Pair) -> Seen:
         """Read and check one pair, and keep of it what is compared with the others."""
@@ -147,7 +122,8 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
     def consistency(self) -> Consistency:
         """Return what compares the files with one another."""
         # Without colours: those of a published class need not be those of a mask's palette.
-        return Consistency(self.name, ClassTable(self.classes.names))
+        table = ClassTable(self.classes.names)
+        return Consistency(self.name, table, bit_depth=self.bit_depth)
 
     def download_and_prepare(self, **kwargs) -> None:
         """Prepare as TFDS does, but show one bar of our own; files are compared on the way."""
@@ -250,6 +226,16 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
         mask, facts = files.load_mask(path)
         return mask, facts._replace(values=())
 
+    def _load_image(self, path: Path) -> tuple[np.ndarray, images.ImageFacts]:
+        return images.load_image(path, self.bit_depth)
+
+    def _encoded_image(self, path: Path, examined: Examined) -> io.BytesIO:
+        """The file as it is; anew with 8 bits where only we know which of its 16 are used."""
+        facts = examined.image_facts
+        if examined.image is None or facts is None or not facts.is_deep or self.bit_depth is None:
+            return io.BytesIO(path.read_bytes())
+        return images.encode_png(examined.image)
+
     def _generate_examples(self, pairs: Sequence[Pair], split: str) -> Iterator:
         """Yield one checked example for each pair."""
         num_classes = len(self.classes.names)
@@ -265,60 +251,16 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
             encoded_label = io.BytesIO()
             if examined.label is not None:
                 statistics += LabelStatistics.of(examined.label, num_classes)
-                encoded_label = files.encode_png(examined.label)
+                encoded_label = images.encode_png(examined.label)
             ids.append(key)
             yield (
                 key,
                 {
                     "id": key,
-                    "image": io.BytesIO(image_path.read_bytes()),
+                    "image": self._encoded_image(image_path, examined),
                     "label": encoded_label,
                 },
             )
         refuse(split_problems(self.name, split, len(ids), statistics))
         refuse(list(self._consistency.problems()))
         self._keep(split, ids, statistics)
-
-
-def _attempt(read: Callable[[Any], tuple], file: Any, problems: list[Problem]) -> tuple:
-    """Read a file, or add what is wrong with it to the problems and return Nones."""
-    try:
-        return read(file)
-    except Problem as problem:
-        problems.append(problem)
-        return None, None
-
-
-def folder_config(
-    root: Path,
-    class_names: Sequence[str],
-    splits: Mapping[str, Sequence[tuple]],
-    problems: Sequence[Problem] = (),
-) -> tfds.core.BuilderConfig:
-    """Name the prepared copy of a folder after what is in it, so that a change makes a new one.
-
-    Args:
-        root: The folder.
-        class_names: The names of its classes.
-        splits: Its pairs, or other tuples of an id and files (None: no file); a file counts as
-            changed with its path, size or time.
-        problems: What is missing from it: a folder with problems is another than one without.
-
-    Raises:
-        Problem: A file does not exist.
-    """
-    digest = hashlib.sha256("\n".join([*class_names, *map(str, problems)]).encode())
-    for split, pairs in splits.items():
-        for key, *paths in pairs:
-            identities = [_identity(path) for path in paths if path is not None]
-            digest.update(repr((split, key, identities)).encode())
-    name = f"{root.resolve().name}-{digest.hexdigest()[:12]}"
-    return tfds.core.BuilderConfig(name=name, version=SegmentationBuilder.VERSION)
-
-
-def _identity(path: Path) -> tuple[str, int, int]:
-    try:
-        stat = path.stat()
-    except FileNotFoundError:
-        raise Problem("missing file", f"{path}: no such file") from None
-    return str(path.resolve()), stat.st_size, stat.st_mtime_ns

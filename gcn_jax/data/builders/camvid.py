@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from gcn_jax import IGNORE_LABEL
-from gcn_jax.data import files
+from gcn_jax.data import files, images
 from gcn_jax.data.builders.camvid_colors import CLASSES, labels_of_colors
 from gcn_jax.data.builders.download import Archive
 from gcn_jax.data.builders.locating import Form
@@ -80,7 +80,7 @@ class Camvid(PublishedBuilder):
 
     def _load_label(self, path: Path) -> tuple[np.ndarray, files.MaskFacts | None]:
         if path.stem.endswith("_L"):
-            return labels_of_colors(files.read_image(path), path), None
+            return labels_of_colors(images.read_image(path), path), None
         label, facts = super()._load_label(path)
         return np.where(label == _UNLABELLED, IGNORE_LABEL, label).astype(np.uint8), facts
 

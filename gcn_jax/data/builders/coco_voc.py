@@ -11,9 +11,9 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow_datasets as tfds
 
-from gcn_jax.data.builders.base import folder_config
 from gcn_jax.data.builders.coco_instances import Instances, read_instances
 from gcn_jax.data.builders.download import Archive
+from gcn_jax.data.builders.folder_config import folder_config
 from gcn_jax.data.builders.locating import Form
 from gcn_jax.data.builders.published import PublishedBuilder
 from gcn_jax.data.builders.voc_segmentation import VOC_CLASSES

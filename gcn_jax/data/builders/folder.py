@@ -8,7 +8,8 @@ import numpy as np
 
 from gcn_jax import IGNORE_LABEL
 from gcn_jax.data import files
-from gcn_jax.data.builders.base import SegmentationBuilder, folder_config
+from gcn_jax.data.builders.base import SegmentationBuilder
+from gcn_jax.data.builders.folder_config import folder_config
 from gcn_jax.data.class_lists import ClassList, read_class_list
 from gcn_jax.data.classes import ClassTable
 from gcn_jax.data.consistency import Consistency
@@ -35,6 +36,7 @@ class Folder(SegmentationBuilder, skip_registration=True):  # type: ignore[call-
         mask_suffix: The end of masks' names that images lack, such as "_mask"; None to find it.
         reduce_zero_label: Whether 0 in the masks is void and 1 is the first class, as in ADE20K.
         void_labels: Values in the masks, as they are stored, that are void like 255.
+        bit_depth: How many bits the images use whose files have 16, such as 12; None for all.
     """
 
     def __init__(
@@ -45,11 +47,13 @@ class Folder(SegmentationBuilder, skip_registration=True):  # type: ignore[call-
         mask_suffix: str | None = None,
         reduce_zero_label: bool = False,
         void_labels: Sequence[int] = (),
+        bit_depth: int | None = None,
     ):
         self._root = Path(root)
         if not self._root.is_dir():
             raise UserError(f"folder: {root} is not a folder; set {setting('data.manual_dir')}")
         self._reduce_zero_label, self._void_labels = reduce_zero_label, tuple(void_labels)
+        self.bit_depth = bit_depth
         class_list, layout = _read(self._root, mask_suffix)
         self._classes = class_list.table
         self._is_listed = layout.is_listed
@@ -62,7 +66,7 @@ class Folder(SegmentationBuilder, skip_registration=True):  # type: ignore[call-
         self.remarks = [*class_list.remarks, *_missing_splits(self._pairs)]
         settings = f"{reduce_zero_label} {self._void_labels} {self._classes.colors}"
         config = folder_config(
-            self._root, [*self._classes.names, settings], self._pairs, self.problems
+            self._root, [*self._classes.names, settings], self._pairs, self.problems, bit_depth
         )
         super().__init__(data_dir=data_dir, config=config)
 
@@ -79,6 +83,7 @@ class Folder(SegmentationBuilder, skip_registration=True):  # type: ignore[call-
             mask_suffix=settings.get("mask_suffix"),
             reduce_zero_label=settings.get("reduce_zero_label") or False,
             void_labels=settings.get("void_labels") or (),
+            bit_depth=settings.get("bit_depth"),
         )
 
     @property
@@ -97,7 +102,10 @@ class Folder(SegmentationBuilder, skip_registration=True):  # type: ignore[call-
 
     def consistency(self) -> Consistency:
         """Return what compares the files with one another."""
-        return Consistency(self.name, self.classes, reduces_zero=self._reduce_zero_label)
+        reduces_zero = self._reduce_zero_label
+        return Consistency(
+            self.name, self.classes, reduces_zero=reduces_zero, bit_depth=self.bit_depth
+        )
 
     def download_and_prepare(self, **kwargs) -> None:
         """Look at the whole set first, as validation does; then prepare it."""

@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from gcn_jax.data.builders.base import Examined, SegmentationBuilder, folder_config
+from gcn_jax.data.builders.base import SegmentationBuilder
+from gcn_jax.data.builders.examining import Examined
+from gcn_jax.data.builders.folder_config import folder_config
 from gcn_jax.data.classes import ClassTable
 from gcn_jax.data.files import IMAGE_SUFFIXES
 from gcn_jax.data.problems import Pair, Problem, check_listing
@@ -24,9 +26,11 @@ class ImageFolder(SegmentationBuilder, skip_registration=True):  # type: ignore[
     Args:
         root: The folder.
         data_dir: Where prepared data sets are kept; by default TFDS's own folder.
+        bit_depth: How many bits the images use whose files have 16, such as 12; None for all.
     """
 
-    def __init__(self, root: str, data_dir: str | None = None):
+    def __init__(self, root: str, data_dir: str | None = None, *, bit_depth: int | None = None):
+        self.bit_depth = bit_depth
         folders = [path for split in _folders(Path(root)) for path in _folders(split)]
         names = sorted({path.name for path in folders})
         if not 2 <= len(names) <= 255:
@@ -46,7 +50,7 @@ class ImageFolder(SegmentationBuilder, skip_registration=True):  # type: ignore[
         self._pairs, problems = check_listing(self.name, splits)
         self.problems = problems + split_name_problems(self.name, splits, Path(root))
         files = {split: [pair[:2] for pair in pairs] for split, pairs in self._pairs.items()}
-        config = folder_config(Path(root), names, files, self.problems)
+        config = folder_config(Path(root), names, files, self.problems, bit_depth)
         super().__init__(data_dir=data_dir, config=config)
 
     @classmethod
@@ -56,7 +60,11 @@ class ImageFolder(SegmentationBuilder, skip_registration=True):  # type: ignore[
             raise UserError(
                 f"image_folder: name the folder of your images with {setting('data.manual_dir')}"
             )
-        return cls(settings["manual_dir"], data_dir=settings.get("data_dir"))
+        return cls(
+            settings["manual_dir"],
+            data_dir=settings.get("data_dir"),
+            bit_depth=settings.get("bit_depth"),
+        )
 
     @property
     def classes(self) -> ClassTable:

@@ -6,8 +6,9 @@ from typing import Any, ClassVar
 
 import tensorflow_datasets as tfds
 
-from gcn_jax.data.builders.base import SegmentationBuilder, folder_config
+from gcn_jax.data.builders.base import SegmentationBuilder
 from gcn_jax.data.builders.download import Archive, fetch
+from gcn_jax.data.builders.folder_config import folder_config
 from gcn_jax.data.builders.locating import Files, Form, locate
 from gcn_jax.data.builders.prepared import find_prepared
 from gcn_jax.data.builders.unpacking import unpack

@@ -5,7 +5,7 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
-from gcn_jax.data import files
+from gcn_jax.data import images
 from gcn_jax.data.builders.base import SegmentationBuilder
 from gcn_jax.data.classes import ClassTable
 from gcn_jax.data.shapes import world as shapes
@@ -59,7 +59,7 @@ class Shapes(SegmentationBuilder):
             key = f"{index:05d}"
             ids.append(key)
             statistics += LabelStatistics.of(example["label"], num_classes)
-            yield key, {"id": key, **{name: files.encode_png(example[name]) for name in example}}
+            yield key, {"id": key, **{name: images.encode_png(example[name]) for name in example}}
         self._keep(split, ids, statistics)
 
 

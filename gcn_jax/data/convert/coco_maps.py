@@ -8,7 +8,7 @@ import numpy as np
 
 from gcn_jax import IGNORE_LABEL
 from gcn_jax.data.convert.json_files import list_of, reading, whole
-from gcn_jax.data.files import read_image
+from gcn_jax.data.images import read_image
 from gcn_jax.data.problems import Problem
 
 

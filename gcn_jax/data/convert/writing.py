@@ -17,7 +17,8 @@ from gcn_jax import __version__, atomic
 from gcn_jax.data.classes import ClassTable
 from gcn_jax.data.convert.photos import photo_of, turn_upright
 from gcn_jax.data.convert.plan import Item, Photo, Plan
-from gcn_jax.data.files import IMAGE_SUFFIXES, encode_png, read_image, read_lines
+from gcn_jax.data.files import IMAGE_SUFFIXES, read_lines
+from gcn_jax.data.images import encode_png, read_image
 from gcn_jax.data.problems import Problem
 from gcn_jax.errors import UserError
 

@@ -23,6 +23,7 @@ class ModelInfo:
         palette: (red, green, blue) of each class, 0..255.
         mean: What is subtracted from an image, RGB in 0..255.
         std: By what it is divided then.
+        bit_depth: How many bits images use whose files have 16; None for all.
     """
 
     name: str
@@ -31,6 +32,7 @@ class ModelInfo:
     palette: tuple[tuple[int, int, int], ...]
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    bit_depth: int | None = None
 
 
 def read_info(workdir: str | Path) -> ModelInfo:
@@ -100,6 +102,8 @@ def _checked(values: Any, path: Path) -> ModelInfo:
             key,
             "three finite numbers" + (" above 0" if key == "std" else ""),
         )
+    depth = values.get("bit_depth")
+    check(depth is None or (type(depth) is int and 8 <= depth <= 16), "bit_depth", "8..16, or null")
     return ModelInfo(
         name=name,
         fields=fields,
@@ -107,6 +111,7 @@ def _checked(values: Any, path: Path) -> ModelInfo:
         palette=tuple(tuple(color) for color in palette),
         mean=tuple(values["mean"]),
         std=tuple(values["std"]),
+        bit_depth=depth,
     )
 
 

@@ -29,3 +29,9 @@ def test_old_results_tell_the_classes_without_an_iou():
     result = {"per_class_iou": {"road": 0.5, "bus": None}}
     note = counted_note([Finding(study(1).cells[0], (result,), Cost())])
     assert note == "mIoU over 1 of 2 classes; absent from the truth: bus"
+    cell = study(1).cells[0]
+    seeds = [result | {"boundary_iou_num_classes_counted": count} for count in (1, 2)]
+    note = counted_note([Finding(cell, tuple(seeds), Cost())], boundary=True)
+    assert note.startswith("mIoU over 1 of 2 classes, Boundary IoU over 1 to 2 of 2 classes; ")
+    # Old results do not say it.
+    assert "Boundary" not in counted_note([Finding(cell, (result,), Cost())], boundary=True)

@@ -29,6 +29,7 @@ def test_cues_of_a_table_are_written(tmp_path):
 def test_the_classes_of_an_miou_stand_beside_it(tmp_path):
     of_seeds = ({"a": 0.5, "b": None, "c": None}, {"a": 0.5, "b": 0.0, "c": None})
     scores = dict.fromkeys(runner.METRICS, 0.5) | {"absent_classes": ["b", "c"]}
+    scores["boundary_iou_num_classes_counted"] = 1
     results = tuple(
         {"seed": seed, "per_class_iou": ious} | scores for seed, ious in enumerate(of_seeds)
     )
@@ -38,6 +39,8 @@ def test_the_classes_of_an_miou_stand_beside_it(tmp_path):
     assert "| GCN | 3 | 70.1 | 50.0 ± 0.0 | over 1 to 2 of 3 classes | 0 | 0.00 |" in text
     assert text.endswith("\nmIoU over 1 to 2 of 3 classes; absent from the truth: b, c\n")
     head, *lines = (tmp_path / "table1.csv").read_text().splitlines()
-    assert head.endswith("num_classes_counted,num_classes,parameters,flops")
-    assert [line.split(",")[-4:-2] for line in lines[:2]] == [["1", "3"], ["2", "3"]]
+    assert head.endswith(
+        ",boundary_iou_num_classes_counted,num_classes_counted,num_classes,parameters,flops"
+    )
+    assert [line.split(",")[-5:-2] for line in lines[:2]] == [["1", "1", "3"], ["1", "2", "3"]]
     assert "over 1 to 2 of 3 classes" in (tmp_path / "table1.svg").read_text()

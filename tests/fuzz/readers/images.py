@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from gcn_jax.data.files import read_image, read_mask
+from gcn_jax.data.files import read_mask
+from gcn_jax.data.images import read_image
 from tests.fuzz import mutations
 from tests.fuzz.cases import Reader
 from tests.helpers.png import png_chunk
