@@ -61,7 +61,7 @@ def _published(
     name: str, files: str, mutate: Callable[[bytes, Random], bytes], checksum: bool = False
 ) -> Reader:
     files = f"hub/*/snapshots/*/{files}"
-    return Reader(name, _write_published, _read_published, mutate, files, checksum, short=3)
+    return Reader(name, _write_published, _read_published, mutate, files, checksum, short=30)
 
 
 _TIMM = "hub/*/snapshots/*/config.json"

@@ -174,11 +174,11 @@ READERS = (
     Reader("scores of images (bytes)", _write_scores, _read_scores, mutations.of_bytes),
     Reader(
         "checkpoint, loaded", _write_trained, _load, mutations.of_bytes,
-        "checkpoints/4/**/*", checksum=True, short=2,
+        "checkpoints/4/**/*", checksum=True, short=20,
     ),
     Reader(
         "checkpoint, resumed", lambda folder: _write_checkpoint(folder, _few_arrays()), _restore,
         mutations.of_bytes,
-        "checkpoints/4/**/*", checksum=True, short=2,
+        "checkpoints/4/**/*", checksum=True, short=20,
     ),
 )  # fmt: skip
