@@ -12,6 +12,7 @@ from PIL import Image, ImageOps
 from gcn_jax import IGNORE_LABEL
 from gcn_jax.data.decoding import Opened, open_image
 from gcn_jax.data.problems import Problem
+from gcn_jax.data.statistics import count_values
 from gcn_jax.errors import setting
 
 #: Suffixes that count as images when a folder is listed, and as masks.
@@ -141,11 +142,7 @@ def load_mask(path: str | Path, void_labels: Collection[int] = ()) -> tuple[np.n
         with open_image(path, str(path)) as opened:
             mask, palette = _indices(opened, path), _palette(opened.image)
             is_gif = opened.image.format == "GIF"
-    found = (
-        np.flatnonzero(np.bincount(mask.ravel(), minlength=1))
-        if mask.dtype == np.uint8
-        else np.unique(mask)
-    )
+    found = np.flatnonzero(count_values(mask)) if mask.dtype == np.uint8 else np.unique(mask)
     if len(void_labels):
         mask = np.where(np.isin(mask, list(void_labels)), IGNORE_LABEL, mask)
     if mask.size and (mask.max() > 255 or mask.min() < 0):
@@ -217,10 +214,11 @@ def _check_renumbering(path: str | Path, colors: Mapping[int, tuple[int, int, in
 
 def _read_npy(path: str | Path) -> np.ndarray:
     try:
-        mask = np.load(path, allow_pickle=False)
+        # Mapped, the array that the header promises is never larger than the file.
+        mask = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
         raise Problem("missing file", f"{path}: no such file") from None
-    except (OSError, ValueError, EOFError) as error:
+    except Exception as error:  # of Python's own parser, which reads the header, and of zipfile
         message = f"{path}: not a readable array ({error})"
         raise Problem("unreadable file", message) from None
     if not isinstance(mask, np.ndarray) or mask.ndim != 2 or mask.dtype.kind not in "iub":
@@ -229,7 +227,7 @@ def _read_npy(path: str | Path) -> np.ndarray:
             f"{path}: an array of shape {np.shape(mask)} and type {getattr(mask, 'dtype', '?')}; a "
             "mask has two dimensions, height and width, of whole numbers",
         )
-    return mask
+    return np.array(mask)
 
 
 def _palette(image: Image.Image) -> list[tuple[int, int, int]]:

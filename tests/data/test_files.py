@@ -126,6 +126,30 @@ def test_arrays_that_are_no_masks(tmp_path, array, message):
         files.read_mask(tmp_path / "mask.npy")
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"PK\3\4, as archives begin",
+        b"\x93NUMPY\1\0\20\0{'shape': (3, 4 \n",
+        b"\x93NUMPY\1\0\20\0" + b"(" * 15 + b"\n",
+    ],
+)
+def test_files_that_are_no_arrays(tmp_path, content):
+    (tmp_path / "mask.npy").write_bytes(content)
+    with pytest.raises(UserError, match=r"mask\.npy: not a readable array"):
+        files.read_mask(tmp_path / "mask.npy")
+
+
+def test_an_array_that_promises_more_than_its_file_has_takes_no_memory(tmp_path):
+    promise = {"descr": "|u1", "fortran_order": False, "shape": (10**5, 10**6)}
+    with (tmp_path / "mask.npy").open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, promise)
+        file.write(b"0" * 100)
+    with pytest.raises(UserError, match="not a readable array .*mmap length is greater"):
+        files.read_mask(tmp_path / "mask.npy")
+
+
 def test_void_labels_are_values_of_the_file(tmp_path):
     np.save(tmp_path / "mask.npy", np.array([[0, -1, 65535, 11]]))
     mask, facts = files.load_mask(tmp_path / "mask.npy", (-1, 65535, 11))
