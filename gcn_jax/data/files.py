@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from gcn_jax import IGNORE_LABEL
-from gcn_jax.data.decoding import Opened, open_image
+from gcn_jax.data.decoding import Opened, check_plausible, open_image
 from gcn_jax.data.problems import Problem
 from gcn_jax.data.statistics import count_values
 from gcn_jax.errors import setting
@@ -20,7 +20,8 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 MASK_SUFFIXES = (*IMAGE_SUFFIXES, ".gif", ".npy")
 
 #: Modes of Pillow whose pixels are one whole number: palette, grey, bilevel, 16 and 32 bit.
-_INDEX_MODES = ("P", "L", "1", "I;16", "I;16B", "I")
+_BYTE_MODES = ("P", "L", "1")
+_INDEX_MODES = (*_BYTE_MODES, "I;16", "I;16B", "I")
 #: Modes of Pillow with channels that may all say the same.
 _CHANNEL_MODES = ("RGB", "RGBA", "LA")
 
@@ -73,7 +74,7 @@ def read_image(file: str | Path | io.BytesIO, name: str | None = None) -> np.nda
     """
     name = name or str(file)
     with open_image(file, name) as opened:
-        return _as_rgb(opened.image, name)
+        return _as_rgb(opened, name)
 
 
 def load_image(path: Path) -> tuple[np.ndarray, ImageFacts]:
@@ -84,11 +85,13 @@ def load_image(path: Path) -> tuple[np.ndarray, ImageFacts]:
     """
     with open_image(path, str(path)) as opened:
         orientation = opened.image.getexif().get(_ORIENTATION, 1)
-        array = _as_rgb(opened.image, str(path))
+        array = _as_rgb(opened, str(path))
     return array, ImageFacts(opened.is_deep, int(array.max(initial=0)), int(orientation))
 
 
-def _as_rgb(image: Image.Image, name: str) -> np.ndarray:
+def _as_rgb(opened: Opened, name: str) -> np.ndarray:
+    check_plausible(opened, name)
+    image = opened.image
     if image.mode in ("I", "F"):
         raise Problem(
             "unreadable file",
@@ -142,7 +145,8 @@ def load_mask(path: str | Path, void_labels: Collection[int] = ()) -> tuple[np.n
         with open_image(path, str(path)) as opened:
             mask, palette = _indices(opened, path), _palette(opened.image)
             is_gif = opened.image.format == "GIF"
-    found = np.flatnonzero(count_values(mask)) if mask.dtype == np.uint8 else np.unique(mask)
+    small = mask.dtype in (np.uint8, bool)
+    found = np.flatnonzero(count_values(mask)) if small else np.unique(mask)
     if len(void_labels):
         mask = np.where(np.isin(mask, list(void_labels)), IGNORE_LABEL, mask)
     if mask.size and (mask.max() > 255 or mask.min() < 0):
@@ -169,6 +173,8 @@ def _indices(opened: Opened, path: str | Path) -> np.ndarray:
             f"{path}: a {image.format}, which changes the class numbers along edges, where a mask "
             "belongs; save it as PNG, from the original",
         )
+    if image.mode not in _BYTE_MODES:
+        check_plausible(opened, str(path), bytes_per_pixel=32)
     if image.mode in _CHANNEL_MODES:
         if opened.is_deep:  # of which Pillow keeps the upper 8 bits, where class numbers are not
             channels = _decode_deep(path)

@@ -17,12 +17,12 @@ def count_values(mask: np.ndarray) -> np.ndarray:
     """Count how often each value occurs, with little memory however large the mask is.
 
     Args:
-        mask: uint8, of any shape.
+        mask: uint8 or bool, of any shape.
 
     Returns:
         int64 `[256]`.
     """
-    counts, flat = np.zeros(256, np.int64), mask.ravel()
+    counts, flat = np.zeros(256, np.int64), mask.ravel().view(np.uint8)
     for start in range(0, flat.size, _BLOCK):
         counts += np.bincount(flat[start : start + _BLOCK], minlength=256)
     return counts

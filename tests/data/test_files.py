@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gcn_jax.data import files
+from gcn_jax.data import decoding, files
 from gcn_jax.errors import UserError
 from tests.helpers.png import png_chunk, raw_png
 
@@ -103,6 +103,21 @@ def test_masks_compressed_with_losses_are_refused(tmp_path, name, options):
     Image.fromarray(LABEL).convert("RGB").save(tmp_path / name, **options)
     with pytest.raises(UserError, match=f"{name}: a .* changes the class numbers along edges"):
         files.read_mask(tmp_path / name)
+
+
+def test_a_small_file_of_very_many_pixels_is_refused(tmp_path, monkeypatch):
+    """An array of them, and the copies on the way to it, would take more than a GiB."""
+    Image.new("RGB", (100, 50)).save(tmp_path / "a.png")
+    Image.new("L", (100, 50)).save(tmp_path / "b.png")
+    monkeypatch.setattr(decoding, "_MOST_MEMORY", 11 * 100 * 50 - 1)
+    for name in ("a.png", "b.png"):
+        with pytest.raises(UserError, match=rf"{name}: 100 x 50 pixels in \d+ bytes"):
+            files.read_image(tmp_path / name)
+    with pytest.raises(UserError, match="a.png: 100 x 50 pixels in"):
+        files.read_mask(tmp_path / "a.png")
+    assert files.read_mask(tmp_path / "b.png").shape == (50, 100)  # one byte each
+    monkeypatch.setattr(decoding, "_SMALL", 10)
+    assert files.read_image(tmp_path / "a.png").shape == (50, 100, 3)
 
 
 @pytest.mark.parametrize("depth", [np.uint8, np.int64, np.uint16])
@@ -229,10 +244,11 @@ def test_images_that_cannot_become_rgb_are_refused(tmp_path, monkeypatch):
         files.read_image(tmp_path / "huge.png")
 
 
-def test_mode_that_pillow_cannot_convert_is_named(monkeypatch):
+def test_mode_that_pillow_cannot_convert_is_named(tmp_path, monkeypatch):
+    (tmp_path / "odd.tif").touch()
     monkeypatch.setattr(Image, "open", lambda file: Image.new("La", (4, 4)))
     with pytest.raises(UserError, match=r"odd.tif: not a readable image \(conversion from La"):
-        files.read_image("odd.tif")
+        files.read_image(tmp_path / "odd.tif")
 
 
 def test_images_of_every_mode_become_rgb(tmp_path):
