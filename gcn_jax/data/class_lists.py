@@ -131,7 +131,10 @@ def _read_labelmap(path: Path) -> _Read:
 
 def _read_csv(path: Path) -> _Read:
     """Read `class,r,g,b`, or Roboflow's `Pixel Value, Class`; a first line of titles is skipped."""
-    rows = [[cell.strip() for cell in row] for row in csv.reader(read_lines(path))]
+    try:
+        rows = [[cell.strip() for cell in row] for row in csv.reader(read_lines(path))]
+    except csv.Error as error:
+        raise Problem("class names", f"folder: {path}: no list of classes ({error})") from None
     if len(rows) > 1 and not any(_is_number(cell) for cell in rows[0]):
         rows = rows[1:]
     names, colors = [], []
@@ -167,4 +170,4 @@ def _color(path: Path, line: str, cells: Sequence[str]) -> Color:
 
 
 def _is_number(text: str) -> bool:
-    return text.isascii() and text.strip().isdigit()
+    return text.isascii() and text.strip().isdigit() and len(text) < 10
