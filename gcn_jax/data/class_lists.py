@@ -162,6 +162,7 @@ def _all_or_none(colors: Sequence[Color | None]) -> tuple[Color, ...] | None:
 
 
 def _color(path: Path, line: str, cells: Sequence[str]) -> Color:
+    cells = [cell.strip() for cell in cells]
     if len(cells) != 3 or not all(_is_number(cell) and int(cell) <= 255 for cell in cells):
         message = f"folder: {path}: the line {line!r} has no colour r,g,b of three numbers 0..255"
         raise Problem("class names", message)
@@ -170,4 +171,4 @@ def _color(path: Path, line: str, cells: Sequence[str]) -> Color:
 
 
 def _is_number(text: str) -> bool:
-    return text.isascii() and text.strip().isdigit() and len(text) < 10
+    return text.isascii() and text.isdigit() and len(text) < 10

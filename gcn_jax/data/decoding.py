@@ -26,12 +26,14 @@ class Opened(NamedTuple):
 
     Attributes:
         image: The picture.
+        raw_mode: How the file stores its pixels, as Pillow calls it, such as "L;4".
         is_deep: Whether the file stores 16 bits a channel; Pillow keeps 8 of them in colour.
         is_lossy: Whether its compression changes pixels.
         num_bytes: The size of the file.
     """
 
     image: Image.Image
+    raw_mode: str
     is_deep: bool
     is_lossy: bool
     num_bytes: int
@@ -68,9 +70,11 @@ def open_image(file: str | Path | io.BytesIO, name: str) -> Iterator[Opened]:
                 if image.format == "PNG":
                     check_png(Path(file).read_bytes())
                 _check_frames(image, name)
-            is_deep, is_lossy = _is_deep(image), _is_lossy(image, file)
+            raw_mode, is_lossy = _raw_mode(image), _is_lossy(image, file)
+            if image.format == "BMP":
+                _check_bmp(raw_mode, file, name)
             image.load()  # decode now, so that a truncated file is found here
-            yield Opened(image, is_deep, is_lossy, _num_bytes(file))
+            yield Opened(image, raw_mode, ";16" in raw_mode, is_lossy, _num_bytes(file))
     except Problem:
         raise
     except FileNotFoundError:
@@ -125,12 +129,20 @@ def _check_frames(image: Image.Image, name: str) -> None:
         )
 
 
-def _is_deep(image: Image.Image) -> bool:
+def _raw_mode(image: Image.Image) -> str:
     for tile in getattr(image, "tile", ()):
         raw_mode = tile[3] if isinstance(tile[3], str) else tile[3] and tile[3][0]
-        if ";16" in str(raw_mode):
-            return True
-    return False
+        return str(raw_mode)
+    return ""
+
+
+def _check_bmp(raw_mode: str, file: str | Path | io.BytesIO, name: str) -> None:
+    """Refuse greys of a BMP that Pillow unpacks as if they had another number of bits."""
+    header = file.getvalue()[:30] if isinstance(file, io.BytesIO) else _first(file, 30)
+    place = 24 if header[14:18] == b"\x0c\0\0\0" else 28  # of OS/2, and of Windows
+    bits = int.from_bytes(header[place : place + 2], "little")
+    if bits != {"1": 1, "L": 8}.get(raw_mode, bits):
+        raise Problem("unreadable file", f"{name}: a BMP of greys of {bits} bits; save it as PNG")
 
 
 def _is_lossy(image: Image.Image, file: str | Path | io.BytesIO) -> bool:

@@ -194,8 +194,20 @@ def _indices(opened: Opened, path: str | Path) -> np.ndarray:
             f"are the class numbers, {IGNORE_LABEL} for void (`gcn-jax data convert` makes them of "
             "colours)",
         )
-    mask = np.asarray(ImageOps.exif_transpose(image))
-    return mask // _png_grey_factor(path) if image.format == "PNG" else mask
+    return _as_stored(np.asarray(ImageOps.exif_transpose(image)), opened.raw_mode, path)
+
+
+def _as_stored(mask: np.ndarray, raw_mode: str, path: str | Path) -> np.ndarray:
+    """Undo what Pillow does with greys: it spreads those of 2 or 4 bits to 0..255."""
+    kind, _, how = raw_mode.partition(";")
+    if kind == "L" and "I" in how:
+        raise Problem(
+            "colour mask",
+            f"{path}: greys of which 0 is white, and nothing says whether the class numbers are "
+            "those of the file or of the picture; save the mask as PNG, from the original",
+        )
+    few_bits = kind == "L" and how[:1] in ("2", "4")
+    return mask // (255 // (2 ** int(how[0]) - 1)) if few_bits else mask
 
 
 def _decode_deep(path: str | Path) -> np.ndarray:
@@ -310,10 +322,3 @@ def read_lines(path: Path) -> list[str]:
         message = f"{path}: not UTF-8 text ({error}); save it as UTF-8"
         raise Problem("unreadable file", message) from None
     return [line.strip() for line in text.splitlines() if line.strip()]
-
-
-def _png_grey_factor(path: str | Path) -> int:
-    """By how much Pillow multiplies a PNG's values: it spreads grey of 2 or 4 bits to 0..255."""
-    with open(path, "rb") as file:
-        depth, color_type = file.read(26)[24:]  # in the header chunk, which comes first
-    return 255 // (2**depth - 1) if color_type == 0 and depth in (2, 4) else 1

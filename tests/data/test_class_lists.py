@@ -54,6 +54,7 @@ def test_labelmes_first_line_is_left_out_wherever_it_stands_and_said(tmp_path):
     [
         ("_classes.csv", f"0, a\n{'9' * 5000}, b\n", "not `class,r,g,b`"),
         ("labelmap.txt", f"a:{'9' * 5000},0,0\nb:1,1,1\n", "no colour r,g,b"),
+        ("labelmap.txt", "a:0,0,0\nb:12\x1f1,0,0\n", "no colour r,g,b"),
         ("classes.csv", f'"{"a" * 200_000}",0,0,0\nb,1,1,1\n', "field larger than"),
     ],
 )

@@ -105,6 +105,66 @@ def test_masks_compressed_with_losses_are_refused(tmp_path, name, options):
         files.read_mask(tmp_path / name)
 
 
+def packed(values, bits):
+    """Rows of whole numbers of few bits, each padded to bytes."""
+    places = (values[..., None] >> np.arange(bits - 1, -1, -1)) & 1
+    return np.packbits(places.reshape(len(values), -1).astype(np.uint8), axis=1)
+
+
+def tiff(values, bits, zero_is_white):
+    """A TIFF of one strip without compression, which Pillow cannot write with few bits."""
+    data = packed(values, bits).tobytes()
+    tags = {256: values.shape[1], 257: values.shape[0], 258: bits, 259: 1, 262: not zero_is_white}
+    tags |= {273: 8, 277: 1, 278: values.shape[0], 279: len(data)}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    place = struct.pack("<I", 8 + len(data))
+    return b"II*\0" + place + data + struct.pack("<H", len(tags)) + entries + bytes(4)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_grey_tiffs_give_the_numbers_that_they_store(tmp_path, bits):
+    values = np.arange(16).reshape(2, 8) % 2**bits
+    (tmp_path / "a.tif").write_bytes(tiff(values, bits, zero_is_white=False))
+    np.testing.assert_array_equal(files.read_mask(tmp_path / "a.tif"), values)
+    (tmp_path / "b.tif").write_bytes(tiff(values, bits, zero_is_white=True))
+    if bits == 1:  # of black and white, white is what a mask marks
+        np.testing.assert_array_equal(files.read_mask(tmp_path / "b.tif"), 1 - values)
+    else:
+        with pytest.raises(UserError, match="greys of which 0 is white"):
+            files.read_mask(tmp_path / "b.tif")
+
+
+def bmp(values, bits, greys):
+    """A BMP without compression, of a palette of greys."""
+    rows = packed(values[::-1], bits)
+    data = np.pad(rows, ((0, 0), (0, -rows.shape[1] % 4))).tobytes()
+    palette = b"".join(bytes((grey, grey, grey, 0)) for grey in greys)
+    sizes = values.shape[1], values.shape[0], 1, bits, 0, len(data), 0, 0, len(greys), 0
+    place = 54 + len(palette)
+    head = b"BM" + struct.pack("<IIIIiiHHIIiiII", place + len(data), 0, place, 40, *sizes)
+    return head + palette + data
+
+
+@pytest.mark.parametrize(
+    ("bits", "greys", "is_read"),
+    [
+        (1, (0, 255), True),
+        (4, range(0, 256, 17), True),
+        (4, range(16), False),  # Pillow takes their bits for those of other depths
+        (8, (0, 255), False),
+        (8, range(8), True),
+    ],
+)
+def test_bmps_give_their_numbers_or_are_refused(tmp_path, bits, greys, is_read):
+    values = np.arange(8).reshape(2, 4) % len(greys)
+    (tmp_path / "a.bmp").write_bytes(bmp(values, bits, greys))
+    if is_read:
+        np.testing.assert_array_equal(files.read_mask(tmp_path / "a.bmp"), values)
+    else:
+        with pytest.raises(UserError, match=f"a BMP of greys of {bits} bits; save it as PNG"):
+            files.read_mask(tmp_path / "a.bmp")
+
+
 def test_a_small_file_of_very_many_pixels_is_refused(tmp_path, monkeypatch):
     """An array of them, and the copies on the way to it, would take more than a GiB."""
     Image.new("RGB", (100, 50)).save(tmp_path / "a.png")
