@@ -13,7 +13,9 @@ from gcn_jax import atomic, data, mesh
 from gcn_jax.data.classes import class_colors
 from gcn_jax.errors import UserError, setting
 from gcn_jax.hub import is_on_hub
+from gcn_jax.models.classifier import Classifier
 from gcn_jax.models.pretrained.info import ModelInfo, read_info, write_info
+from gcn_jax.models.registry import MODELS
 from gcn_jax.training.checkpoints import Checkpoints
 from gcn_jax.training.initial_weights import start_variables
 from gcn_jax.training.parts import Parts
@@ -72,20 +74,31 @@ def open_data(config: ConfigDict) -> tuple[data.Source | data.Mixture, data.Sour
     val = data.open_split(config.data.val, config.data)
     if train.class_names != val.class_names:
         raise UserError(f"{train.name} and {val.name} have different classes")
-    _check_batch(config, len(train))
+    _check_batch(config, len(train), len(train.class_names))
     return train, val
 
 
-def _check_batch(config: ConfigDict, num_images: int) -> None:
-    """Raise `UserError` where a few batches, bytes of images and labels, do not fit into memory."""
+def _check_batch(config: ConfigDict, num_images: int, num_classes: int) -> None:
+    """Raise `UserError` where a batch does not fit into memory, however little the rest takes."""
     pixels = math.prod(config.augment.crop_size) * config.batch_size // jax.process_count()
-    there = psutil.virtual_memory().total
-    if 4 * pixels > there / 4:  # some are read ahead
-        raise UserError(
-            f"batch_size is {config.batch_size}: one batch of crops takes {4 * pixels / 2**30:.0f} "
-            f"GiB, and this machine has {there / 2**30:.0f}; the training set has {num_images} "
-            "images"
-        )
+    network, _ = MODELS[config.model.name]
+    # float32 images, int32 labels, float32 scores; those of a classifier are of whole images.
+    scores = 0 if network is Classifier else 4 * num_classes / network.label_stride**2
+    step = pixels / config.optimizer.accumulate * (16 + scores)
+    stats = [device.memory_stats() or {} for device in jax.local_devices()]
+    host = psutil.virtual_memory().total
+    devices = sum(each.get("bytes_limit", 0) for each in stats) or host
+    if 4 * pixels > host / 4:  # bytes of images and labels, and some batches are read ahead
+        needs = f"one batch of crops takes {4 * pixels / 2**30:.0f} GiB, and this machine has "
+        needs += f"{host / 2**30:.0f}"
+    elif step > devices:
+        needs = f"images, labels and scores of one step take {step / 2**30:.0f} GiB, and the "
+        needs += f"devices have {devices / 2**30:.0f}"
+    else:
+        return
+    raise UserError(
+        f"batch_size is {config.batch_size}: {needs}; the training set has {num_images} images"
+    )
 
 
 def start(run: Run) -> tuple[TrainState, Any, list[Any]]:

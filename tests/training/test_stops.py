@@ -163,10 +163,18 @@ def test_the_device_is_never_more_than_two_steps_behind(config, tmp_path, monkey
     assert waited == [0, 1, 1]
 
 
-def test_a_batch_that_no_memory_holds_is_refused_before_the_first_step(config, tmp_path):
+def test_a_batch_that_no_memory_holds_is_refused_before_the_first_step(
+    config, tmp_path, monkeypatch
+):
     large = changed(config, batch_size=65536, **{"augment.crop_size": (4096, 4096)})
     with pytest.raises(UserError, match=r"batch_size is 65536: .* GiB.* training set has 12"):
         train_and_evaluate(large, tmp_path / "run")
+    memory = type("Memory", (), {"total": 1000 * 32 * 32 * (16 + 4 * 3) - 1})  # of 3 classes
+    monkeypatch.setattr(run.psutil, "virtual_memory", lambda: memory)
+    large = changed(config, batch_size=1000, **{"augment.crop_size": (32, 32)})
+    with pytest.raises(UserError, match=r"batch_size is 1000: images, labels and scores of one s"):
+        train_and_evaluate(large, tmp_path / "run")
+    run.open_data(changed(large, **{"optimizer.accumulate": 2}))
     assert not (tmp_path / "run").exists()
 
 
