@@ -152,7 +152,10 @@ def _read_labelmap(path: Path) -> _Read:
 
 def _read_csv(path: Path) -> _Read:
     """Read `class,r,g,b`, or Roboflow's `Pixel Value, Class`; a first line of titles is skipped."""
-    rows = [[cell.strip() for cell in row] for row in csv.reader(read_lines(path))]
+    try:
+        rows = [[cell.strip() for cell in row] for row in csv.reader(read_lines(path))]
+    except csv.Error as error:
+        raise Problem("class names", f"folder: {path}: no list of classes ({error})") from None
     if len(rows) > 1 and not any(_is_number(cell) for cell in rows[0]):
         rows = rows[1:]
     names, colors = [], []
@@ -180,6 +183,7 @@ def _all_or_none(colors: Sequence[Color | None]) -> tuple[Color, ...] | None:
 
 
 def _color(path: Path, line: str, cells: Sequence[str]) -> Color:
+    cells = [cell.strip() for cell in cells]
     if len(cells) != 3 or not all(_is_number(cell) and int(cell) <= 255 for cell in cells):
         message = f"folder: {path}: the line {line!r} has no colour r,g,b of three numbers 0..255"
         raise Problem("class names", message)
@@ -188,4 +192,4 @@ def _color(path: Path, line: str, cells: Sequence[str]) -> Color:
 
 
 def _is_number(text: str) -> bool:
-    return text.isascii() and text.strip().isdigit()
+    return text.isascii() and text.isdigit() and len(text) < 10

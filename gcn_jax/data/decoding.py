@@ -17,19 +17,26 @@ _MANY_FRAMES = ("GIF", "TIFF", "PNG", "WEBP")
 #: TIFF's tag of a page's kind, and those kinds that are no picture of their own.
 _PAGE_KIND, _REDUCED, _MASK = 254, 1, 4
 
+#: A file of so many bytes at most is not given more than so many bytes of memory.
+_SMALL, _MOST_MEMORY = 2**20, 2**30
+
 
 class Opened(NamedTuple):
     """An image file that was opened and decoded.
 
     Attributes:
         image: The picture.
+        raw_mode: How the file stores its pixels, as Pillow calls it, such as "L;4".
         is_deep: Whether the file stores 16 bits a channel; Pillow keeps 8 of them in colour.
         is_lossy: Whether its compression changes pixels.
+        num_bytes: The size of the file.
     """
 
     image: Image.Image
+    raw_mode: str
     is_deep: bool
     is_lossy: bool
+    num_bytes: int
 
 
 #: What Pillow raises where a file is damaged; most of it is not documented.
@@ -63,9 +70,11 @@ def open_image(file: str | Path | io.BytesIO, name: str) -> Iterator[Opened]:
                 if image.format == "PNG":
                     check_png(Path(file).read_bytes())
                 _check_frames(image, name)
-            is_deep, is_lossy = _is_deep(image), _is_lossy(image, file)
+            raw_mode, is_lossy = _raw_mode(image), _is_lossy(image, file)
+            if image.format == "BMP":
+                _check_bmp(raw_mode, file, name)
             image.load()  # decode now, so that a truncated file is found here
-            yield Opened(image, is_deep, is_lossy)
+            yield Opened(image, raw_mode, ";16" in raw_mode, is_lossy, _num_bytes(file))
     except Problem:
         raise
     except FileNotFoundError:
@@ -73,6 +82,34 @@ def open_image(file: str | Path | io.BytesIO, name: str) -> Iterator[Opened]:
     except _OF_PILLOW as error:
         message = f"{name}: not a readable image ({error})"
         raise Problem("unreadable file", message) from None
+
+
+def check_plausible(opened: Opened, name: str, bytes_per_pixel: int = 11) -> None:
+    """Check that a small file does not unpack to an array of more than a GiB, copies included.
+
+    Masks of one byte a pixel never do: Pillow itself refuses what has over 179 million pixels.
+    Whoever lifted that limit knows the files, and nothing is checked.
+
+    Args:
+        opened: An image.
+        name: What to call the file in an error.
+        bytes_per_pixel: How much memory it takes until it is in an array; by default as RGB.
+
+    Raises:
+        Problem: It does.
+    """
+    width, height = opened.image.size
+    is_checked = opened.num_bytes <= _SMALL and Image.MAX_IMAGE_PIXELS is not None
+    if is_checked and width * height * bytes_per_pixel > _MOST_MEMORY:
+        raise Problem(
+            "unreadable file",
+            f"{name}: {width} x {height} pixels in {opened.num_bytes:,} bytes, which no photo has; "
+            "the file is damaged, or empty",
+        )
+
+
+def _num_bytes(file: str | Path | io.BytesIO) -> int:
+    return file.getbuffer().nbytes if isinstance(file, io.BytesIO) else Path(file).stat().st_size
 
 
 def _check_frames(image: Image.Image, name: str) -> None:
@@ -92,12 +129,20 @@ def _check_frames(image: Image.Image, name: str) -> None:
         )
 
 
-def _is_deep(image: Image.Image) -> bool:
+def _raw_mode(image: Image.Image) -> str:
     for tile in getattr(image, "tile", ()):
         raw_mode = tile[3] if isinstance(tile[3], str) else tile[3] and tile[3][0]
-        if ";16" in str(raw_mode):
-            return True
-    return False
+        return str(raw_mode)
+    return ""
+
+
+def _check_bmp(raw_mode: str, file: str | Path | io.BytesIO, name: str) -> None:
+    """Refuse greys of a BMP that Pillow unpacks as if they had another number of bits."""
+    header = file.getvalue()[:30] if isinstance(file, io.BytesIO) else _first(file, 30)
+    place = 24 if header[14:18] == b"\x0c\0\0\0" else 28  # of OS/2, and of Windows
+    bits = int.from_bytes(header[place : place + 2], "little")
+    if bits != {"1": 1, "L": 8}.get(raw_mode, bits):
+        raise Problem("unreadable file", f"{name}: a BMP of greys of {bits} bits; save it as PNG")
 
 
 def _is_lossy(image: Image.Image, file: str | Path | io.BytesIO) -> bool:

@@ -8,9 +8,10 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from gcn_jax import IGNORE_LABEL
-from gcn_jax.data.decoding import Opened, open_image
+from gcn_jax.data.decoding import Opened, check_plausible, open_image
 from gcn_jax.data.images import decode_deep
 from gcn_jax.data.problems import Problem
+from gcn_jax.data.statistics import count_values
 from gcn_jax.errors import setting
 
 #: Suffixes that count as images when a folder is listed, and as masks.
@@ -18,7 +19,8 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 MASK_SUFFIXES = (*IMAGE_SUFFIXES, ".gif", ".npy")
 
 #: Modes of Pillow whose pixels are one whole number: palette, grey, bilevel, 16 and 32 bit.
-_INDEX_MODES = ("P", "L", "1", "I;16", "I;16B", "I")
+_BYTE_MODES = ("P", "L", "1")
+_INDEX_MODES = (*_BYTE_MODES, "I;16", "I;16B", "I")
 #: Modes of Pillow with channels that may all say the same.
 _CHANNEL_MODES = ("RGB", "RGBA", "LA")
 
@@ -72,11 +74,8 @@ def load_mask(path: str | Path, void_labels: Collection[int] = ()) -> tuple[np.n
         with open_image(path, str(path)) as opened:
             mask, palette = _indices(opened, path), _palette(opened.image)
             is_gif = opened.image.format == "GIF"
-    found = (
-        np.flatnonzero(np.bincount(mask.ravel(), minlength=1))
-        if mask.dtype == np.uint8
-        else np.unique(mask)
-    )
+    small = mask.dtype in (np.uint8, bool)
+    found = np.flatnonzero(count_values(mask)) if small else np.unique(mask)
     if len(void_labels):
         mask = np.where(np.isin(mask, list(void_labels)), IGNORE_LABEL, mask)
     if mask.size and (mask.max() > 255 or mask.min() < 0):
@@ -103,6 +102,8 @@ def _indices(opened: Opened, path: str | Path) -> np.ndarray:
             f"{path}: a {image.format}, which changes the class numbers along edges, where a mask "
             "belongs; save it as PNG, from the original",
         )
+    if image.mode not in _BYTE_MODES:
+        check_plausible(opened, str(path), bytes_per_pixel=32)
     if image.mode in _CHANNEL_MODES:
         if opened.is_deep:  # of which Pillow keeps the upper 8 bits, where class numbers are not
             channels = decode_deep(path, str(path))
@@ -122,8 +123,20 @@ def _indices(opened: Opened, path: str | Path) -> np.ndarray:
             f"are the class numbers, {IGNORE_LABEL} for void (`gcn-jax data convert` makes them of "
             "colours)",
         )
-    mask = np.asarray(ImageOps.exif_transpose(image))
-    return mask // _png_grey_factor(path) if image.format == "PNG" else mask
+    return _as_stored(np.asarray(ImageOps.exif_transpose(image)), opened.raw_mode, path)
+
+
+def _as_stored(mask: np.ndarray, raw_mode: str, path: str | Path) -> np.ndarray:
+    """Undo what Pillow does with greys: it spreads those of 2 or 4 bits to 0..255."""
+    kind, _, how = raw_mode.partition(";")
+    if kind == "L" and "I" in how:
+        raise Problem(
+            "colour mask",
+            f"{path}: greys of which 0 is white, and nothing says whether the class numbers are "
+            "those of the file or of the picture; save the mask as PNG, from the original",
+        )
+    few_bits = kind == "L" and how[:1] in ("2", "4")
+    return mask // (255 // (2 ** int(how[0]) - 1)) if few_bits else mask
 
 
 def _check_renumbering(path: str | Path, colors: Mapping[int, tuple[int, int, int]]) -> None:
@@ -141,10 +154,11 @@ def _check_renumbering(path: str | Path, colors: Mapping[int, tuple[int, int, in
 
 def _read_npy(path: str | Path) -> np.ndarray:
     try:
-        mask = np.load(path, allow_pickle=False)
+        # Mapped, the array that the header promises is never larger than the file.
+        mask = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
         raise Problem("missing file", f"{path}: no such file") from None
-    except (OSError, ValueError, EOFError) as error:
+    except Exception as error:  # of Python's own parser, which reads the header, and of zipfile
         message = f"{path}: not a readable array ({error})"
         raise Problem("unreadable file", message) from None
     if not isinstance(mask, np.ndarray) or mask.ndim != 2 or mask.dtype.kind not in "iub":
@@ -153,7 +167,7 @@ def _read_npy(path: str | Path) -> np.ndarray:
             f"{path}: an array of shape {np.shape(mask)} and type {getattr(mask, 'dtype', '?')}; a "
             "mask has two dimensions, height and width, of whole numbers",
         )
-    return mask
+    return np.array(mask)
 
 
 def _palette(image: Image.Image) -> list[tuple[int, int, int]]:
@@ -222,10 +236,3 @@ def read_lines(path: Path) -> list[str]:
         message = f"{path}: not UTF-8 text ({error}); save it as UTF-8"
         raise Problem("unreadable file", message) from None
     return [line.strip() for line in text.splitlines() if line.strip()]
-
-
-def _png_grey_factor(path: str | Path) -> int:
-    """By how much Pillow multiplies a PNG's values: it spreads grey of 2 or 4 bits to 0..255."""
-    with open(path, "rb") as file:
-        depth, color_type = file.read(26)[24:]  # in the header chunk, which comes first
-    return 255 // (2**depth - 1) if color_type == 0 and depth in (2, 4) else 1

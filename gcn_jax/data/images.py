@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
-from gcn_jax.data.decoding import Opened, open_image
+from gcn_jax.data.decoding import Opened, check_plausible, open_image
 from gcn_jax.data.problems import Problem
 
 #: EXIF's tag of how a picture is turned; 1 is upright.
@@ -85,6 +85,7 @@ def _as_rgb(
     opened: Opened, file: str | Path | io.BytesIO, name: str, bit_depth: int | None
 ) -> tuple[np.ndarray, int | None]:
     """Return the pixels as uint8 `[H, W, 3]`, and the largest value of 16-bit ones."""
+    check_plausible(opened, name)
     image, stored = opened.image, None
     if image.mode in ("I", "F"):
         raise Problem(

@@ -9,6 +9,24 @@ import numpy as np
 from gcn_jax import IGNORE_LABEL
 from gcn_jax.errors import check_choice
 
+#: Pixels that are counted at once: NumPy makes int64 of them.
+_BLOCK = 1 << 20
+
+
+def count_values(mask: np.ndarray) -> np.ndarray:
+    """Count how often each value occurs, with little memory however large the mask is.
+
+    Args:
+        mask: uint8 or bool, of any shape.
+
+    Returns:
+        int64 `[256]`.
+    """
+    counts, flat = np.zeros(256, np.int64), mask.ravel().view(np.uint8)
+    for start in range(0, flat.size, _BLOCK):
+        counts += np.bincount(flat[start : start + _BLOCK], minlength=256)
+    return counts
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class LabelStatistics:
@@ -44,7 +62,7 @@ class LabelStatistics:
             label: uint8 `[H, W]`, classes 0..C-1, or 255 for void.
             num_classes: C.
         """
-        counts = np.bincount(label.ravel(), minlength=256)
+        counts = count_values(label)
         pixels = counts[:num_classes]
         present = (pixels > 0).astype(np.int64)
         return cls(pixels, pixels.sum() * present, present, int(counts[IGNORE_LABEL]))

@@ -8,8 +8,10 @@ from gcn_jax.errors import UserError, setting
 
 #: Steps are counted in int32.
 _MOST_STEPS = 2**31 - 1
-#: Px of a side of a crop, images of a batch, threads: what is above was not meant.
-_LONGEST_SIDE, _LARGEST_BATCH, _MOST_THREADS = 32_768, 65_536, 1_024
+#: Px of a side of a crop, images of a batch, threads: what is above was not meant. (Where memory
+#: ends sooner for a batch, `run.open_data` says so.)
+_LONGEST_SIDE, _LARGEST_BATCH, _MOST_THREADS = 32_768, 2**22, 1_024
+_LARGEST_EVAL_BATCH = 65_536
 
 
 class Check(NamedTuple):
@@ -51,7 +53,6 @@ _TEXTS = Check(
     "a tuple of texts",
 )
 _EVERY = _whole(1, _MOST_STEPS)
-_BATCH = _whole(1, _LARGEST_BATCH)
 
 
 def _one_of(*values: Any) -> Check:
@@ -131,7 +132,7 @@ CHECKS: Mapping[str, Check] = {
     "loss.focal_gamma": _number(0),
     "loss.ohem_threshold": _number(0, 1),
     "loss.ohem_min_kept": _number(0, 1),
-    "batch_size": _BATCH,
+    "batch_size": _whole(1, _LARGEST_BATCH),
     "num_steps": _EVERY,
     "optimizer.learning_rate": _POSITIVE,
     "optimizer.momentum": _BELOW_ONE,
@@ -145,13 +146,13 @@ CHECKS: Mapping[str, Check] = {
     "optimizer.bias_multiplier": _number(0),
     "optimizer.learn_frozen_batch_norm": _SWITCH,
     "optimizer.clip_norm": _number(0),
-    "optimizer.accumulate": _BATCH,
+    "optimizer.accumulate": _whole(1, _LARGEST_BATCH),
     "optimizer.ema_decay": _BELOW_ONE,
     "log_every": _EVERY,
     "eval_every": _EVERY,
     "patience": _whole(0, _MOST_STEPS),
     "checkpoint_every": _EVERY,
-    "eval_batch_size": _BATCH,
+    "eval_batch_size": _whole(1, _LARGEST_EVAL_BATCH),
 }
 
 #: Numbers among the fields of networks; names and switches the networks check themselves.

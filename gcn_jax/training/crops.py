@@ -10,6 +10,8 @@ from ml_collections import ConfigDict
 
 from gcn_jax import data
 from gcn_jax.errors import UserError
+from gcn_jax.models.classifier import Classifier
+from gcn_jax.models.registry import MODELS
 from gcn_jax.workdir import Workdir
 
 #: Pixels of a crop at most, where the images are larger: on a CPU, and on other devices.
@@ -54,21 +56,33 @@ def _size_of_images(train: data.Source | data.Mixture) -> tuple[int, ...]:
     return tuple(max(1, round(side * factor / MULTIPLE)) * MULTIPLE for side in sides)
 
 
-def check_batch(config: ConfigDict, num_images: int) -> None:
-    """Check that a few batches, bytes of images and labels, fit into memory.
+def check_batch(config: ConfigDict, num_images: int, num_classes: int) -> None:
+    """Check that a batch fits into memory, as far as it must, however little the rest takes.
 
     Args:
         config: The settings of a run.
         num_images: How many it trains on, for the message.
+        num_classes: Of how many classes.
 
     Raises:
-        UserError: They do not.
+        UserError: It does not.
     """
     pixels = math.prod(config.augment.crop_size) * config.batch_size // jax.process_count()
-    there = psutil.virtual_memory().total
-    if 4 * pixels > there / 4:  # some are read ahead
-        raise UserError(
-            f"batch_size is {config.batch_size}: one batch of crops takes {4 * pixels / 2**30:.0f} "
-            f"GiB, and this machine has {there / 2**30:.0f}; the training set has {num_images} "
-            "images"
-        )
+    network, _ = MODELS[config.model.name]
+    # float32 images, int32 labels, float32 scores; those of a classifier are of whole images.
+    scores = 0 if network is Classifier else 4 * num_classes / network.label_stride**2
+    step = pixels / config.optimizer.accumulate * (16 + scores)
+    stats = [device.memory_stats() or {} for device in jax.local_devices()]
+    host = psutil.virtual_memory().total
+    devices = sum(each.get("bytes_limit", 0) for each in stats) or host
+    if 4 * pixels > host / 4:  # bytes of images and labels, and some batches are read ahead
+        needs = f"one batch of crops takes {4 * pixels / 2**30:.0f} GiB, and this machine has "
+        needs += f"{host / 2**30:.0f}"
+    elif step > devices:
+        needs = f"images, labels and scores of one step take {step / 2**30:.0f} GiB, and the "
+        needs += f"devices have {devices / 2**30:.0f}"
+    else:
+        return
+    raise UserError(
+        f"batch_size is {config.batch_size}: {needs}; the training set has {num_images} images"
+    )

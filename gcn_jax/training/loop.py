@@ -60,7 +60,7 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
         with interruption.before_anything_is_saved():
             train, val = open_data(config)
             config = with_preprocessing(with_crop_size(config, folder.path, train), folder.path)
-            check_batch(config, len(train))
+            check_batch(config, len(train), len(train.class_names))
             parts = make_parts(config, train, config.data.mean, config.data.std)
             run = Run(config, folder, device_mesh, train, val, parts, checkpoints)
             state, batches, losses = start(run)

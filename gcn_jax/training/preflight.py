@@ -73,7 +73,8 @@ def missing(config: ConfigDict, workdir: str | Path) -> list[Need]:
     if not needs:
         with needed("data.train and data.val"):
             train, _ = open_data(config)
-            check_batch(with_crop_size(config, folder.path, train), len(train))
+            filled = with_crop_size(config, folder.path, train)
+            check_batch(filled, len(train), len(train.class_names))
     return needs
 
 

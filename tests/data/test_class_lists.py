@@ -3,6 +3,7 @@
 import pytest
 
 from gcn_jax.data.class_lists import read_class_list
+from gcn_jax.data.convert.names import read_colors
 from gcn_jax.data.problems import Problem
 
 NAMES = ("background", "box", "disc")
@@ -46,6 +47,24 @@ def test_labelmes_first_line_is_left_out_wherever_it_stands_and_said(tmp_path):
     (tmp_path / "classes.txt").write_text("box\n__ignore__\ndisc")
     with pytest.raises(Problem, match="line 2 is __ignore__, which is labelme's name of void"):
         read_class_list(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("_classes.csv", f"0, a\n{'9' * 5000}, b\n", "not `class,r,g,b`"),
+        ("labelmap.txt", f"a:{'9' * 5000},0,0\nb:1,1,1\n", "no colour r,g,b"),
+        ("labelmap.txt", "a:0,0,0\nb:12\x1f1,0,0\n", "no colour r,g,b"),
+        ("classes.csv", f'"{"a" * 200_000}",0,0,0\nb,1,1,1\n', "field larger than"),
+    ],
+)
+def test_numbers_and_cells_of_absurd_length_are_refused(tmp_path, file, content, message):
+    (tmp_path / file).write_text(content)
+    with pytest.raises(Problem, match=message):
+        read_class_list(tmp_path)
+    if file == "classes.csv":
+        with pytest.raises(Problem, match=message):
+            read_colors(tmp_path / file)
 
 
 def test_two_lists_must_agree(tmp_path):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gcn_jax.data import files, images
+from gcn_jax.data import decoding, files, images
 from gcn_jax.errors import UserError
 from tests.helpers.png import png_chunk, raw_png
 
@@ -105,6 +105,81 @@ def test_masks_compressed_with_losses_are_refused(tmp_path, name, options):
         files.read_mask(tmp_path / name)
 
 
+def packed(values, bits):
+    """Rows of whole numbers of few bits, each padded to bytes."""
+    places = (values[..., None] >> np.arange(bits - 1, -1, -1)) & 1
+    return np.packbits(places.reshape(len(values), -1).astype(np.uint8), axis=1)
+
+
+def tiff(values, bits, zero_is_white):
+    """A TIFF of one strip without compression, which Pillow cannot write with few bits."""
+    data = packed(values, bits).tobytes()
+    tags = {256: values.shape[1], 257: values.shape[0], 258: bits, 259: 1, 262: not zero_is_white}
+    tags |= {273: 8, 277: 1, 278: values.shape[0], 279: len(data)}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    place = struct.pack("<I", 8 + len(data))
+    return b"II*\0" + place + data + struct.pack("<H", len(tags)) + entries + bytes(4)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_grey_tiffs_give_the_numbers_that_they_store(tmp_path, bits):
+    values = np.arange(16).reshape(2, 8) % 2**bits
+    (tmp_path / "a.tif").write_bytes(tiff(values, bits, zero_is_white=False))
+    np.testing.assert_array_equal(files.read_mask(tmp_path / "a.tif"), values)
+    (tmp_path / "b.tif").write_bytes(tiff(values, bits, zero_is_white=True))
+    if bits == 1:  # of black and white, white is what a mask marks
+        np.testing.assert_array_equal(files.read_mask(tmp_path / "b.tif"), 1 - values)
+    else:
+        with pytest.raises(UserError, match="greys of which 0 is white"):
+            files.read_mask(tmp_path / "b.tif")
+
+
+def bmp(values, bits, greys):
+    """A BMP without compression, of a palette of greys."""
+    rows = packed(values[::-1], bits)
+    data = np.pad(rows, ((0, 0), (0, -rows.shape[1] % 4))).tobytes()
+    palette = b"".join(bytes((grey, grey, grey, 0)) for grey in greys)
+    sizes = values.shape[1], values.shape[0], 1, bits, 0, len(data), 0, 0, len(greys), 0
+    place = 54 + len(palette)
+    head = b"BM" + struct.pack("<IIIIiiHHIIiiII", place + len(data), 0, place, 40, *sizes)
+    return head + palette + data
+
+
+@pytest.mark.parametrize(
+    ("bits", "greys", "is_read"),
+    [
+        (1, (0, 255), True),
+        (4, range(0, 256, 17), True),
+        (4, range(16), False),  # Pillow takes their bits for those of other depths
+        (8, (0, 255), False),
+        (8, range(8), True),
+    ],
+)
+def test_bmps_give_their_numbers_or_are_refused(tmp_path, bits, greys, is_read):
+    values = np.arange(8).reshape(2, 4) % len(greys)
+    (tmp_path / "a.bmp").write_bytes(bmp(values, bits, greys))
+    if is_read:
+        np.testing.assert_array_equal(files.read_mask(tmp_path / "a.bmp"), values)
+    else:
+        with pytest.raises(UserError, match=f"a BMP of greys of {bits} bits; save it as PNG"):
+            files.read_mask(tmp_path / "a.bmp")
+
+
+def test_a_small_file_of_very_many_pixels_is_refused(tmp_path, monkeypatch):
+    """An array of them, and the copies on the way to it, would take more than a GiB."""
+    Image.new("RGB", (100, 50)).save(tmp_path / "a.png")
+    Image.new("L", (100, 50)).save(tmp_path / "b.png")
+    monkeypatch.setattr(decoding, "_MOST_MEMORY", 11 * 100 * 50 - 1)
+    for name in ("a.png", "b.png"):
+        with pytest.raises(UserError, match=rf"{name}: 100 x 50 pixels in \d+ bytes"):
+            images.read_image(tmp_path / name)
+    with pytest.raises(UserError, match="a.png: 100 x 50 pixels in"):
+        files.read_mask(tmp_path / "a.png")
+    assert files.read_mask(tmp_path / "b.png").shape == (50, 100)  # one byte each
+    monkeypatch.setattr(decoding, "_SMALL", 10)
+    assert images.read_image(tmp_path / "a.png").shape == (50, 100, 3)
+
+
 @pytest.mark.parametrize("depth", [np.uint8, np.int64, np.uint16])
 def test_arrays_of_whole_numbers_are_masks(tmp_path, depth):
     np.save(tmp_path / "mask.npy", LABEL.astype(depth))
@@ -123,6 +198,30 @@ def test_arrays_of_whole_numbers_are_masks(tmp_path, depth):
 def test_arrays_that_are_no_masks(tmp_path, array, message):
     np.save(tmp_path / "mask.npy", array, allow_pickle=True)
     with pytest.raises(UserError, match=message):
+        files.read_mask(tmp_path / "mask.npy")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"PK\3\4, as archives begin",
+        b"\x93NUMPY\1\0\20\0{'shape': (3, 4 \n",
+        b"\x93NUMPY\1\0\20\0" + b"(" * 15 + b"\n",
+    ],
+)
+def test_files_that_are_no_arrays(tmp_path, content):
+    (tmp_path / "mask.npy").write_bytes(content)
+    with pytest.raises(UserError, match=r"mask\.npy: not a readable array"):
+        files.read_mask(tmp_path / "mask.npy")
+
+
+def test_an_array_that_promises_more_than_its_file_has_takes_no_memory(tmp_path):
+    promise = {"descr": "|u1", "fortran_order": False, "shape": (10**5, 10**6)}
+    with (tmp_path / "mask.npy").open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, promise)
+        file.write(b"0" * 100)
+    with pytest.raises(UserError, match="not a readable array .*mmap length is greater"):
         files.read_mask(tmp_path / "mask.npy")
 
 
@@ -205,10 +304,11 @@ def test_images_that_cannot_become_rgb_are_refused(tmp_path, monkeypatch):
         images.read_image(tmp_path / "huge.png")
 
 
-def test_mode_that_pillow_cannot_convert_is_named(monkeypatch):
+def test_mode_that_pillow_cannot_convert_is_named(tmp_path, monkeypatch):
+    (tmp_path / "odd.tif").touch()
     monkeypatch.setattr(Image, "open", lambda file: Image.new("La", (4, 4)))
     with pytest.raises(UserError, match=r"odd.tif: not a readable image \(conversion from La"):
-        images.read_image("odd.tif")
+        images.read_image(tmp_path / "odd.tif")
 
 
 def test_images_of_every_mode_become_rgb(tmp_path):

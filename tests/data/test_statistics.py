@@ -1,13 +1,14 @@
 """Counts of labels and class weights, by hand."""
 
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
 
 from gcn_jax.data import open_split, open_training_source, prepare
 from gcn_jax.data.builders.registry import make_builder
-from gcn_jax.data.statistics import LabelStatistics, class_weights
+from gcn_jax.data.statistics import LabelStatistics, class_weights, count_values
 from gcn_jax.errors import UserError
 
 # Of 4 classes, class 3 does not occur. First image: 6 px of class 0, 2 of class 1, 2 void.
@@ -65,3 +66,18 @@ def test_balanced_weights_by_hand():
     statistics = LabelStatistics(counts, counts, counts, 0)
     weights = class_weights("balanced", statistics)
     np.testing.assert_allclose(weights, [100 / 180, 100 / 90, 0, 100 / 30], rtol=1e-6)
+
+
+def test_values_of_a_large_mask_are_counted_with_little_memory():
+    mask = np.zeros((3000, 3000), np.uint8)
+    mask[0, :7], mask[-1, -1] = 3, 255
+    tracemalloc.start()
+    counts = count_values(mask)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert {value: counts[value] for value in np.flatnonzero(counts)} == {
+        0: 3000**2 - 8,
+        3: 7,
+        255: 1,
+    }
+    assert peak < 2 * 8 * 2**20  # as int64 the mask has 69 MiB

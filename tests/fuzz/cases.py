@@ -142,7 +142,7 @@ def fingerprint(value: Any) -> str:
 
 def _add(value: Any, add: Callable[[bytes], None]) -> None:
     if isinstance(value, Mapping):
-        value = sorted(value.items(), key=repr)
+        value = sorted(value.items(), key=lambda item: repr(item[0]))
     elif isinstance(value, set | frozenset):
         value = sorted(value, key=repr)
     if isinstance(value, list | tuple):

@@ -128,7 +128,8 @@ def of_words(content: bytes, rng: Random) -> bytes:
                 "utf-8", "surrogateescape"
             )
         elif change == 7:
-            words[place] = f"{name}={of_bytes(value.encode(), rng).decode('utf-8', 'ignore')}"
+            changed = of_bytes(value.encode("utf-8", "ignore"), rng)  # a change may have come first
+            words[place] = f"{name}={changed.decode('utf-8', 'ignore')}"
         elif change == 8:
             words.insert(place, words[rng.randrange(len(words))])
         else:

@@ -90,10 +90,13 @@ def _cases(reader: Reader, count: int, folder: Path, keep: Path) -> Iterator[Cas
 
 
 def _work(name: str, first: int, count: int, place: Path, keep: Path, there: Connection) -> None:
-    """Run cases in this process and send how they ended; what is being read lies in `keep`."""
-    null = os.open(os.devnull, os.O_WRONLY)
+    """Run cases in this process and send how they ended; what is being read lies in `keep`.
+
+    A traceback that another thread prints, perhaps of the case before, is one.
+    """
+    said = os.memfd_create("said")
     for stream in (sys.stdout, sys.stderr):
-        os.dup2(null, stream.fileno())  # C code writes there, too
+        os.dup2(said, stream.fileno())  # C code writes there, too
     place.mkdir()
     subject = Subject(READERS[name], place)
     limit_memory()
@@ -102,7 +105,11 @@ def _work(name: str, first: int, count: int, place: Path, keep: Path, there: Con
         path, content = subject.mutated(number)
         kept = keep / f"{number} {path.name}"
         kept.write_bytes(content)
+        os.ftruncate(said, 0)
         case = subject.run(number)
+        printed = os.pread(said, os.fstat(said).st_size, 0)
+        if b"Traceback" in printed and not is_finding(READERS[name], case):
+            case = Case(number, "traceback", printed.decode(errors="replace"))
         if not is_finding(READERS[name], case):
             kept.unlink()
         there.send(case)

@@ -17,10 +17,11 @@ from tests.fuzz.readers import READERS
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_short(name, tmp_path, limited):
+def test_short(name, tmp_path, limited, capfd):
     subject = Subject(READERS[name], tmp_path)
     found = limited(map, subject.run, range(READERS[name].short))
     assert not [case for case in found if run.is_finding(READERS[name], case)]
+    assert "Traceback" not in capfd.readouterr().err
 
 
 @pytest.mark.slow
@@ -59,6 +60,9 @@ def _misread(folder: Path) -> bytes:
             raise MemoryError
         except MemoryError:
             raise UserError("no") from None
+    if content == b"print":
+        os.write(2, b"Traceback (most recent call last):")
+        return b"same"
     while content == b"hang":
         pass
     if content == b"crash":
@@ -66,7 +70,7 @@ def _misread(folder: Path) -> bytes:
     return content.lower()
 
 
-_ENDS = (b"refused", b"traceback", b"memory", b"other", b"crash", b"SAME", b"hang")
+_ENDS = (b"refused", b"traceback", b"memory", b"other", b"crash", b"SAME", b"print", b"hang")
 
 
 def _first(rng: Random) -> float:
@@ -87,7 +91,7 @@ def test_ends_of_cases(tmp_path, monkeypatch):
     monkeypatch.setattr(cases, "SECONDS", 0.2)
     subject = Subject(_MISREAD, tmp_path)
     for number, end in enumerate(_ENDS):
-        if end != b"crash":
+        if end not in (b"crash", b"print"):
             assert subject.run(number).outcome == end.decode().lower()
     assert subject.run(1).message == "KeyError: 'x'"
     assert (tmp_path / "file").read_bytes() == b"same"
@@ -105,8 +109,8 @@ def test_findings():
 @pytest.mark.slow
 def test_a_crash_is_counted_and_its_input_is_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(run, "_work", _work)
-    found = run.fuzz(_MISREAD, 6, tmp_path, tmp_path / "keep")
-    assert found == Counter(end.decode().lower() for end in _ENDS[:6])
+    found = run.fuzz(_MISREAD, 7, tmp_path, tmp_path / "keep")
+    assert found == Counter([end.decode().lower() for end in _ENDS[:6]] + ["traceback"])
     kept = {path.name: path.read_bytes() for path in (tmp_path / "keep/misread").iterdir()}
     assert kept == {
         "1 file": b"traceback",
@@ -115,6 +119,8 @@ def test_a_crash_is_counted_and_its_input_is_kept(tmp_path, monkeypatch):
         "2 memory.txt": b"UserError: no",
         "4 file": b"crash",
         "4 crash.txt": b"the process ended with -6",
+        "6 file": b"print",
+        "6 traceback.txt": b"Traceback (most recent call last):",
     }
 
 

@@ -56,14 +56,19 @@ def test_sizes_are_those_of_the_images_of_every_source(voc_folder, tmp_path):
 def test_a_batch_that_no_memory_holds_is_refused(monkeypatch):
     config = default_config()
     config.augment.crop_size, config.batch_size = (64, 32), 512
-    few = 512 * 64 * 32 * 4  # bytes of a batch: three colours and a label
+    pixels = 512 * 64 * 32
     memory = crops.psutil.virtual_memory()
-    for total, fits in ((4 * few, True), (4 * few - 4, False)):
-        monkeypatch.setattr(
-            crops.psutil, "virtual_memory", lambda n=total: memory._replace(total=n)
-        )
-        if fits:
-            crops.check_batch(config, 7)
-        else:
-            with pytest.raises(UserError, match=r"batch_size is 512: one batch .* has 7 images"):
-                crops.check_batch(config, 7)
+
+    def check(total):
+        monkeypatch.setattr(crops.psutil, "virtual_memory", lambda: memory._replace(total=total))
+        crops.check_batch(config, 7, 3)
+
+    step = pixels * (16 + 4 * 3)  # float32 images, int32 labels, float32 scores of 3 classes
+    check(step)
+    with pytest.raises(UserError, match=r"batch_size is 512: images, labels and scores of one st"):
+        check(step - 1)
+    config.optimizer.accumulate = 2
+    check(step - 1)
+    check(4 * 4 * pixels)  # a quarter, for bytes of images and labels
+    with pytest.raises(UserError, match=r"batch_size is 512: one batch .* has 7 images"):
+        check(4 * 4 * pixels - 4)

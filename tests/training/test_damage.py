@@ -1,5 +1,6 @@
 """Damage to checkpoints: noticed, named, and never in the way of the steps that are whole."""
 
+import asyncio
 import json
 import random
 import shutil
@@ -17,6 +18,7 @@ from gcn_jax.cli import process, verify
 from gcn_jax.errors import UserError
 from gcn_jax.models.pretrained import steps
 from gcn_jax.models.pretrained.info import write_info
+from gcn_jax.models.pretrained.verify import verify as verify_steps
 from gcn_jax.training.checkpoints import Checkpoints
 from gcn_jax.training.state import create_state
 from tests.helpers.runs import INFO
@@ -83,6 +85,43 @@ def test_a_flipped_bit_in_any_file_is_never_read_as_good_weights(written, tmp_pa
             for name in ("params", "batch_stats"):
                 jax.tree.map(np.testing.assert_array_equal, loaded.variables[name], expected[name])
             assert_right(workdir, written[1])
+
+
+def test_reads_beside_one_that_fails_end_before_their_event_loop_is_closed(run, capfd):
+    """Else TensorStore prints a traceback for each of them, from another thread."""
+    ended = []
+
+    async def fail():
+        raise ValueError("damaged")
+
+    async def read():
+        await asyncio.sleep(0.02)
+        ended.append("read")
+
+    async def both():
+        await asyncio.gather(read(), fail())
+
+    def restore(step):
+        loop = asyncio.new_event_loop()
+        try:
+            loop.run_until_complete(both())
+        finally:
+            loop.close()
+
+    with pytest.warns(UserWarning, match="4 cannot be read .damaged"):
+        assert steps.first_readable([4], restore, "run") is None
+    assert ended == ["read"]
+    for step in (4, 8):
+        for path in (run[0] / f"checkpoints/{step}/state/d").iterdir():
+            path.write_bytes(path.read_bytes()[:100])
+    for _ in range(3):
+        assert None not in verify_steps(run[0]).values()
+        with (
+            pytest.warns(match="cannot be read"),
+            pytest.raises(UserError, match="none of the checkpoints"),
+        ):
+            models.load_pretrained(run[0])
+    assert "Traceback" not in capfd.readouterr().err
 
 
 @pytest.mark.slow

@@ -116,15 +116,21 @@ def test_killed_run_goes_on_from_its_last_checkpoint(finished, config, tmp_path,
     assert [line["step"] for line in lines] == [4, 6, 8, 12]
 
 
-def test_damaged_newest_checkpoint_falls_back_with_a_warning(finished, config, tmp_path):
+def test_damaged_newest_checkpoint_and_settings_do_not_block_a_run(finished, config, tmp_path):
     workdir, whole = finished
     shutil.copytree(workdir, tmp_path / "run")
     for path in (tmp_path / "run/checkpoints/12/state").rglob("d/*"):
         path.write_bytes(b"damaged")
     with pytest.warns(UserWarning, match=r"checkpoints/12 cannot be read"):
         models.from_pretrained(tmp_path / "run", step="last")
-    with pytest.warns(UserWarning, match=r"(12 cannot be read|is now .*damaged-12)"):
+    settings = (tmp_path / "run/config.json").read_text()
+    (tmp_path / "run/config.json").write_text("")
+    with (
+        pytest.warns(UserWarning, match=r"(12 cannot be read|is now .*damaged-12)"),
+        pytest.warns(UserWarning, match="config.json .*is written anew from this command's"),
+    ):
         assert_identical(train_and_evaluate(config, tmp_path / "run"), whole)
+    assert (tmp_path / "run/config.json").read_text() == settings
     assert (tmp_path / "run/damaged-12/state").is_dir()
     assert (tmp_path / "run/checkpoints/12").is_dir()
 

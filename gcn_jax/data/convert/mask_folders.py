@@ -9,7 +9,7 @@ from PIL import Image
 
 from gcn_jax.data.convert.photos import list_files, unique_keys, unlisted
 from gcn_jax.data.convert.plan import Item, Photo, Plan
-from gcn_jax.data.decoding import open_image
+from gcn_jax.data.decoding import check_plausible, open_image
 from gcn_jax.data.files import IMAGE_SUFFIXES, load_mask
 from gcn_jax.data.layouts import IMAGE_FOLDERS, find_layout, one_in_ten
 from gcn_jax.data.problems import Pair, Problem
@@ -147,6 +147,7 @@ def read_rgb(path: Path) -> np.ndarray:
         if opened.is_deep or image.mode in ("I", "F") or image.mode.startswith("I;"):
             message = f"{path}: more than 8 bits a channel; save it as a PNG of 8"
             raise Problem("colour mask", message)
+        check_plausible(opened, str(path), bytes_per_pixel=32)
         rgba = np.asarray(image.convert("RGBA"))
     if (rgba[..., 3] != 255).any():
         count = int((rgba[..., 3] != 255).sum())

@@ -97,7 +97,10 @@ def _cells(path: Path, line: str) -> list[str]:
         *numbers, name = (line.split(None, 3) + [""] * 4)[:4]
         cells = [name, *numbers]
     else:
-        cells = next(csv.reader([line]))
+        try:
+            cells = next(csv.reader([line]))
+        except csv.Error as error:
+            raise Problem("class names", f"{path}: no list of colours ({error})") from None
     return [cell.strip() for cell in cells]
 
 

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from gcn_jax import atomic
 from gcn_jax.models.pretrained.digests import digest_of_json
+from gcn_jax.models.pretrained.event_loop import reads_end
 
 _T = TypeVar("_T")
 
@@ -95,7 +96,8 @@ def first_readable(
     """
     for step in steps:
         try:
-            return step, restore(step)
+            with reads_end():
+                return step, restore(step)
         except (MemoryError, PermissionError):
             raise  # the checkpoint is not at fault
         except Exception as error:  # what a damaged file makes Orbax raise is not documented

@@ -9,6 +9,7 @@ import numpy as np
 
 from gcn_jax.errors import UserError
 from gcn_jax.models.pretrained.digests import digest_of_json, digests_of, read_digests
+from gcn_jax.models.pretrained.event_loop import reads_end
 from gcn_jax.models.pretrained.restore import folder_of_checkpoints, open_checkpoints
 from gcn_jax.models.pretrained.steps import read_scores, why
 
@@ -30,7 +31,8 @@ def verify(workdir: str | Path) -> dict[int, str | None]:
         steps = sorted(manager.all_steps())
         if not steps:
             raise UserError(f"{workdir} has no checkpoint yet")
-        return {step: _problem(manager, folder, step) for step in steps}
+        with reads_end():
+            return {step: _problem(manager, folder, step) for step in steps}
 
 
 def _problem(manager: Any, folder: Path, step: int) -> str | None:

@@ -20,8 +20,8 @@ from gcn_jax.weights.backbone import read_backbone_preprocessing
 from gcn_jax.workdir import Workdir
 from tests.fuzz import mutations
 from tests.fuzz.cases import Reader
+from tests.fuzz.readers.runs import SMALL, load
 from tests.helpers.fake_hub import FakeHub
-from tests.helpers.runs import INFO
 
 
 def _on_hub(use: Callable[[FakeHub], Any], folder: Path) -> Any:
@@ -30,20 +30,19 @@ def _on_hub(use: Callable[[FakeHub], Any], folder: Path) -> Any:
 
 
 def _write_published(folder: Path) -> None:
-    model = models.create_model(INFO.name, **INFO.fields)
+    model = models.create_model(SMALL.name, **SMALL.fields)
     shapes = variable_shapes(model)
     variables = jax.tree.map(lambda leaf: np.ones(leaf.shape, leaf.dtype), shapes)
-    pretrained = Pretrained(model, {"batch_stats": {}, **variables}, INFO, 4)
+    pretrained = Pretrained(model, {"batch_stats": {}, **variables}, SMALL, 4)
     run = folder / "run"
     run.mkdir()
-    write_info(run, INFO)
+    write_info(run, SMALL)
     Workdir(run).config_file.write_text(default_config().to_json())
     _on_hub(lambda hub: write_repository(hub.folder("me/tiny"), run, "me/tiny", pretrained), folder)
 
 
 def _read_published(folder: Path) -> Any:
-    loaded = _on_hub(lambda hub: models.load_pretrained("hf://me/tiny"), folder)
-    return loaded.step, loaded.variables
+    return _on_hub(lambda hub: load("hf://me/tiny"), folder)
 
 
 def _write_timm(folder: Path) -> None:
@@ -62,7 +61,7 @@ def _published(
     name: str, files: str, mutate: Callable[[bytes, Random], bytes], checksum: bool = False
 ) -> Reader:
     files = f"hub/*/snapshots/*/{files}"
-    return Reader(name, _write_published, _read_published, mutate, files, checksum, short=3)
+    return Reader(name, _write_published, _read_published, mutate, files, checksum, short=30)
 
 
 _TIMM = "hub/*/snapshots/*/config.json"

@@ -44,6 +44,12 @@ def _grey_png(depth: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*chunk) for chunk in chunks)
 
 
+def _npy(array: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
+
+
 _IMAGES: dict[str, bytes] = {
     "JPEG": _saved(Image.fromarray(_COLOR), "JPEG"),
     "JPEG, grey, progressive": _saved(Image.fromarray(_GREY), "JPEG", progressive=True),
@@ -71,6 +77,8 @@ _MASKS: dict[str, bytes] = {
     "TIFF": _saved(Image.fromarray(_LABEL), "TIFF"),
     "TIFF, LZW": _saved(Image.fromarray(_LABEL), "TIFF", compression="tiff_lzw"),
     "BMP": _saved(_palette(_LABEL), "BMP"),
+    "GIF": _saved(_palette(_LABEL), "GIF"),
+    "NPY": _npy(_LABEL),
 }
 
 

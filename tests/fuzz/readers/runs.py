@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import warnings
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import pytest
 
 from gcn_jax import models
 from gcn_jax.errors import UserError
 from gcn_jax.evaluation.results import read_image_sums
 from gcn_jax.models.network import variable_shapes
+from gcn_jax.models.pretrained import restore
 from gcn_jax.models.pretrained.info import read_info, write_info
 from gcn_jax.training import default_config
 from gcn_jax.training.checkpoints import Checkpoints
@@ -26,6 +28,20 @@ from gcn_jax.workdir import Workdir
 from tests.fuzz import mutations
 from tests.fuzz.cases import Reader
 from tests.helpers.runs import INFO
+
+#: A model of few arrays, each of which takes its time.
+SMALL = dataclasses.replace(INFO, name="classifier", fields={"num_classes": 3, "backbone": "_tiny"})
+
+
+def load(source: str | Path) -> Any:
+    """Load a trained model; the shapes of the network, which no case changes, are computed once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(restore, "variable_shapes", _shapes)
+        loaded = models.load_pretrained(source)
+    return loaded.step, loaded.variables
+
+
+_shapes = cache(variable_shapes)
 
 
 def _write_model(folder: Path) -> None:
@@ -85,34 +101,46 @@ def _read_scores(folder: Path) -> Any:
 
 
 # ------------------------------------------------------------------------------------ checkpoints
-@cache
-def _state() -> TrainState:
-    model, tx = models.create_model("_tiny", num_classes=3), optax.trace(0.9)
-    shapes = jax.eval_shape(lambda rng: create_state(model, tx, rng, ema=True), jax.random.key(0))
+def _filled(state: TrainState) -> TrainState:
+    """Fill arrays with numbers that tell them apart."""
     rng = np.random.default_rng(0)
     return jax.tree.map(
-        lambda leaf: jnp.asarray(rng.integers(0, 99, leaf.shape).astype(leaf.dtype)), shapes
+        lambda leaf: jnp.asarray(rng.integers(1, 99, leaf.shape).astype(leaf.dtype)), state
     )
 
 
-def _write_checkpoint(folder: Path) -> None:
-    write_info(folder, INFO)
+def _write_checkpoint(folder: Path, state: TrainState) -> None:
     with Checkpoints(folder) as checkpoints:
-        checkpoints.save(4, _state(), {"iterator": {"next_index": 16}, "num_examples": 5})
+        checkpoints.save(4, state, {"iterator": {"next_index": 16}, "num_examples": 5})
         checkpoints.add_scores(4, {"val/miou": 0.75, "val/pixel_accuracy": 0.875})
+
+
+def _write_trained(folder: Path) -> None:
+    write_info(folder, SMALL)
+    model, tx = models.create_model(SMALL.name, **SMALL.fields), optax.trace(0.9)
+    init = partial(create_state, model, tx, ema=True)
+    _write_checkpoint(folder, _filled(jax.eval_shape(init, jax.random.key(0))))
 
 
 def _load(folder: Path) -> Any:
     with _WarningsRefuse():
-        loaded = models.load_pretrained(folder)
-    return loaded.step, loaded.variables
+        return load(folder)
+
+
+@cache
+def _few_arrays() -> TrainState:
+    """Return a state of one array of each part, of no network's."""
+    variables = {"params": {"kernel": np.zeros((5, 20))}, "batch_stats": {"mean": np.zeros(40)}}
+    momentum = optax.trace(0.9).init(variables["params"])
+    state = TrainState(step=np.zeros((), int), **variables, opt_state=momentum, ema=variables)
+    return _filled(jax.tree.map(jnp.asarray, state))
 
 
 def _restore(folder: Path) -> Any:
-    like = jax.tree.map(jnp.zeros_like, _state())
+    like = jax.tree.map(jnp.zeros_like, _few_arrays())
     with _WarningsRefuse(), Checkpoints(folder) as checkpoints:
-        restored = checkpoints.restore(like)
-        return restored, checkpoints.scores
+        state, position = checkpoints.restore(like)
+        return jax.tree.leaves(state), position, checkpoints.scores
 
 
 class _WarningsRefuse(warnings.catch_warnings):
@@ -145,11 +173,12 @@ READERS = (
     Reader("scores of images (tree)", _write_scores, _read_scores, mutations.of_json),
     Reader("scores of images (bytes)", _write_scores, _read_scores, mutations.of_bytes),
     Reader(
-        "checkpoint, loaded", _write_checkpoint, _load, mutations.of_bytes,
-        "checkpoints/4/**/*", checksum=True, short=2,
+        "checkpoint, loaded", _write_trained, _load, mutations.of_bytes,
+        "checkpoints/4/**/*", checksum=True, short=20,
     ),
     Reader(
-        "checkpoint, resumed", _write_checkpoint, _restore, mutations.of_bytes,
-        "checkpoints/4/**/*", checksum=True, short=2,
+        "checkpoint, resumed", lambda folder: _write_checkpoint(folder, _few_arrays()), _restore,
+        mutations.of_bytes,
+        "checkpoints/4/**/*", checksum=True, short=20,
     ),
 )  # fmt: skip
