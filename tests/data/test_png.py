@@ -10,7 +10,7 @@ from gcn_jax.data.files import read_mask
 from gcn_jax.data.images import read_image
 from gcn_jax.data.png import check_png
 from gcn_jax.data.problems import Problem
-from tests.helpers.png import png_chunk
+from tests.helpers.png import png_chunk, raw_png
 
 RNG = np.random.default_rng(0)
 NOISE = RNG.integers(0, 256, (13, 21, 3)).astype(np.uint8)
@@ -95,3 +95,13 @@ def test_few_pixels_for_a_large_header_are_refused_before_they_are_unpacked(tmp_
 def test_damage_is_named(content, message):
     with pytest.raises(ValueError, match=message):
         check_png(content)
+
+
+def test_an_image_in_one_large_chunk_is_read_in_parts():
+    noise = np.random.default_rng(0).integers(0, 256, (200, 300, 3), np.uint8)
+    content = raw_png(noise)  # 180,000 bytes that cannot be packed
+    check_png(content)
+    data = content[41:-16]
+    short = content[:33] + png_chunk(b"IDAT", data[:100_000]) + png_chunk(b"IEND", b"")
+    with pytest.raises(ValueError, match=r"it holds \d+ of the 180200 bytes"):
+        check_png(short)
