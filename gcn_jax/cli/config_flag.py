@@ -62,10 +62,15 @@ class Config:
             return list(arguments)
         self.value = _default() if self.path is None else read_config(self.path)
         _check_names(arguments, self.value)
+        _set_none(arguments, self.value)
         before = self.value.to_dict()
         settings = flags.FlagValues()
         # The flag --config itself belongs to the verb: here it is one that nobody knows.
-        words = [re.sub(r"^--?config(?=$|=)", "--config_file", word) for word in arguments]
+        words = [
+            re.sub(r"^--?config(?=$|=)", "--config_file", word)
+            for word in arguments
+            if not _is_none(word)
+        ]
         try:
             config_flags.DEFINE_config_dict(
                 "config", self.value, flag_values=settings, sys_argv=words
@@ -204,6 +209,21 @@ def _check_names(arguments: Iterable[str], config: ConfigDict) -> None:
         if inside:
             raise UserError(f"--config.{key} is a section; its settings are {', '.join(inside)}")
         raise UserError(f"--config.{key}: {_no_setting(key, known)}")
+
+
+def _is_none(word: str) -> bool:
+    match = _SETTING.match(word)
+    return match is not None and word[match.end() :] == "=None"
+
+
+def _set_none(arguments: Iterable[str], config: ConfigDict) -> None:
+    """Set what `--config.KEY=None` names, a text too; ml_collections would take it as one."""
+    for word in filter(_is_none, arguments):
+        *sections, last = word.removesuffix("=None").partition(".")[2].split(".")
+        section: Any = config
+        for name in sections:
+            section = section[name]
+        section[last] = None
 
 
 def _check_tuples(arguments: Iterable[str], before: dict[str, Any], config: ConfigDict) -> None:

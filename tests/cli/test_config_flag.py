@@ -11,6 +11,7 @@ from gcn_jax.cli import train
 from gcn_jax.cli.config_flag import define_config, read_config, recipes
 from gcn_jax.cli.main import main
 from gcn_jax.errors import UserError
+from gcn_jax.training.config import check_config
 from tests.helpers.verbs import ROOT
 
 
@@ -47,6 +48,17 @@ def test_settings_are_taken_and_the_rest_is_left():
     assert value.data.train == ("shapes:train",)
     assert (value.data.manual_dir, value.backbone_weights) == ("/a", "hf://timm/a.b")
     assert value.model.name == "gcn_plain4"  # the recipe's
+
+
+def test_none_undoes_what_a_recipe_sets():
+    words = ("--config.backbone_weights=None", "--config.augment.crop_size=None")
+    config, rest = taken("--config", "voc", *words, "--config.data.manual_dir=None.d")
+    assert rest == ["--config", "voc"]
+    assert (config.value.backbone_weights, config.value.augment.crop_size) == (None, None)
+    assert config.value.data.manual_dir == "None.d"
+    config, _ = taken("--config", "voc", "--config.num_steps=None")
+    with pytest.raises(UserError, match="num_steps=None: must be a whole number from 1"):
+        check_config(config.value)
 
 
 def test_a_tuple_may_be_given_word_by_word():
