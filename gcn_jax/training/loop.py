@@ -196,11 +196,11 @@ class _Loop:
                 batch = next(self._batches)
             self._unsaved = None
             return batch
-        except (OSError, RuntimeError) as error:
-            raise UserError(
-                f"{self._run.train.name} cannot be read: {why(error)}; "
-                f"{self._run.checkpoints.last_saved()}"
-            ) from error
+        except (OSError, RuntimeError, UserError) as error:
+            what = f"{self._run.train.name} cannot be read: {why(error)}"
+            if isinstance(error, UserError):  # it says what is damaged, and what to do
+                what = str(error)
+            raise UserError(f"{what}; {self._run.checkpoints.last_saved()}") from error
 
     def _train(self, batch: dict[str, np.ndarray]) -> None:
         """Start a step on the device, which is never more than two behind."""

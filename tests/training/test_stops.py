@@ -9,6 +9,7 @@ import threading
 import jax
 import pytest
 
+from gcn_jax.data.problems import Problem
 from gcn_jax.errors import UserError
 from gcn_jax.training import loop, run, train_and_evaluate
 from gcn_jax.training.checkpoints import Checkpoints
@@ -105,6 +106,10 @@ def test_a_record_that_cannot_be_read_is_named_and_nothing_is_lost(
     monkeypatch,
 ):
     training_batches = run.data.training_batches
+    errors = [
+        Problem("damaged copy", "/data/folder is damaged; delete that folder"),
+        RuntimeError("block header hash mismatch\nmore"),
+    ]
 
     class Damaged:
         def __init__(self, batches):
@@ -113,8 +118,8 @@ def test_a_record_that_cannot_be_read_is_named_and_nothing_is_lost(
 
         def __next__(self):
             self._count += 1
-            if self._count == 6:
-                raise RuntimeError("block header hash mismatch\nmore")
+            if self._count == 6 or len(errors) == 1:
+                raise errors.pop()
             return next(self._batches)
 
     monkeypatch.setattr(
@@ -123,6 +128,8 @@ def test_a_record_that_cannot_be_read_is_named_and_nothing_is_lost(
     with pytest.raises(
         UserError, match="folder:train cannot be read: block header hash mismatch; step 4 is saved"
     ):
+        train_and_evaluate(config, tmp_path / "run")
+    with pytest.raises(UserError, match="is damaged; delete that folder; step 4 is saved, from w"):
         train_and_evaluate(config, tmp_path / "run")
     assert kept_steps(tmp_path / "run") == {4}
     monkeypatch.undo()
