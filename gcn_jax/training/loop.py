@@ -261,7 +261,10 @@ class _Loop:
         self._bar.status(text, otherwise=f"step {self._step}: {text}")
         scores = self._validate() if due.validate else {}
         if self._writer is not None:
-            self._writer.write(self._step, scalars | scores)
+            try:
+                self._writer.write(self._step, scalars | scores)
+            except UserError as error:
+                raise UserError(f"{error}; {self._run.checkpoints.last_saved()}") from error
         self._losses = []
         if scores:
             self._mious.append(scores[BEST_METRIC])

@@ -2,6 +2,7 @@
 
 import asyncio
 import collections
+import gc
 import json
 import random
 import shutil
@@ -95,7 +96,7 @@ def test_a_flipped_bit_in_any_file_is_never_read_as_good_weights(written, tmp_pa
             assert_right(workdir, written[1])
 
 
-def test_reads_beside_one_that_fails_end_before_their_event_loop_is_closed(run, capfd):
+def test_reads_beside_one_that_fails_end_before_their_event_loop_is_closed(run, capfd, caplog):
     """Else TensorStore prints a traceback for each of them, from another thread."""
     ended = []
 
@@ -106,8 +107,14 @@ def test_reads_beside_one_that_fails_end_before_their_event_loop_is_closed(run, 
         await asyncio.sleep(0.02)
         ended.append("read")
 
+    async def fail_later():
+        await asyncio.sleep(0.01)
+        raise ValueError("damaged, too")
+
     async def both():
+        later = asyncio.ensure_future(fail_later())
         await asyncio.gather(read(), fail())
+        await later
 
     def restore(step):
         loop = asyncio.new_event_loop()
@@ -129,6 +136,8 @@ def test_reads_beside_one_that_fails_end_before_their_event_loop_is_closed(run, 
             pytest.raises(UserError, match="none of the checkpoints"),
         ):
             models.load_pretrained(run[0])
+    gc.collect()
+    assert not [record for record in caplog.records if record.name == "asyncio"]
     assert "Traceback" not in capfd.readouterr().err
 
 

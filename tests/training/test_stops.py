@@ -1,5 +1,6 @@
 """Signals and failures at every moment of a run: what is saved, what is said, what goes on."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -191,6 +192,27 @@ def test_a_full_disk_is_noticed_before_the_first_step(config, tmp_path, monkeypa
     with pytest.raises(UserError, match="MiB left, and two checkpoints take"):
         train_and_evaluate(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_disk_that_is_full_at_a_line_of_the_metrics_ends_in_one_line(
+    config, tmp_path, monkeypatch
+):
+    """TensorBoard's events are what is written with every line, to the disk itself."""
+    fsync, written = os.fsync, []
+
+    def full(descriptor):
+        if "tfevents" in os.readlink(f"/proc/self/fd/{descriptor}"):
+            written.append(descriptor)
+            if len(written) > 1:
+                raise OSError(errno.ENOSPC, "No space left on device")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(
+        UserError,
+        match=r"metrics.jsonl, or the events .*: No space left on device; step \d is saved, from",
+    ):
+        train_and_evaluate(changed(config, log_every=1, checkpoint_every=1), tmp_path / "run")
 
 
 SECOND = """
