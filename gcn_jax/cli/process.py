@@ -227,7 +227,7 @@ def keep_freed_memory() -> None:
 def _prepare() -> None:
     # What XLA, TFDS, Orbax and the hub's client note about themselves helps nobody who types.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    logging.set_verbosity(logging.ERROR)
+    logging.set_verbosity(logging.FATAL)  # the errors that they log, they raise, too
     getLogger("huggingface_hub").setLevel("ERROR")
     _choose_xla_flags()
 

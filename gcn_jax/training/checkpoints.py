@@ -21,6 +21,7 @@ from gcn_jax.models.pretrained.digests import (
     read_digests,
     warn_without_digests,
 )
+from gcn_jax.models.pretrained.event_loop import tasks_end
 from gcn_jax.models.pretrained.steps import (
     best_step,
     first_readable,
@@ -52,6 +53,8 @@ class Checkpoints:
         self._workdir = Workdir(workdir)
         self.folder = self._workdir.checkpoints
         self._closed = False
+        self._loops = contextlib.ExitStack()
+        self._loops.enter_context(tasks_end())  # of the threads that write, too
         self._manager = self._open()
         self._in_flight: int | None = None
         self.scores = {step: read_scores(self.folder, step) for step in self._manager.all_steps()}
@@ -222,7 +225,7 @@ class Checkpoints:
             try:
                 self.wait()
             finally:
-                with self._writing():
+                with self._loops, self._writing():
                     self._manager.close()
 
     def _put_aside(self, steps: list[int], why: str) -> None:

@@ -167,11 +167,11 @@ class _Loop:
                 batch = next(self._batches)
             self._unsaved = None
             return batch
-        except (OSError, RuntimeError) as error:
-            raise UserError(
-                f"{self._run.train.name} cannot be read: {why(error)}; "
-                f"{self._run.checkpoints.last_saved()}"
-            ) from error
+        except (OSError, RuntimeError, UserError) as error:
+            what = f"{self._run.train.name} cannot be read: {why(error)}"
+            if isinstance(error, UserError):  # it says what is damaged, and what to do
+                what = str(error)
+            raise UserError(f"{what}; {self._run.checkpoints.last_saved()}") from error
 
     def _train(self, batch: dict[str, np.ndarray]) -> None:
         """Start a step on the device, which is never more than two behind."""
@@ -236,7 +236,10 @@ class _Loop:
                 scores, said = validate(self._run, self._state, self._step)
             self._bar.say(said)
         if self._writer is not None:
-            self._writer.write(self._step, scalars | scores)
+            try:
+                self._writer.write(self._step, scalars | scores)
+            except UserError as error:
+                raise UserError(f"{error}; {self._run.checkpoints.last_saved()}") from error
         self._losses = []
         if scores:
             self._mious.append(scores[BEST_METRIC])

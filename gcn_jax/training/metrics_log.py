@@ -1,5 +1,6 @@
 """The metrics of a run: written to `metrics.jsonl` and to TensorBoard."""
 
+import contextlib
 import json
 import math
 import time
@@ -51,11 +52,12 @@ class MetricWriter:
         try:
             with self._path.open("a") as file:
                 file.write(json.dumps({"step": step, **scalars}) + "\n")
+            for name, value in scalars.items():
+                self._events.add_scalar(name, value, step)
+            self._events.flush()
         except OSError as error:
-            raise UserError(f"{self._path} cannot be written: {error.strerror}") from error
-        for name, value in scalars.items():
-            self._events.add_scalar(name, value, step)
-        self._events.flush()
+            what = f"{self._path}, or the events beside it, cannot be written: {error.strerror}"
+            raise UserError(what) from error
 
     def __enter__(self) -> "MetricWriter":
         """Return itself, to be closed at the end of the block."""
@@ -68,7 +70,8 @@ class MetricWriter:
     def close(self) -> None:
         """Close the event file."""
         if "_events" in self.__dict__:  # else nothing was written
-            self._events.close()
+            with contextlib.suppress(OSError):  # every write has flushed it, or has failed
+                self._events.close()
 
 
 class Timer:

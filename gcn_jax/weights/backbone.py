@@ -4,6 +4,7 @@ The hub's models are timm's: `model.safetensors` beside a `config.json` that say
 prepared.
 """
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -90,10 +91,11 @@ def read_backbone_preprocessing(source: str) -> tuple[Color, Color]:
     try:
         prepared = config["pretrained_cfg"]
         mean, std = (_color(prepared[key]) for key in ("mean", "std"))
-    except (ValueError, KeyError, TypeError):
-        raise UserError(
-            f"{_not_timm(source)}: it has no pretrained_cfg with mean and std"
-        ) from None
+        known = all(map(math.isfinite, (*mean, *std))) and min(std) > 0
+    except (ValueError, KeyError, TypeError, OverflowError):
+        known = False
+    if not known:
+        raise UserError(f"{_not_timm(source)}: it has no pretrained_cfg with mean and std")
     return mean, std
 
 

@@ -4,6 +4,8 @@ import json
 import re
 import shutil
 import signal
+import subprocess
+import sys
 import tarfile
 import time
 
@@ -286,6 +288,27 @@ def test_interrupted_training_says_how_to_go_on(trained):
     assert "stopped by SIGINT after step" in out
     assert "is saved, from which the same command goes on" in out
     assert "Traceback" not in err
+
+
+@pytest.mark.slow
+def test_a_checkpoint_that_finds_no_room_ends_in_one_line(trained):
+    """A limit of the size of a file stands for a full disk."""
+    cwd, command, _ = trained
+    limits = "import resource, runpy, sys; "
+    limits += "resource.setrlimit(resource.RLIMIT_FSIZE, (8000, 8000)); "
+    limits += "sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
+    arguments = ["-c", limits, ROOT / "train.py", *command, "--workdir=runs/full"]
+    ended = subprocess.run(
+        [sys.executable, *map(str, arguments), "--compilation_cache="],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+    )
+    assert ended.returncode == 2
+    (line,) = ended.stderr.splitlines()
+    assert re.fullmatch(
+        "error: the checkpoint of step 4 cannot be .*File too large.*; nothing is saved yet", line
+    )
 
 
 def test_all_that_a_run_needs_is_asked_for_at_once(tmp_path, monkeypatch):

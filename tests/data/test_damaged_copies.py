@@ -36,6 +36,12 @@ DAMAGES = {
     "metadata has few ids": lambda f: change(
         f / "metadata.json", lambda m: m["train"]["ids"].pop()
     ),
+    "metadata has ids that are no texts": lambda f: change(
+        f / "metadata.json", lambda m: m["train"]["ids"].__setitem__(0, ["a"])
+    ),
+    "metadata has no count of void": lambda f: change(
+        f / "metadata.json", lambda m: m["train"]["labels"].update(void=[1])
+    ),
     "metadata has no counts": lambda f: change(
         f / "metadata.json", lambda m: m["train"]["labels"].update(pixels=["x"])
     ),

@@ -106,6 +106,7 @@ def _work(name: str, first: int, count: int, place: Path, keep: Path, there: Con
         kept = keep / f"{number} {path.name}"
         kept.write_bytes(content)
         os.ftruncate(said, 0)
+        os.lseek(said, 0, os.SEEK_SET)
         case = subject.run(number)
         printed = os.pread(said, os.fstat(said).st_size, 0)
         if b"Traceback" in printed and not is_finding(READERS[name], case):

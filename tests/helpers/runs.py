@@ -1,5 +1,7 @@
 """Whole runs, compared: their states, metrics and checkpoints."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import optax
@@ -19,6 +21,9 @@ INFO = ModelInfo(
     mean=(100.0, 110.0, 120.0),
     std=(1.0, 2.0, 3.0),
 )
+
+#: One of few arrays, each of which takes its time.
+SMALL = dataclasses.replace(INFO, name="classifier", fields={"num_classes": 3, "backbone": "_tiny"})
 
 
 def write_untrained(workdir, info, step, miou):

@@ -1,5 +1,6 @@
 """Signals and failures at every moment of a run: what is saved, what is said, what goes on."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import threading
 import jax
 import pytest
 
+from gcn_jax.data.problems import Problem
 from gcn_jax.errors import UserError
 from gcn_jax.training import loop, run, train_and_evaluate, validation
 from gcn_jax.training.checkpoints import Checkpoints
@@ -105,6 +107,10 @@ def test_a_record_that_cannot_be_read_is_named_and_nothing_is_lost(
     monkeypatch,
 ):
     training_batches = run.data.training_batches
+    errors = [
+        Problem("damaged copy", "/data/folder is damaged; delete that folder"),
+        RuntimeError("block header hash mismatch\nmore"),
+    ]
 
     class Damaged:
         def __init__(self, batches):
@@ -113,8 +119,8 @@ def test_a_record_that_cannot_be_read_is_named_and_nothing_is_lost(
 
         def __next__(self):
             self._count += 1
-            if self._count == 6:
-                raise RuntimeError("block header hash mismatch\nmore")
+            if self._count == 6 or len(errors) == 1:
+                raise errors.pop()
             return next(self._batches)
 
     monkeypatch.setattr(
@@ -123,6 +129,8 @@ def test_a_record_that_cannot_be_read_is_named_and_nothing_is_lost(
     with pytest.raises(
         UserError, match="folder:train cannot be read: block header hash mismatch; step 4 is saved"
     ):
+        train_and_evaluate(config, tmp_path / "run")
+    with pytest.raises(UserError, match="is damaged; delete that folder; step 4 is saved, from w"):
         train_and_evaluate(config, tmp_path / "run")
     assert kept_steps(tmp_path / "run") == {4}
     monkeypatch.undo()
@@ -176,6 +184,27 @@ def test_a_full_disk_is_noticed_before_the_first_step(config, tmp_path, monkeypa
     with pytest.raises(UserError, match="MiB left, and two checkpoints take"):
         train_and_evaluate(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_disk_that_is_full_at_a_line_of_the_metrics_ends_in_one_line(
+    config, tmp_path, monkeypatch
+):
+    """TensorBoard's events are what is written with every line, to the disk itself."""
+    fsync, written = os.fsync, []
+
+    def full(descriptor):
+        if "tfevents" in os.readlink(f"/proc/self/fd/{descriptor}"):
+            written.append(descriptor)
+            if len(written) > 1:
+                raise OSError(errno.ENOSPC, "No space left on device")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(
+        UserError,
+        match=r"metrics.jsonl, or the events .*: No space left on device; step \d is saved, from",
+    ):
+        train_and_evaluate(changed(config, log_every=1, checkpoint_every=1), tmp_path / "run")
 
 
 SECOND = """

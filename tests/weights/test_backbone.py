@@ -80,7 +80,17 @@ def test_what_is_not_in_the_cache_cannot_be_had_offline(hub):
         read_backbone_preprocessing("hf://no name")
 
 
-@pytest.mark.parametrize("config", [{}, {"pretrained_cfg": {"mean": [0.5]}}, []])
+@pytest.mark.parametrize(
+    "config",
+    [
+        {},
+        {"pretrained_cfg": {"mean": [0.5]}},
+        [],
+        {"pretrained_cfg": INCEPTION | {"std": [0.25, 0, 0.1]}},
+        {"pretrained_cfg": INCEPTION | {"mean": [0.5, float("nan"), 0.1]}},
+        {"pretrained_cfg": INCEPTION | {"mean": [0.5, 10**400, 0.1]}},
+    ],
+)
 def test_a_repository_that_is_not_timm_s_is_named(hub, config):
     hub("somebody/model", config)
     with pytest.raises(UserError, match="hf://somebody/model: its config.json is not that of"):

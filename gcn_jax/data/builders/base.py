@@ -188,6 +188,8 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
         """
         with reading_prepared(self.data_path):
             ids = tuple(self._known_of(split)["ids"])
+            if not all(isinstance(key, str) for key in ids):
+                raise ValueError(f"metadata.json has ids of {split} that are no texts")
             if len(ids) != self.info.splits[split].num_examples:
                 raise ValueError(f"metadata.json has {len(ids)} ids of {split}")
             return ids
@@ -201,7 +203,7 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
         with reading_prepared(self.data_path):
             statistics = LabelStatistics.from_json(self._known_of(split)["labels"])
             shape = (len(self.classes.names),)
-            if any(
+            if type(statistics.void) is not int or any(
                 counts.shape != shape or counts.dtype.kind != "i"
                 for counts in (statistics.pixels, statistics.image_pixels, statistics.images)
             ):

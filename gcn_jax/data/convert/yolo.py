@@ -114,6 +114,9 @@ def _names(root: Path, options: Options) -> dict[int, str]:
                 continue
             if not names or not all(type(number) is int and number >= 0 for number in names):
                 raise ValueError("names are no list, and no numbers with names")
+            # Lists of YAML can refer to themselves, and to others many times: no text of them.
+            if any(isinstance(name, list | dict | tuple | set) for name in names.values()):
+                raise ValueError("a name is no text")
             read = {number: text_of(str(name), "a name") for number, name in names.items()}
             if len(set(read.values())) < len(read):
                 raise ValueError("two classes have one name")

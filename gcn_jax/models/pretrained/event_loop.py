@@ -1,16 +1,17 @@
 """An event loop of asyncio that ends what it began.
 
-Orbax reads all arrays at once, and closes its event loop at the first error. Reads that end later
-then find it closed: for each of them TensorStore prints a traceback, in threads where nobody can
-catch it.
+Orbax reads and writes all arrays at once, and closes its event loop at the first error. What ends
+later then finds it closed: for each array TensorStore prints a traceback, in threads where nobody
+can catch it.
 """
 
 import asyncio
 import contextlib
 import sys
 from collections.abc import Iterator
+from typing import Any
 
-#: How long a failed read waits for the others.
+#: How long a read or write that failed waits for the others.
 _SECONDS = 20.0
 
 
@@ -23,6 +24,9 @@ class _Loop(asyncio.SelectorEventLoop):
             self.run_until_complete(asyncio.wait(tasks, timeout=end - self.time()))
         super().close()
 
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """Log nothing: the first error is raised, and here are only those beside it."""
+
 
 class _Policy(asyncio.DefaultEventLoopPolicy):
     def new_event_loop(self) -> asyncio.AbstractEventLoop:
@@ -30,7 +34,7 @@ class _Policy(asyncio.DefaultEventLoopPolicy):
 
 
 @contextlib.contextmanager
-def reads_end() -> Iterator[None]:
+def tasks_end() -> Iterator[None]:
     """Let event loops that are made in this block wait for their tasks when they are closed."""
     before = asyncio.get_event_loop_policy()
     asyncio.set_event_loop_policy(_Policy())

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from gcn_jax import atomic
 from gcn_jax.models.pretrained.digests import digest_of_json
-from gcn_jax.models.pretrained.event_loop import reads_end
+from gcn_jax.models.pretrained.event_loop import tasks_end
 
 _T = TypeVar("_T")
 
@@ -96,7 +96,7 @@ def first_readable(
     """
     for step in steps:
         try:
-            with reads_end():
+            with tasks_end():
                 return step, restore(step)
         except (MemoryError, PermissionError):
             raise  # the checkpoint is not at fault

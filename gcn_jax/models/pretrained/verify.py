@@ -9,7 +9,7 @@ import numpy as np
 
 from gcn_jax.errors import UserError
 from gcn_jax.models.pretrained.digests import digest_of_json, digests_of, read_digests
-from gcn_jax.models.pretrained.event_loop import reads_end
+from gcn_jax.models.pretrained.event_loop import tasks_end
 from gcn_jax.models.pretrained.restore import folder_of_checkpoints, open_checkpoints
 from gcn_jax.models.pretrained.steps import read_scores, why
 
@@ -31,7 +31,7 @@ def verify(workdir: str | Path) -> dict[int, str | None]:
         steps = sorted(manager.all_steps())
         if not steps:
             raise UserError(f"{workdir} has no checkpoint yet")
-        with reads_end():
+        with tasks_end():
             return {step: _problem(manager, folder, step) for step in steps}
 
 

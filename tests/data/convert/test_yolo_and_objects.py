@@ -127,3 +127,13 @@ def test_objects_without_a_class_need_a_name(tmp_path):
         run(root)
     assert run(root, name="cell").class_names == ("background", "cell")
     np.testing.assert_array_equal(mask_of(tmp_path / "out", "a"), large | other)
+
+
+def test_names_of_a_few_bytes_that_would_unpack_to_gigabytes_are_refused(tmp_path):
+    root = tmp_path / "source"
+    yolo(root, [f"0 {shares(2, 2, 14, 20)}"])
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{i}: &a{i} [{', '.join(9 * [f'*a{i - 1}'])}]" for i in range(1, 10)]
+    (root / "data.yaml").write_text("\n".join([*lines, "names: *a9"]))
+    with pytest.raises(UserError, match=r"data\.yaml: a name is no text"):
+        run(root)

@@ -20,8 +20,9 @@ from gcn_jax.weights.backbone import read_backbone_preprocessing
 from gcn_jax.workdir import Workdir
 from tests.fuzz import mutations
 from tests.fuzz.cases import Reader
-from tests.fuzz.readers.runs import SMALL, load
+from tests.fuzz.readers.runs import load
 from tests.helpers.fake_hub import FakeHub
+from tests.helpers.runs import SMALL
 
 
 def _on_hub(use: Callable[[FakeHub], Any], folder: Path) -> Any:

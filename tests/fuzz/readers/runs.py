@@ -27,10 +27,7 @@ from gcn_jax.training.state import TrainState, create_state
 from gcn_jax.workdir import Workdir
 from tests.fuzz import mutations
 from tests.fuzz.cases import Reader
-from tests.helpers.runs import INFO
-
-#: A model of few arrays, each of which takes its time.
-SMALL = dataclasses.replace(INFO, name="classifier", fields={"num_classes": 3, "backbone": "_tiny"})
+from tests.helpers.runs import INFO, SMALL
 
 
 def load(source: str | Path) -> Any:
