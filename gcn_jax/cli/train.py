@@ -59,9 +59,21 @@ def run(arguments: list[str]) -> None:
         process.keep_freed_memory()
         train_and_evaluate(CONFIG.value, workdir)
         if jax.process_index() == 0:
-            from gcn_jax import report  # not sooner: its plotting library delays the first step
+            _write_report(workdir)
 
-            say(f"report: {report.training_report(workdir)}")
+
+def _write_report(workdir: str) -> None:
+    """Write the page about a run that has ended; where a signal comes, say how to write it."""
+    from gcn_jax.training.interruption import Interruption
+
+    later = f"everything is saved, and `gcn-jax report --ckpt {printable(workdir)}` writes it"
+    with (
+        Interruption() as interruption,
+        interruption.nothing_to_save(f"while the report was written; {later}"),
+    ):
+        from gcn_jax import report  # not sooner: its plotting library delays the first step
+
+        say(f"report: {report.training_report(workdir)}")
 
 
 def _check_needs(workdir: str) -> None:

@@ -79,8 +79,11 @@ class Interruption:
                 self._left.notify_all()
 
     @contextlib.contextmanager
-    def before_anything_is_saved(self) -> Iterator[None]:
+    def nothing_to_save(self, when: str) -> Iterator[None]:
         """End the process where a signal comes in the block, in which there is nothing to save.
+
+        Args:
+            when: What is said after "stopped by SIGTERM", such as "before the first step".
 
         Raises:
             SystemExit: A signal came; the code is 128 + its number.
@@ -88,7 +91,7 @@ class Interruption:
 
         def end() -> None:
             number = self.signal or signal.SIGINT
-            print(f"stopped by {number.name} before the first step", file=sys.stderr)
+            print(f"stopped by {number.name} {when}", file=sys.stderr)
 
         try:
             with self.at_once(end):
@@ -142,7 +145,8 @@ class Interruption:
 
     def _first(self, number: int) -> None:
         self.signal = signal.Signals(number)
-        _tell(b"\nstopping after this step; Ctrl-C again to end at once, unsaved\n")
+        if self._end is None:  # else that ends within a second
+            _tell(b"\nstopping after this step; Ctrl-C again to end at once, unsaved\n")
 
 
 def _end_unsaved() -> None:

@@ -57,7 +57,7 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
         Interruption() as interruption,
         Checkpoints(folder.path) as checkpoints,
     ):
-        with interruption.before_anything_is_saved():
+        with interruption.nothing_to_save("before the first step"):
             train, val = open_data(config)
             config = with_preprocessing(with_crop_size(config, folder.path, train), folder.path)
             check_batch(config, len(train), len(train.class_names))

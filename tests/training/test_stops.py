@@ -10,6 +10,8 @@ import threading
 import jax
 import pytest
 
+from gcn_jax import report
+from gcn_jax.cli import train
 from gcn_jax.data.problems import Problem
 from gcn_jax.errors import UserError
 from gcn_jax.training import loop, run, train_and_evaluate, validation
@@ -159,6 +161,21 @@ def test_a_kill_beside_the_metrics_loses_nothing(finished, config, tmp_path, mon
         assert timeless(place) == timeless(workdir)
         with Checkpoints(place) as ours, Checkpoints(workdir) as theirs:
             assert ours.scores == theirs.scores
+
+
+def test_a_signal_while_the_report_is_written_says_how_to_write_it(monkeypatch, capfd):
+    def stopped(workdir):
+        os.kill(os.getpid(), signal.SIGTERM)
+        threading.Event().wait(30)
+
+    monkeypatch.setattr(report, "training_report", stopped)
+    with pytest.raises(SystemExit) as ended:
+        train._write_report("runs/a")
+    assert ended.value.code == 128 + signal.SIGTERM
+    assert capfd.readouterr().err == (
+        "stopped by SIGTERM while the report was written; everything is saved, and "
+        "`gcn-jax report --ckpt runs/a` writes it\n"
+    )
 
 
 def test_the_device_is_never_more_than_two_steps_behind(config, tmp_path, monkeypatch):
