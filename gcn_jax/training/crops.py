@@ -1,4 +1,4 @@
-"""The crops of a run that leaves their size open, and whether a batch of them fits into memory."""
+"""The crops of a run that leaves their size open, and whether batches fit into memory."""
 
 import math
 import statistics
@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 
 from gcn_jax import data
 from gcn_jax.errors import UserError
+from gcn_jax.inference.large import WHOLE_PIXELS
 from gcn_jax.models.classifier import Classifier
 from gcn_jax.models.registry import MODELS
 from gcn_jax.workdir import Workdir
@@ -56,33 +57,35 @@ def _size_of_images(train: data.Source | data.Mixture) -> tuple[int, ...]:
     return tuple(max(1, round(side * factor / MULTIPLE)) * MULTIPLE for side in sides)
 
 
-def check_batch(config: ConfigDict, num_images: int, num_classes: int) -> None:
-    """Check that a batch fits into memory, as far as it must, however little the rest takes.
+def check_batches(config: ConfigDict, train: data.Source | data.Mixture, val: data.Source) -> None:
+    """Check that batches fit into memory, as far as they must, however little the rest takes.
 
     Args:
         config: The settings of a run.
-        num_images: How many it trains on, for the message.
-        num_classes: Of how many classes.
+        train: What it trains on.
+        val: What it validates on.
 
     Raises:
-        UserError: It does not.
+        UserError: They do not.
     """
-    pixels = math.prod(config.augment.crop_size) * config.batch_size // jax.process_count()
     network, _ = MODELS[config.model.name]
     # float32 images, int32 labels, float32 scores; those of a classifier are of whole images.
-    scores = 0 if network is Classifier else 4 * num_classes / network.label_stride**2
-    step = pixels / config.optimizer.accumulate * (16 + scores)
-    stats = [device.memory_stats() or {} for device in jax.local_devices()]
+    scores = 0 if network is Classifier else 4 * len(train.class_names)
+    processes = jax.process_count()
+    crops = math.prod(config.augment.crop_size) * config.batch_size // processes
+    step = crops / config.optimizer.accumulate * (16 + scores / network.label_stride**2)
+    largest = min(max(map(math.prod, val.sampled_sizes)), WHOLE_PIXELS)
+    validation = largest * config.eval_batch_size / processes * (12 + scores)
     host = psutil.virtual_memory().total
+    stats = [device.memory_stats() or {} for device in jax.local_devices()]
     devices = sum(each.get("bytes_limit", 0) for each in stats) or host
-    if 4 * pixels > host / 4:  # bytes of images and labels, and some batches are read ahead
-        needs = f"one batch of crops takes {4 * pixels / 2**30:.0f} GiB, and this machine has "
-        needs += f"{host / 2**30:.0f}"
-    elif step > devices:
-        needs = f"images, labels and scores of one step take {step / 2**30:.0f} GiB, and the "
-        needs += f"devices have {devices / 2**30:.0f}"
-    else:
-        return
-    raise UserError(
-        f"batch_size is {config.batch_size}: {needs}; the training set has {num_images} images"
-    )
+    for key, source, what, needed, there in (
+        ("batch_size", train, "a batch of crops", 4 * crops, host / 4),  # some are read ahead
+        ("batch_size", train, "images, labels and scores of a step", step, devices),
+        ("eval_batch_size", val, "images and scores of a validation step", validation, devices),
+    ):
+        if needed > there:
+            raise UserError(
+                f"{key} is {config[key]}: {what} would take {needed / 2**30:.1f} GiB, and there is "
+                f"room for {there / 2**30:.1f}; {source.name} has {len(source)} images"
+            )

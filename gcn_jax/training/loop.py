@@ -17,7 +17,7 @@ from gcn_jax.models.pretrained.steps import BEST_METRIC, why
 from gcn_jax.terminal import ProgressBar
 from gcn_jax.training.checkpoints import Checkpoints
 from gcn_jax.training.config import check_config, check_same_run
-from gcn_jax.training.crops import check_batch, with_crop_size
+from gcn_jax.training.crops import check_batches, with_crop_size
 from gcn_jax.training.devices import agreed, make_mesh, to_devices
 from gcn_jax.training.initial_weights import with_preprocessing
 from gcn_jax.training.interruption import Interrupted, Interruption
@@ -60,7 +60,7 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
         with interruption.nothing_to_save("before the first step"):
             train, val = open_data(config)
             config = with_preprocessing(with_crop_size(config, folder.path, train), folder.path)
-            check_batch(config, len(train), len(train.class_names))
+            check_batches(config, train, val)
             parts = make_parts(config, train, config.data.mean, config.data.std)
             run = Run(config, folder, device_mesh, train, val, parts, checkpoints)
             state, batches, losses = start(run)

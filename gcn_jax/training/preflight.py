@@ -14,7 +14,7 @@ from gcn_jax.errors import UserError
 from gcn_jax.hub import is_on_hub
 from gcn_jax.models.pretrained.info import read_info
 from gcn_jax.training.config import check_config, check_same_run
-from gcn_jax.training.crops import check_batch, with_crop_size
+from gcn_jax.training.crops import check_batches, with_crop_size
 from gcn_jax.training.devices import make_mesh
 from gcn_jax.training.initial_weights import with_preprocessing
 from gcn_jax.training.parts import make_parts
@@ -72,9 +72,8 @@ def missing(config: ConfigDict, workdir: str | Path) -> list[Need]:
                 _check_start(config)
     if not needs:
         with needed("data.train and data.val"):
-            train, _ = open_data(config)
-            filled = with_crop_size(config, folder.path, train)
-            check_batch(filled, len(train), len(train.class_names))
+            train, val = open_data(config)
+            check_batches(with_crop_size(config, folder.path, train), train, val)
     return needs
 
 

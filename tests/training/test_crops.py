@@ -53,22 +53,34 @@ def test_sizes_are_those_of_the_images_of_every_source(voc_folder, tmp_path):
     assert sorted(source.sampled_sizes) == expected
 
 
-def test_a_batch_that_no_memory_holds_is_refused(monkeypatch):
+class Split(list):
+    """Seven images of 10 x 20 pixels, of three classes."""
+
+    name, class_names, sampled_sizes = "a:train", ("a", "b", "c"), [(10, 20), (5, 5)]
+
+
+def test_batches_that_no_memory_holds_are_refused(monkeypatch):
     config = default_config()
-    config.augment.crop_size, config.batch_size = (64, 32), 512
+    config.augment.crop_size, config.batch_size, config.eval_batch_size = (64, 32), 512, 512
     pixels = 512 * 64 * 32
     memory = crops.psutil.virtual_memory()
+    split = Split(range(7))
 
     def check(total):
         monkeypatch.setattr(crops.psutil, "virtual_memory", lambda: memory._replace(total=total))
-        crops.check_batch(config, 7, 3)
+        crops.check_batches(config, split, split)
 
     step = pixels * (16 + 4 * 3)  # float32 images, int32 labels, float32 scores of 3 classes
     check(step)
-    with pytest.raises(UserError, match=r"batch_size is 512: images, labels and scores of one st"):
+    with pytest.raises(UserError, match=r"^batch_size is 512: images, labels and scores of a step"):
         check(step - 1)
     config.optimizer.accumulate = 2
     check(step - 1)
     check(4 * 4 * pixels)  # a quarter, for bytes of images and labels
-    with pytest.raises(UserError, match=r"batch_size is 512: one batch .* has 7 images"):
+    with pytest.raises(UserError, match=r"^batch_size is 512: a batch of crops .* 7 images"):
         check(4 * 4 * pixels - 4)
+    config.batch_size = 1
+    validation = 512 * 10 * 20 * (12 + 4 * 3)
+    check(validation)
+    with pytest.raises(UserError, match=r"^eval_batch_size is 512: .* a:train has 7 images"):
+        check(validation - 1)

@@ -190,7 +190,7 @@ def test_the_device_is_never_more_than_two_steps_behind(config, tmp_path, monkey
 
 def test_a_batch_that_no_memory_holds_is_refused_before_the_first_step(config, tmp_path):
     large = changed(config, batch_size=65536, **{"augment.crop_size": (4096, 4096)})
-    with pytest.raises(UserError, match=r"batch_size is 65536: .* GiB.* training set has 12"):
+    with pytest.raises(UserError, match=r"batch_size is 65536: .* GiB.* folder:train has 12"):
         train_and_evaluate(large, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
