@@ -329,7 +329,7 @@ def test_all_that_a_run_needs_is_asked_for_at_once(tmp_path, monkeypatch):
         (
             "-m",
             ["gcn_jax", "crf-search", "--ckpt=runs/folder", "--crf=deeplab_v1"],
-            "--crf is what search looks for",
+            "a CRF is what search looks for",
         ),
         ("predict.py", ["--ckpt=runs/folder"], "no image; give files or folders"),
     ],
