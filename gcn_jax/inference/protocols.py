@@ -45,7 +45,8 @@ PROTOCOLS: dict[str, Protocol] = {
     ),
     "deeplab_v1_voc": Protocol(
         Inference(pad_to=513),
-        "TheLegendAli/DeepLab-Context, voc12/config/vgg128_noup/test.prototxt",
+        "TheLegendAli/DeepLab-Context, voc12/config/vgg128_noup/test.prototxt and "
+        "src/caffe/data_transformer.cpp",
     ),
     "deeplab_v1_voc_crf": Protocol(
         Inference(pad_to=513, crf=PRESETS["deeplab_v1"]),
@@ -53,7 +54,8 @@ PROTOCOLS: dict[str, Protocol] = {
     ),
     "deeplab_v2_voc": Protocol(
         Inference(pad_to=513),
-        "cdmh/deeplab-public-ver2, Caffe: images padded to crop_size 513",
+        "ferasha/deeplab-public-ver2, a copy of the authors' Caffe, src/caffe/data_transformer.cpp; "
+        "the size is in kazuto1011/deeplab-pytorch, configs/voc12.yaml",
     ),
     "deeplab_v2_voc_crf": Protocol(
         Inference(pad_to=513, crf=_DEEPLAB_V2_CRF),

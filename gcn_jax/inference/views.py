@@ -89,7 +89,9 @@ def to_middle(view: jax.Array, view_sizes: jax.Array, window: Pair) -> tuple[jax
         view_sizes: int32 `[N, 2]`, the (height, width) of each.
         window: (height, width), no more than h and w.
     """
-    return _move(view, _margins(view_sizes, window)), jnp.maximum(view_sizes, jnp.array(window))
+    return _move(view, _margins(view_sizes, window)), jnp.maximum(
+        view_sizes, jnp.array(window)[None]
+    )
 
 
 @functools.partial(jax.jit, static_argnames="window", donate_argnames="view")

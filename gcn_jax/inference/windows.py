@@ -54,7 +54,7 @@ def origins(
     places = jnp.asarray([index // grid[1], index % grid[1]])
     room = jnp.maximum(sizes - jnp.asarray(window)[None], 0)
     if stride is not None:
-        return jnp.minimum(places * jnp.asarray(stride), room)
+        return jnp.minimum((places * jnp.asarray(stride))[None], room)
     gaps = jnp.maximum(jnp.asarray(grid) - 1, 1)
     return (2 * places[None] * room + gaps[None]) // (2 * gaps[None])  # rounded in integers
 
@@ -76,7 +76,7 @@ def is_used(
     places = jnp.asarray([index // grid[1], index % grid[1]])
     room = sizes - jnp.asarray(window)[None]
     # The one before does not reach the border.
-    return ((places == 0) | ((places - 1) * jnp.asarray(stride) < room)).all(axis=1)
+    return ((places == 0)[None] | (((places - 1) * jnp.asarray(stride))[None] < room)).all(axis=1)
 
 
 def crop(arrays: jax.Array, starts: jax.Array, window: Pair) -> jax.Array:
