@@ -54,8 +54,8 @@ PROTOCOLS: dict[str, Protocol] = {
     ),
     "deeplab_v2_voc": Protocol(
         Inference(pad_to=513),
-        "ferasha/deeplab-public-ver2, a copy of the authors' Caffe, src/caffe/data_transformer.cpp; "
-        "the size is in kazuto1011/deeplab-pytorch, configs/voc12.yaml",
+        "ferasha/deeplab-public-ver2 (a copy of the authors'), src/caffe/data_transformer.cpp; the "
+        "size is in kazuto1011/deeplab-pytorch, configs/voc12.yaml",
     ),
     "deeplab_v2_voc_crf": Protocol(
         Inference(pad_to=513, crf=_DEEPLAB_V2_CRF),
