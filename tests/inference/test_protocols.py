@@ -3,6 +3,8 @@
 import dataclasses
 import itertools
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,9 +16,8 @@ from gcn_jax.evaluation import evaluate
 from gcn_jax.inference import Inference, Predictor, large
 from gcn_jax.inference.protocols import PROTOCOLS, find_protocol
 from gcn_jax.models.preprocessing import bucket, smallest_in_bucket
-from tests.helpers.fakes import MEAN, random_source, tiny_pretrained, traced_shapes
+from tests.helpers.fakes import MEAN, random_source, run_network, tiny_pretrained, traced_shapes
 from tests.helpers.reference import interpolate
-from tests.inference.test_predictor import run_network
 
 
 def watch(how, images, answer=lambda number, shape: np.full(shape, number)):
@@ -320,3 +321,11 @@ def test_settings_in_a_file_name_those_of_a_protocol_and_no_others():
         "stride": (476, 476),
         "longer_side": 2048,
     }
+
+
+def test_the_zoo_names_each_protocol_in_a_line_to_type_and_no_other():
+    text = (Path(__file__).parents[2] / "docs/zoo.md").read_text()
+    typed = re.findall(r"^gcn-jax evaluate .*--protocol (\w+)", text, re.MULTILINE)
+    assert {*typed} == PROTOCOLS.keys()
+    table = text.partition("| protocol |")[2].partition("\n\n")[0]
+    assert {*re.findall(r"`(\w+)`", table)} == PROTOCOLS.keys()
