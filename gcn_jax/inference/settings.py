@@ -91,9 +91,12 @@ class Inference:
     def _check_sizes(self) -> None:
         """Raise `UserError` where a stride, sides or `pad_to` make no sense together."""
         window, stride, pad_to = _pair(self.window), _pair(self.stride), _pair(self.pad_to)
-        fits = window and stride and stride[0] <= window[0] and stride[1] <= window[1]
-        if stride is not None and not fits:
-            raise UserError(f"stride is {stride}; it is for a window, and no longer than it")
+        pairs = zip(stride or (), window or (0, 0), strict=False)
+        if not all((1 - LARGEST_OVERLAP) * size <= step <= size for step, size in pairs):
+            raise UserError(
+                f"stride is {stride}; it is for a window, no longer than it and no shorter than "
+                f"{1 - LARGEST_OVERLAP:.2g} of it"
+            )
         sides = [side for side in (self.longer_side, self.shorter_side) if side is not None]
         if len(sides) > 1 or not all(1 <= side <= LONGEST_WINDOW for side in sides):
             raise UserError(

@@ -6,6 +6,7 @@ import math
 import re
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 from absl import flags
@@ -15,6 +16,7 @@ from gcn_jax.errors import UserError
 from gcn_jax.evaluation import evaluate
 from gcn_jax.inference import Inference, Predictor, large
 from gcn_jax.inference.protocols import PROTOCOLS, find_protocol
+from gcn_jax.mesh import data_mesh, shard_batch
 from gcn_jax.models.preprocessing import bucket, smallest_in_bucket
 from tests.helpers.fakes import MEAN, random_source, run_network, tiny_pretrained, traced_shapes
 from tests.helpers.reference import interpolate
@@ -80,6 +82,7 @@ def test_sizes_that_the_network_sees(protocol, size, expected):
 
 def test_deeplab_pads_to_513_below_and_to_the_right_with_the_mean_itself():
     images = [noise(375, 500), noise(500, 281)]
+    assert not find_protocol("deeplab_v2_voc").is_plain  # else batches have the colour in bytes
     (inputs,), _ = watch(find_protocol("deeplab_v2_voc"), images)
     mean = np.float32(MEAN)
     for own, image in zip(inputs, images, strict=True):
@@ -204,10 +207,12 @@ def one_by_one(image, how):
 
 def test_batches_equal_windows_of_one_image_one_by_one():
     how = Inference((0.5, 1.25), flip=True, window=32, stride=22, longer_side=58)
-    predictor = Predictor(tiny_pretrained(), inference=how, batch_size=4)
+    mesh = data_mesh(jax.devices()[:4])
+    predictor = Predictor(tiny_pretrained(), inference=how, batch_size=4, mesh=mesh)
     source = random_source([(40, 60), (33, 64), (64, 50), (64, 64)])
     (batch,) = predictor.batches(source)
-    probabilities = np.asarray(predictor.probabilities(batch.images, batch.sizes))
+    arrays = shard_batch({"images": batch.images, "sizes": batch.sizes}, mesh)
+    probabilities = np.asarray(predictor.probabilities(**arrays))
     for _, example, own in batch.cut(probabilities):
         np.testing.assert_allclose(own, one_by_one(example["image"], how), atol=2e-5)
 
@@ -266,6 +271,7 @@ def test_crf_parameters_are_those_of_their_protocols():
     [
         ({"stride": 3}, "stride is .3, 3.; it is for a window"),
         ({"stride": 33, "window": 32}, "no longer than it"),
+        ({"stride": (20, 1), "window": 32}, "stride is .20, 1.; .* no shorter than 0.05 of it"),
         ({"stride": (1, 2, 3), "window": 32}, "stride is .1, 2, 3.; it is .height, width."),
         ({"longer_side": 5, "shorter_side": 5}, "give one of them, 1 to 8192 pixels"),
         ({"longer_side": 0}, "longer_side is 0, shorter_side None"),
