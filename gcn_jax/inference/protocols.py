@@ -50,7 +50,7 @@ PROTOCOLS: dict[str, Protocol] = {
     ),
     "deeplab_v1_voc_crf": Protocol(
         Inference(pad_to=513, crf=PRESETS["deeplab_v1"]),
-        "the same, with the CRF in its test.prototxt",
+        "the same, with the CRF that test.prototxt has in a comment",
     ),
     "deeplab_v2_voc": Protocol(
         Inference(pad_to=513),
