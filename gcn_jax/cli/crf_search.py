@@ -59,7 +59,10 @@ def run(arguments: list[str]) -> None:
     grid = make_grid({"iterations": [FLAGS.iterations], **_values()})
     inference = _INFERENCE()
     if inference.crf is not None:
-        raise UserError("--crf is what search looks for; give values to try: --gaussian_sxy=1,3")
+        raise UserError(
+            "a CRF is what search looks for: no --crf, nor a protocol with one; give values to "
+            "try: --gaussian_sxy=1,3"
+        )
     source = open_run_data(FLAGS.ckpt, FLAGS.split, FLAGS.data_dir, FLAGS.manual_dir)
     if not source.is_labelled:
         raise UserError(f"{source.name} has no labels to search with")

@@ -2,13 +2,13 @@
 
     gcn-jax evaluate --ckpt runs/quickstart --report evaluation.html
     gcn-jax evaluate --ckpt runs/a --scales 0.5,1.0,1.5 --flip --crf deeplab_v2_resnet101 --boundary
+    gcn-jax evaluate --ckpt runs/pspnet_voc --protocol pspnet_voc_ms --json pspnet.json
     gcn-jax evaluate --ckpt runs/stage3 --split test --submission results.tar.gz
 
 Every image is scored at its own size. --json, --report and --submission write what was found.
 """
 
 import contextlib
-import dataclasses
 import json
 
 from absl import flags
@@ -45,7 +45,9 @@ def run(arguments: list[str]) -> None:
         pretrained, inference=inference, batch_size=FLAGS.batch_size, mesh=mesh.data_mesh()
     )
     settings = {"checkpoint": FLAGS.ckpt, "step": pretrained.step, "split": source.name}
-    settings |= {"batch_size": predictor.batch_size, **dataclasses.asdict(inference)}
+    settings |= {"batch_size": predictor.batch_size, **inference.to_json()}
+    if FLAGS.protocol is not None:
+        settings["protocol"] = FLAGS.protocol
     with contextlib.ExitStack() as stack:
         visit = None
         if FLAGS.submission:

@@ -18,7 +18,12 @@ def define_run_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_string(
         "ckpt", None, "Workdir of a training run.", required=True, flag_values=values
     )
-    flags.DEFINE_string("split", None, "Split; by default the run's own.", flag_values=values)
+    flags.DEFINE_string(
+        "split",
+        None,
+        "Split, or DATASET:SPLIT of another data set; by default the run's own.",
+        flag_values=values,
+    )
     flags.DEFINE_string(
         "step", "best", "Checkpoint: best, last, or the number of a step.", flag_values=values
     )

@@ -7,13 +7,14 @@ from absl import flags
 
 from gcn_jax.errors import UserError
 from gcn_jax.inference.crf import PRESETS, crf_parameters
+from gcn_jax.inference.protocols import PROTOCOLS, find_protocol
 from gcn_jax.inference.settings import ONE_RUN, Inference
 
 _Number = TypeVar("_Number", int, float)
 
 
 def define_inference_flags(values: flags.FlagValues) -> Callable[[], Inference]:
-    """Define `--scales`, `--flip`, `--window`, `--overlap` and `--crf`.
+    """Define `--protocol`, and `--scales`, `--flip`, `--window`, `--overlap` and `--crf`.
 
     Args:
         values: The flags of a verb.
@@ -22,6 +23,12 @@ def define_inference_flags(values: flags.FlagValues) -> Callable[[], Inference]:
         A function that reads them, once they are parsed, and raises `UserError` where a value makes
         no sense.
     """
+    protocol = flags.DEFINE_string(
+        "protocol",
+        None,
+        f"As a score was published, with no other flag of these: {', '.join(PROTOCOLS)}.",
+        flag_values=values,
+    )
     scales = flags.DEFINE_list(
         "scales",
         [str(scale) for scale in ONE_RUN.scales],
@@ -53,6 +60,14 @@ def define_inference_flags(values: flags.FlagValues) -> Callable[[], Inference]:
     )
 
     def read() -> Inference:
+        if protocol.value is not None:
+            others = [flag.name for flag in (scales, flip, window, overlap, crf) if flag.present]
+            if others:  # a score that is called by a protocol's name is by that protocol
+                raise UserError(
+                    f"--protocol={protocol.value} says all of it; leave out --{others[0]}, or "
+                    "name --scales, --flip, --window, --overlap and --crf instead of a protocol"
+                )
+            return find_protocol(protocol.value)
         size = _numbers("window", window.value, int)
         if len(size) > 2:
             raise UserError(f"--window={','.join(window.value)}: give SIZE, or HEIGHT,WIDTH")

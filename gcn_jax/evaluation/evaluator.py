@@ -27,6 +27,7 @@ from gcn_jax.evaluation.metrics import (
 from gcn_jax.evaluation.results import result_json
 from gcn_jax.inference.batches import Example, Examples, LargeImage, PaddedBatch
 from gcn_jax.inference.predictor import Predictor
+from gcn_jax.models.layers import size_of
 from gcn_jax.models.preprocessing import stack_padded
 
 _Array = jax.Array | np.ndarray
@@ -185,7 +186,7 @@ def _stack_labels(batch: PaddedBatch, num_classes: int) -> np.ndarray:
     for example in batch.examples:
         _check(example, num_classes)
     labels = [example["label"] for example in batch.examples]
-    return stack_padded(labels, len(batch.images), IGNORE_LABEL)
+    return stack_padded(labels, len(batch.images), IGNORE_LABEL, size_of(batch.images))
 
 
 def _check(example: Example, num_classes: int) -> None:

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from gcn_jax.models.preprocessing import bucket_shape, stack_padded
+from gcn_jax.inference.settings import ONE_RUN, Shape
+from gcn_jax.models.preprocessing import stack_padded
 
 #: What a source yields: {"image": uint8 [H, W, 3], "id": str, "label": uint8 [H, W] if labelled}.
 Example = dict[str, Any]
@@ -79,7 +80,10 @@ class LargeImage:
 
 
 def padded_batch(
-    group: Sequence[tuple[int, Example]], batch_size: int, fill: np.ndarray
+    group: Sequence[tuple[int, Example]],
+    batch_size: int,
+    fill: np.ndarray,
+    shape_of: Callable[[Shape], Shape] = ONE_RUN.batch_shape,
 ) -> PaddedBatch:
     """Pad the images of a group to a full batch.
 
@@ -87,18 +91,21 @@ def padded_batch(
         group: Pairs (index in the source, example), as `bucket_batches` yields them.
         batch_size: N.
         fill: The colour to pad with, uint8 `[3]`.
+        shape_of: Gives the (height, width) that an image is padded to, by its own.
     """
     indices, examples = map(list, zip(*group, strict=True))
     images = [example["image"] for example in examples]
     sizes = np.ones((batch_size, 2), np.int32)
     sizes[: len(images)] = [image.shape[:2] for image in images]
-    return PaddedBatch(indices, examples, stack_padded(images, batch_size, fill), sizes)
+    shape = shape_of(images[0].shape[:2])
+    return PaddedBatch(indices, examples, stack_padded(images, batch_size, fill, shape), sizes)
 
 
 def bucket_batches(
     source: Examples,
     batch_size: int,
-    alone: Callable[[tuple[int, int]], bool] = lambda size: False,
+    alone: Callable[[Shape], bool] = lambda size: False,
+    shape_of: Callable[[Shape], Shape] = ONE_RUN.batch_shape,
 ) -> Iterator[list[tuple[int, Example]]]:
     """Group the examples of a source by bucket, reading each once and keeping few.
 
@@ -106,18 +113,19 @@ def bucket_batches(
         source: The examples.
         batch_size: The most examples a batch has.
         alone: Whether an image of a (height, width) waits for no other.
+        shape_of: Gives the bucket of a (height, width).
 
     Yields:
         Lists of 1..batch_size pairs (index in the source, example), whose images share a bucket. Of
         the source, at most `MAX_PENDING_BATCHES * batch_size` examples are in memory.
     """
-    pending: dict[tuple[int, int], list[tuple[int, Example]]] = {}
+    pending: dict[Shape, list[tuple[int, Example]]] = {}
     for index in range(len(source)):
         example = source[index]
         if alone(example["image"].shape[:2]):
             yield [(index, example)]
             continue
-        key = bucket_shape(example["image"])
+        key = shape_of(example["image"].shape[:2])
         pending.setdefault(key, []).append((index, example))
         if len(pending[key]) == batch_size:
             yield pending.pop(key)

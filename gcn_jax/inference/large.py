@@ -69,8 +69,15 @@ def plan(size: Shape, how: Inference) -> Plan:
         how: Scales and windows; without a window it is `LARGE_WINDOW`.
 
     Raises:
-        UserError: It is to be refined by a CRF, or scaled below `SMALLEST_SCALE`.
+        UserError: It is to be refined by a CRF, scaled below `SMALLEST_SCALE`, or padded, resized
+            or cut into windows as a protocol does it.
     """
+    if any((how.stride, how.longer_side, how.shorter_side, how.pad_to)):
+        raise UserError(
+            f"an image of {size[1]} x {size[0]} pixels is predicted in windows, as all above "
+            f"{WHOLE_PIXELS} pixels: not by a protocol, nor with stride, a side or pad_to; "
+            "name scales, flip and window instead"
+        )
     if how.crf is not None or min(how.scales) < SMALLEST_SCALE:
         raise UserError(
             f"an image of {size[1]} x {size[0]} pixels is predicted in windows, as all above "

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from gcn_jax.inference import large, resizing, windows
+from gcn_jax.inference import large, views, windows
 from gcn_jax.inference.batches import (
     Example,
     Examples,
@@ -144,7 +144,8 @@ class Predictor:
         Yields:
             Batches for `predict_batch`, and images for `predict_large`.
         """
-        for group in bucket_batches(source, self.batch_size, alone=large.is_large):
+        shape_of = self.inference.batch_shape
+        for group in bucket_batches(source, self.batch_size, large.is_large, shape_of):
             index, example = group[0]
             if large.is_large(size_of(example["image"][None])):
                 yield LargeImage(index, example)
@@ -153,10 +154,12 @@ class Predictor:
 
     def batches(self, source: Examples) -> Iterator[PaddedBatch]:
         """Read every example of a source once, whatever its size, in batches for this predictor."""
-        return map(self._padded, bucket_batches(source, self.batch_size))
+        groups = bucket_batches(source, self.batch_size, shape_of=self.inference.batch_shape)
+        return map(self._padded, groups)
 
     def _padded(self, group: list[tuple[int, Example]]) -> PaddedBatch:
-        return padded_batch(group, self.batch_size, mean_color(self.info.mean))
+        fill, shape_of = mean_color(self.info.mean), self.inference.batch_shape
+        return padded_batch(group, self.batch_size, fill, shape_of)
 
     def predict_batch(self, batch: PaddedBatch) -> jax.Array:
         """Return the class of each pixel, int32 `[N, H, W]` on the devices, padding included."""
@@ -189,7 +192,8 @@ class Predictor:
         """Return the probability of each class, averaged over scales, flips and windows.
 
         Args:
-            images: uint8 `[N, H, W, 3]` of one bucket, padded with the mean colour.
+            images: uint8 `[N, H, W, 3]` of one bucket (`Inference.batch_shape`), padded with the
+                mean colour.
             sizes: int32 `[N, 2]`, the (height, width) of each image.
 
         Returns:
@@ -205,24 +209,36 @@ class Predictor:
 
     def _add_scale(self, total, images, sizes, scale, canvas, weight, run):
         """Add the probabilities at a scale, averaged over the flips, to a weighted sum."""
-        flips = (False, True) if self.inference.flip else (False,)
+        how = self.inference
+        mirrors_windows = how.stride is not None
+        fill = self._mean if how.pads_with_mean else np.rint(self._mean)
+        view_sizes = views.sizes_at(sizes, scale, *how.sides(scale))
+        flips = (False, True) if how.flip and not mirrors_windows else (False,)
         for flip in flips:
-            view, view_sizes = _take_view(images, sizes, self._mean, scale, flip, canvas)
+            view = views.take(images, sizes, view_sizes, fill, flip, canvas)
             result = run(view, view_sizes)
-            total = _add_view(total, result, view_sizes, sizes, weight / len(flips), flip)
+            total = views.add(total, result, view_sizes, sizes, weight / len(flips), flip)
         return total
 
     def _of_view(self, view: jax.Array, sizes: jax.Array) -> jax.Array:
         """Predict the images as they are, or window by window, which bounds the memory."""
-        window = self.inference.window_size
+        how = self.inference
+        window, stride = how.window_size, how.stride_size
         if window is None:
             return self._run(view)
-        grid = windows.make_grid(size_of(view), window, self.inference.overlap)
+        if stride is not None:
+            own_sizes = sizes
+            view, sizes = views.to_middle(view, own_sizes, window)
+        grid = windows.make_grid(size_of(view), window, how.overlap, stride)
         total = self._zeros(view.shape[0], size_of(view))
         for index in range(math.prod(grid)):
-            result = self._run(_crop(view, sizes, index, window, grid))
-            total = _add_window(total, result, sizes, index, grid)
-        return _divide_by_coverage(total, sizes, window, grid)
+            part = views.crop(view, sizes, index, window, grid, stride)
+            result = self._run(part)
+            if stride is not None and how.flip:
+                result = (result + self._run(part[:, :, ::-1])[:, :, ::-1]) / 2
+            total = views.add_window(total, result, sizes, index, grid, stride)
+        total = views.divide_by_coverage(total, sizes, window, grid, stride)
+        return total if stride is None else views.from_middle(total, own_sizes, window)
 
     def _run(self, inputs: jax.Array) -> jax.Array:
         return _probabilities(self._model, self._variables, inputs, self._mean, self._std)
@@ -240,34 +256,3 @@ def _probabilities(model, variables, inputs, mean, std):
 @jax.jit
 def _most_likely(probabilities):
     return jnp.argmax(probabilities, axis=-1).astype(jnp.int32)
-
-
-@functools.partial(jax.jit, static_argnames="canvas")
-def _take_view(images, sizes, mean, scale, flip, canvas):
-    """Scale, mirror and pad images; return them and their sizes."""
-    view_sizes = jnp.maximum(jnp.rint(sizes * scale), 1).astype(jnp.int32)
-    view = resizing.resize(images.astype(jnp.float32), sizes, view_sizes, canvas, mirror=flip)
-    return resizing.fill_outside(view, view_sizes, jnp.rint(mean)), view_sizes
-
-
-@functools.partial(jax.jit, donate_argnames="total")
-def _add_view(total, view, view_sizes, sizes, weight, flip):
-    """Add the probabilities of a view, brought back to the images' size, to a weighted sum."""
-    own = resizing.resize(view, view_sizes, sizes, total.shape[1:3], mirror=flip)
-    return total + weight * own
-
-
-@functools.partial(jax.jit, static_argnames=("window", "grid"))
-def _crop(view, sizes, index, window, grid):
-    return windows.crop(view, windows.origins(index, sizes, window, grid), window)
-
-
-@functools.partial(jax.jit, static_argnames="grid", donate_argnames="total")
-def _add_window(total, result, sizes, index, grid):
-    starts = windows.origins(index, sizes, result.shape[1:3], grid)
-    return windows.add(total, result, starts)
-
-
-@functools.partial(jax.jit, static_argnames=("window", "grid"), donate_argnames="total")
-def _divide_by_coverage(total, sizes, window, grid):
-    return total / windows.coverage(sizes, total.shape[1:3], window, grid)[..., None]

@@ -7,8 +7,14 @@ product of matrices: their precision is the same on every accelerator, and with 
 devices nothing is sent between them.
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
+import numpy as np
+
+#: An array of NumPy or of JAX.
+Sizes = Any
 
 
 def resize(
@@ -51,7 +57,24 @@ def _interpolate(arrays, targets, from_lengths, to_lengths, axis):
     return (1 - weight) * _take(arrays, before, axis) + weight * _take(arrays, after, axis)
 
 
-def fill_outside(arrays: jax.Array, sizes: jax.Array, value: jax.Array) -> jax.Array:
+def sizes_by_side(sizes: Sizes, longer: int | None, shorter: int | None) -> Sizes:
+    """Return the sizes of images whose longer or shorter side is resized, in exact integers.
+
+    Args:
+        sizes: int32 `[N, 2]` of NumPy or JAX, the (height, width) of each image.
+        longer: Pixels of the longer side; the other is rounded to the nearest, halves up.
+        shorter: Pixels of the shorter side, where `longer` is None; the other is rounded down.
+
+    Returns:
+        int32 `[N, 2]`, 1 or more.
+    """
+    if longer is not None:
+        sides = sizes.max(axis=1, keepdims=True)
+        return ((2 * longer * sizes + sides) // (2 * sides)).clip(1)
+    return shorter * sizes // sizes.min(axis=1, keepdims=True)
+
+
+def fill_outside(arrays: jax.Array, sizes: jax.Array, value: jax.Array | np.ndarray) -> jax.Array:
     """Set every pixel beyond an image's size to a value.
 
     Args:
@@ -65,7 +88,7 @@ def fill_outside(arrays: jax.Array, sizes: jax.Array, value: jax.Array) -> jax.A
     rows = jnp.arange(arrays.shape[1])[None] < sizes[:, :1]
     columns = jnp.arange(arrays.shape[2])[None] < sizes[:, 1:]
     inside = rows[:, :, None, None] & columns[:, None, :, None]
-    return jnp.where(inside, arrays, value[None, None, None])
+    return jnp.where(inside, arrays, jnp.asarray(value)[None, None, None])
 
 
 def _take(arrays: jax.Array, indices: jax.Array, axis: int) -> jax.Array:

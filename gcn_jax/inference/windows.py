@@ -2,7 +2,8 @@
 
 The images lie in the top left corners of an array `[N, H, W, K]`; `sizes`, int32 `[N, 2]`, has the
 (height, width) of each. The windows of a grid, `(rows, columns)`, are spread evenly over each image
-by itself: the first starts at its top left, the last ends at its bottom right.
+by itself: the first starts at its top left, the last ends at its bottom right. With a stride they
+are that far apart, but for the last; an image that needs fewer than the grid has does not use them.
 """
 
 import math
@@ -11,27 +12,33 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+Pair = tuple[int, int]
 
-def make_grid(shape: tuple[int, int], window: tuple[int, int], overlap: float) -> tuple[int, int]:
+
+def make_grid(shape: Pair, window: Pair, overlap: float, stride: Pair | None = None) -> Pair:
     """Return how many (rows, columns) of windows an array of images needs.
 
     Args:
         shape: (H, W) of the array, no smaller than the window.
         window: (height, width).
         overlap: The least share of a window that its neighbour covers too, in [0, 1).
+        stride: (height, width) from one to the next, instead of `overlap`.
 
     >>> make_grid((1024, 2048), window=(1024, 1024), overlap=0.66)
     (1, 4)
     """
+    if stride is None:
+        height, width = (max(1, size - math.floor(size * overlap)) for size in window)
+        stride = height, width
     rows, columns = (
-        1 + math.ceil((length - size) / max(1, size - math.floor(size * overlap)))
-        for length, size in zip(shape, window, strict=True)
+        1 + math.ceil((length - size) / step)
+        for length, size, step in zip(shape, window, stride, strict=True)
     )
     return rows, columns
 
 
 def origins(
-    index: jax.Array, sizes: jax.Array, window: tuple[int, int], grid: tuple[int, int]
+    index: jax.Array | int, sizes: jax.Array, window: Pair, grid: Pair, stride: Pair | None = None
 ) -> jax.Array:
     """Return where the window of an index, in reading order, starts in each image: int32 `[N, 2]`.
 
@@ -42,14 +49,37 @@ def origins(
         sizes: int32 `[N, 2]`, the (height, width) of each image.
         window: (height, width).
         grid: (rows, columns) of windows.
+        stride: (height, width) from one to the next; None: they are spread evenly.
     """
-    places = jnp.stack([index // grid[1], index % grid[1]])
+    places = jnp.asarray([index // grid[1], index % grid[1]])
     room = jnp.maximum(sizes - jnp.asarray(window)[None], 0)
+    if stride is not None:
+        return jnp.minimum((places * jnp.asarray(stride))[None], room)
     gaps = jnp.maximum(jnp.asarray(grid) - 1, 1)
     return (2 * places[None] * room + gaps[None]) // (2 * gaps[None])  # rounded in integers
 
 
-def crop(arrays: jax.Array, starts: jax.Array, window: tuple[int, int]) -> jax.Array:
+def is_used(
+    index: jax.Array | int, sizes: jax.Array, window: Pair, grid: Pair, stride: Pair | None = None
+) -> jax.Array:
+    """Return whether each image uses the window of an index: bool `[N]`.
+
+    Args:
+        index: int32 scalar, the number of the window.
+        sizes: int32 `[N, 2]`, the (height, width) of each image.
+        window: (height, width).
+        grid: (rows, columns) of windows.
+        stride: (height, width) from one to the next; None: they are spread evenly, and all used.
+    """
+    if stride is None:
+        return jnp.ones(sizes.shape[0], bool)
+    places = jnp.asarray([index // grid[1], index % grid[1]])
+    room = sizes - jnp.asarray(window)[None]
+    # The one before does not reach the border.
+    return ((places == 0)[None] | (((places - 1) * jnp.asarray(stride))[None] < room)).all(axis=1)
+
+
+def crop(arrays: jax.Array, starts: jax.Array, window: Pair) -> jax.Array:
     """Cut one window from each image.
 
     Args:
@@ -87,7 +117,7 @@ def add(arrays: jax.Array, parts: jax.Array, starts: jax.Array) -> jax.Array:
 
 
 def coverage(
-    sizes: jax.Array, shape: tuple[int, int], window: tuple[int, int], grid: tuple[int, int]
+    sizes: jax.Array, shape: Pair, window: Pair, grid: Pair, stride: Pair | None = None
 ) -> jax.Array:
     """Return how many windows cover each pixel; 1 where none does.
 
@@ -96,16 +126,20 @@ def coverage(
         shape: (H, W) of the arrays.
         window: (height, width).
         grid: (rows, columns) of windows.
+        stride: (height, width) from one to the next; None: they are spread evenly.
 
     Returns:
         float32 `[N, H, W]`.
     """
     indices = jnp.arange(grid[0] * grid[1])
-    starts = jax.vmap(lambda index: origins(index, sizes, window, grid))(indices)  # [G, N, 2]
+    where = (sizes, window, grid, stride)
+    starts = jax.vmap(lambda index: origins(index, *where))(indices)  # [G, N, 2]
+    used = jax.vmap(lambda index: is_used(index, *where))(indices)  # [G, N]
     rows, columns = (
         _inside(jnp.arange(length), starts[..., axis, None], window[axis])
         for axis, length in enumerate(shape)
     )
+    rows = rows * used[..., None]
     covered = jnp.einsum("gnh,gnw->nhw", rows, columns, precision="highest")
     return jnp.maximum(covered, 1.0)
 

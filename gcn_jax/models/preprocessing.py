@@ -46,9 +46,22 @@ def bucket(size: int) -> int:
     >>> [bucket(size) for size in (180, 360, 375, 480, 500, 512)]
     `[192, 384, 384, 512, 512, 512]`
     """
-    octave = 2 ** (size - 1).bit_length() // 2  # the power of two below `size`
-    step = max(octave // BUCKETS_PER_OCTAVE, BUCKET_MULTIPLE)
+    step = _step(size)
     return -(-size // step) * step
+
+
+def smallest_in_bucket(size: int) -> int:
+    """Return the smallest height or width that `bucket` rounds up to a size.
+
+    >>> smallest_in_bucket(512)
+    449
+    """
+    return size - _step(size) + 1
+
+
+def _step(size: int) -> int:
+    octave = 2 ** (size - 1).bit_length() // 2  # the power of two below `size`
+    return max(octave // BUCKETS_PER_OCTAVE, BUCKET_MULTIPLE)
 
 
 def mean_color(mean: Sequence[float] | np.ndarray) -> np.ndarray:
@@ -62,7 +75,10 @@ def bucket_shape(array: np.ndarray) -> tuple[int, int]:
 
 
 def stack_padded(
-    arrays: Sequence[np.ndarray], batch_size: int, fill: np.ndarray | int
+    arrays: Sequence[np.ndarray],
+    batch_size: int,
+    fill: np.ndarray | int,
+    shape: tuple[int, int] | None = None,
 ) -> np.ndarray:
     """Pad images or labels of one bucket to its size and stack them to a full batch.
 
@@ -70,12 +86,13 @@ def stack_padded(
         arrays: At most `batch_size` arrays uint8 [H, W, ...], which share a bucket.
         batch_size: N; missing rows are nothing but padding.
         fill: What to pad with, a value of a pixel: the mean colour, or void.
+        shape: Another (height, width) to pad to, no smaller than any of them.
 
     Returns:
         uint8 [N, bucket(H), bucket(W), ...]; padding is below and to the right.
     """
-    shape = (batch_size, *bucket_shape(arrays[0]), *arrays[0].shape[2:])
-    stacked = np.empty(shape, np.uint8)
+    shape = bucket_shape(arrays[0]) if shape is None else shape
+    stacked = np.empty((batch_size, *shape, *arrays[0].shape[2:]), np.uint8)
     stacked[...] = fill
     for row, array in zip(stacked, arrays, strict=False):
         row[: array.shape[0], : array.shape[1]] = array

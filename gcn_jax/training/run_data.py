@@ -17,7 +17,8 @@ def open_run_data(
 
     Args:
         workdir: A folder that `train.py` wrote.
-        split: Such as "train"; that of the config's `data.val` if None.
+        split: Such as "train", or "coco_voc:val" of another data set with the same classes; that
+            of the config's `data.val` if None.
         data_dir: Where prepared data sets are kept; as in the config if None.
         manual_dir: The folder of the data; as in the config if None.
 
@@ -33,7 +34,7 @@ def open_run_data(
     settings |= {name: folder for name, folder in given.items() if folder}
     spec = settings["val"]
     if split is not None:
-        spec = f"{spec.partition(':')[0]}:{split}"
+        spec = split if ":" in split else f"{spec.partition(':')[0]}:{split}"
     source = data.open_split(spec, settings)
     if tuple(source.class_names) != class_names:
         raise UserError(

@@ -222,6 +222,24 @@ def test_submission_of_a_labelled_split_has_the_scores_that_are_written(voc_run)
 
 
 @pytest.mark.slow
+def test_a_protocol_is_named_where_its_scores_are_and_predicts_the_same(voc_run):
+    flags = ["--ckpt=runs/voc", "--protocol=deeplab_v1_voc"]
+    elsewhere = "--split=voc_segmentation:train"  # a data set may be named, too
+    out, _ = run("evaluate.py", *flags, elsewhere, "--json=protocol.json", cwd=voc_run)
+    scores = json.loads((voc_run / "protocol.json").read_text())
+    assert scores["settings"]["protocol"] == "deeplab_v1_voc"
+    assert scores["settings"]["pad_to"] == [513, 513]
+    assert scores["settings"]["split"] == "voc_segmentation:train"
+    assert scores["num_compiled_shapes"] == 1
+    photo = voc_run / f"VOCdevkit/VOC2012/JPEGImages/{VOC_VAL[0]}.jpg"
+    out, _ = run("predict.py", *flags, photo, "--output=protocol", cwd=voc_run)
+    assert np.asarray(Image.open(voc_run / f"protocol/{VOC_VAL[0]}.png")).shape == (24, 32)
+    _, err = run("predict.py", *flags, photo, "--flip", cwd=voc_run, code=2)
+    assert err.startswith("error: --protocol=deeplab_v1_voc says all of it; leave out --flip")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
@@ -352,7 +370,7 @@ def test_all_that_a_run_needs_is_asked_for_at_once(tmp_path, monkeypatch):
         (
             "-m",
             ["gcn_jax", "crf-search", "--ckpt=runs/folder", "--crf=deeplab_v1"],
-            "--crf is what search looks for",
+            "a CRF is what search looks for",
         ),
         ("predict.py", ["--ckpt=runs/folder"], "no image; give files or folders"),
     ],

@@ -1,9 +1,12 @@
 """A tiny model and sources in memory, so that these tests need no other room."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
+from scipy.special import softmax
 
 from gcn_jax.models import ModelInfo, Pretrained
 
@@ -42,6 +45,35 @@ def tiny_variables(seed: int = 0):
 def tiny_pretrained(seed: int = 0, info: ModelInfo = INFO, step: int = 1) -> Pretrained:
     """Return a `TinyModel` as a workdir would give it."""
     return Pretrained(TinyModel(), tiny_variables(seed), info, step)
+
+
+@functools.cache
+def _parameters():
+    return tiny_variables()["params"]
+
+
+def run_network(image, shape):
+    """Return the probabilities of a `TinyModel`, computed in NumPy, of an image without padding.
+
+    Args:
+        image: `[h, w, 3]`, RGB in 0..255.
+        shape: (height, width) that it is padded to with the mean colour.
+    """
+    height, width = image.shape[:2]
+    padded = np.full((*shape, 3), [124.0, 116.0, 104.0])
+    padded[:height, :width] = image
+    features = np.maximum(_convolve((padded - MEAN) / STD, "features"), 0)
+    return softmax(_convolve(features, "classifier"), axis=-1)[:height, :width]
+
+
+def _convolve(image, layer):
+    """Apply a convolution 3 x 3 of the tiny model, with zeros around the image."""
+    kernel, bias = (np.asarray(_parameters()[layer][name]) for name in ("kernel", "bias"))
+    height, width = image.shape[:2]
+    padded = np.pad(image, ((1, 1), (1, 1), (0, 0)))
+    return bias + sum(
+        padded[y : y + height, x : x + width] @ kernel[y, x] for y in range(3) for x in range(3)
+    )
 
 
 def random_source(sizes, *, num_classes: int = NUM_CLASSES, void: float = 0.1, seed: int = 0):

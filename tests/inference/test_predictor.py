@@ -5,7 +5,6 @@ import math
 import jax
 import numpy as np
 import pytest
-from scipy.special import softmax
 
 from gcn_jax import models
 from gcn_jax.errors import UserError
@@ -18,6 +17,7 @@ from tests.helpers.fakes import (
     STD,
     TinyModel,
     random_source,
+    run_network,
     tiny_pretrained,
     traced_shapes,
 )
@@ -98,25 +98,6 @@ def make_predictor(num_devices=1, batch_size=1, **settings):
 
 def round_up(size):
     return math.ceil(size / 32) * 32
-
-
-def run_network(image, shape):
-    """Return the probabilities of an image that is padded to a shape, without the padding."""
-    height, width = image.shape[:2]
-    padded = np.full((*shape, 3), [124.0, 116.0, 104.0])
-    padded[:height, :width] = image
-    features = np.maximum(convolve((padded - MEAN) / STD, "features"), 0)
-    return softmax(convolve(features, "classifier"), axis=-1)[:height, :width]
-
-
-def convolve(image, layer):
-    """Apply a convolution 3 x 3 of the tiny model, with zeros around the image."""
-    kernel, bias = (np.asarray(VARIABLES["params"][layer][name]) for name in ("kernel", "bias"))
-    height, width = image.shape[:2]
-    padded = np.pad(image, ((1, 1), (1, 1), (0, 0)))
-    return bias + sum(
-        padded[y : y + height, x : x + width] @ kernel[y, x] for y in range(3) for x in range(3)
-    )
 
 
 def slide(image, canvas, window, overlap):
