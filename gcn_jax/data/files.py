@@ -155,10 +155,10 @@ def _check_renumbering(path: str | Path, colors: Mapping[int, tuple[int, int, in
 def _read_npy(path: str | Path) -> np.ndarray:
     try:
         # Mapped, the array that the header promises is never larger than the file.
-        mask = np.load(path, mmap_mode="r", allow_pickle=False)
+        mask = np.lib.format.open_memmap(path, mode="r")
     except FileNotFoundError:
         raise Problem("missing file", f"{path}: no such file") from None
-    except Exception as error:  # of Python's own parser, which reads the header, and of zipfile
+    except Exception as error:  # of Python's own parser, too, which reads the header
         message = f"{path}: not a readable array ({error})"
         raise Problem("unreadable file", message) from None
     if not isinstance(mask, np.ndarray) or mask.ndim != 2 or mask.dtype.kind not in "iub":

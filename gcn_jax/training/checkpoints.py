@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,7 @@ from gcn_jax.models.pretrained.digests import (
     warn_without_digests,
 )
 from gcn_jax.models.pretrained.event_loop import tasks_end
+from gcn_jax.models.pretrained.file_digests import check_file_digests, write_file_digests
 from gcn_jax.models.pretrained.steps import (
     best_step,
     first_readable,
@@ -33,6 +35,8 @@ from gcn_jax.training.state import TrainState
 from gcn_jax.workdir import Workdir
 
 _NEWEST = 2
+#: Seconds between two looks at whether a step is complete.
+_MOMENT = 0.05
 
 
 class Checkpoints:
@@ -57,6 +61,8 @@ class Checkpoints:
         self._loops.enter_context(tasks_end())  # of the threads that write, too
         self._manager = self._open()
         self._in_flight: int | None = None
+        self._closing = threading.Event()
+        self._hashing: threading.Thread | None = None
         self.scores = {step: read_scores(self.folder, step) for step in self._manager.all_steps()}
 
     def _open(self) -> ocp.CheckpointManager:
@@ -87,6 +93,7 @@ class Checkpoints:
         if step == self.latest_step:
             return
         self.wait()
+        self._end_hashing()
         digests = {}
         if jax.process_index() == 0:  # which writes them
             digests = {**digests_of(state), "data": digest_of_json(data_position)}
@@ -99,6 +106,26 @@ class Checkpoints:
         with self._writing():
             self._manager.save(step, args=ocp.args.Composite(**items))
         self.scores[step] = None
+        if jax.process_index() == 0:
+            self._hashing = threading.Thread(target=self._hash_files, args=(step,), daemon=True)
+            self._hashing.start()
+
+    def _hash_files(self, step: int) -> None:
+        """Write the digests of a step's files as soon as it is complete, beside the next steps."""
+        folder = self.folder / str(step)
+        while not folder.exists():
+            if self._closing.wait(_MOMENT) and not folder.exists():
+                return
+        with contextlib.suppress(OSError, UserError):  # it was deleted, or there is no room
+            write_file_digests(folder)
+
+    def _end_hashing(self) -> None:
+        """Wait for these digests; give them up where the step did not become complete."""
+        if self._hashing is not None:
+            self._closing.set()
+            self._hashing.join()
+            self._closing.clear()
+            self._hashing = None
 
     def add_scores(self, step: int, scores: dict[str, float]) -> None:
         """Write the validation scores of a step that was saved.
@@ -182,6 +209,8 @@ class Checkpoints:
             if written is not None and written["data"] != digest_of_json(restored["data"]):
                 raise ValueError("the position of the data is not what was written")
             check_digests(restored["state"], written)
+            if written is not None:
+                check_file_digests(self.folder / str(step))
             return restored
 
         steps = sorted(self._manager.all_steps(), reverse=True)
@@ -206,6 +235,7 @@ class Checkpoints:
             The folder of the newest that is left, or None.
         """
         self.wait()
+        self._end_hashing()
         self._put_aside([other for other in self._manager.all_steps() if other > step], "diverged")
         return self.folder / str(self.latest_step) if self.latest_step is not None else None
 
@@ -225,6 +255,7 @@ class Checkpoints:
             try:
                 self.wait()
             finally:
+                self._end_hashing()
                 with self._loops, self._writing():
                     self._manager.close()
 

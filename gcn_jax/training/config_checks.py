@@ -161,6 +161,7 @@ MODEL_CHECKS: Mapping[str, Check] = {
         lambda value: _whole(1, 1023).holds(value) and value % 2 == 1,
         "an odd whole number from 1 to 1023",
     ),
+    "model.features": _whole(1, 65_536),
     "model.stack_channels": _or_none(_whole(1, 65_536)),
     "model.width": _number(0.01, 16),
 }

@@ -70,6 +70,7 @@ WRONG = {
     "checkpoint_every": (0, -1),
     "eval_batch_size": (0, -1, 10**7),
     "model.kernel_size": (0, 4, -3, 1.5, 10**6 + 1),
+    "model.features": (0, 2.5, 10**6),
     "model.stack_channels": (0, -1, 10**6),
     "model.width": (0, -1, 100.0, math.nan),
 }

@@ -1,7 +1,6 @@
 """Damage to checkpoints: noticed, named, and never in the way of the steps that are whole."""
 
 import asyncio
-import collections
 import gc
 import json
 import random
@@ -19,6 +18,7 @@ from gcn_jax import models
 from gcn_jax.cli import process, verify
 from gcn_jax.errors import UserError
 from gcn_jax.models.pretrained import steps
+from gcn_jax.models.pretrained.file_digests import check_file_digests
 from gcn_jax.models.pretrained.info import write_info
 from gcn_jax.models.pretrained.verify import verify as verify_steps
 from gcn_jax.training.checkpoints import Checkpoints
@@ -141,22 +141,53 @@ def test_reads_beside_one_that_fails_end_before_their_event_loop_is_closed(run, 
     assert "Traceback" not in capfd.readouterr().err
 
 
-@pytest.mark.slow
-def test_a_thousand_flipped_bits_in_arrays_are_noticed(written, tmp_path):
+def noticed(written, workdir: Path, files: list[Path], rng: random.Random) -> bool:
+    """Flip a bit in one of some files of step 8, and say whether step 4 is read instead of it."""
+    shutil.copytree(written[0], workdir)
+    (path,) = rng.choices(files, [path.stat().st_size for path in files])
+    flip(workdir / path.relative_to(written[0]), rng)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        step = assert_right(workdir, written[1])
+    shutil.rmtree(workdir)
+    return step == 4
+
+
+@pytest.mark.parametrize("count", [8, pytest.param(1000, marks=pytest.mark.slow)])
+def test_a_flipped_bit_anywhere_is_noticed(written, tmp_path, count):
+    """Also in what nothing reads, of which Orbax leaves much; scores have a digest of their own."""
     rng = random.Random(1)
-    arrays = [path for path in files_with(written[0], 8) if path.parent.name == "d"]
-    sizes = [path.stat().st_size for path in arrays]
-    read = collections.Counter()
-    for number in range(1000):
-        workdir = tmp_path / str(number)
-        shutil.copytree(written[0], workdir)
-        (path,) = rng.choices(arrays, sizes)
-        flip(workdir / path.relative_to(written[0]), rng)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            read[path.parent.parent.name, assert_right(workdir, written[1])] += 1
-        shutil.rmtree(workdir)
-    print(f"flipped bits by the folder and the step that was read: {dict(read)}")
+    files = [path for path in files_with(written[0], 8) if path.parent.name != "metrics"]
+    assert sum(noticed(written, tmp_path / str(i), files, rng) for i in range(count)) == count
+
+
+def test_bytes_that_nothing_reads_are_compared_by_all_who_read(run):
+    step = run[0] / "checkpoints/8"
+    (path,) = step.glob("_CHECKPOINT_METADATA")
+    path.write_text(path.read_text() + " ")
+    told = "_CHECKPOINT_METADATA is not what was written: its digest differs"
+    assert verify_steps(run[0]) == {4: None, 8: told}
+    with pytest.warns(UserWarning, match=f"checkpoints/8 cannot be read .{told}"):
+        assert models.load_pretrained(run[0], step="last").step == 4
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (lambda step: (step / "new").touch(), "new was not there when it was written"),
+        (lambda step: (step / "_CHECKPOINT_METADATA").unlink(), "_CHECKPOINT_METADATA is missing"),
+        (lambda step: (step / "digests/files.json").write_text("[]"), "digests/files.json is dam"),
+        (lambda step: (step / "digests/files.json").unlink(), None),  # killed before it was there
+    ],
+)
+def test_files_of_a_step_are_those_that_were_written(run, damage, told):
+    step = run[0] / "checkpoints/8"
+    damage(step)
+    if told is None:
+        check_file_digests(step)
+    else:
+        with pytest.raises(ValueError, match=told):
+            check_file_digests(step)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b"\xff", b'{"val/miou": "x"}'])

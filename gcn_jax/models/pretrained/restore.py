@@ -22,6 +22,7 @@ from gcn_jax.models.pretrained.digests import (
     read_digests,
     warn_without_digests,
 )
+from gcn_jax.models.pretrained.file_digests import check_file_digests
 from gcn_jax.models.pretrained.info import ModelInfo, read_info
 from gcn_jax.models.pretrained.steps import best_step, first_readable, read_scores
 from gcn_jax.models.registry import create_model
@@ -197,6 +198,8 @@ def _restore_variables(manager: Any, step: int, shapes: Any) -> dict[str, Any]:
     )
     restored = manager.restore(step, args=ocp.args.Composite(state=args))["state"]
     check_digests(restored, written)
+    if written is not None:
+        check_file_digests(folder / str(step))
     return restored["ema"] if averaged else restored
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from gcn_jax.errors import UserError
 from gcn_jax.models.pretrained.digests import digest_of_json, digests_of, read_digests
 from gcn_jax.models.pretrained.event_loop import tasks_end
+from gcn_jax.models.pretrained.file_digests import check_file_digests
 from gcn_jax.models.pretrained.restore import folder_of_checkpoints, open_checkpoints
 from gcn_jax.models.pretrained.steps import read_scores, why
 
@@ -56,9 +57,12 @@ def _problem(manager: Any, folder: Path, step: int) -> str | None:
         restored = manager.restore(step, args=args)
         found = digests_of(restored["state"], written)
         found["data"] = digest_of_json(restored["data"])
+        differing = sorted(
+            path for path in found.keys() | written.keys() if found.get(path) != written.get(path)
+        )
+        if differing:
+            return f"not what was written: {', '.join(differing[:3])}"
+        check_file_digests(folder / str(step))
     except Exception as error:  # what a damaged file makes Orbax raise is not documented
         return why(error)
-    differing = sorted(
-        path for path in found.keys() | written.keys() if found.get(path) != written.get(path)
-    )
-    return f"not what was written: {', '.join(differing[:3])}" if differing else None
+    return None
