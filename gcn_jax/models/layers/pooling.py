@@ -7,6 +7,7 @@ from flax import linen as nn
 from jax import lax
 
 from gcn_jax.models.layers.backend import formulation
+from gcn_jax.models.layers.resize import indices
 
 
 def max_pool(
@@ -117,8 +118,8 @@ def adaptive_avg_pool(x: jax.Array, bins: int | tuple[int, int]) -> jax.Array:
     return means.astype(x.dtype)
 
 
-def _bin_weights(n: int, bins: int) -> np.ndarray:
+def _bin_weights(n: int, bins: int) -> jax.Array | np.ndarray:
     """Return float32 `[bins, n]`: the share of every pixel in the mean of every bin."""
-    index, pixel = np.arange(bins)[:, None], np.arange(n)[None]
+    index, pixel = np.arange(bins)[:, None], indices(n)[None]
     inside = (pixel >= index * n // bins) & (pixel < -(-(index + 1) * n // bins))
     return (inside / inside.sum(axis=1, keepdims=True)).astype(np.float32)
