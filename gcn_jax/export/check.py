@@ -14,7 +14,7 @@ TOLERANCE = 1e-3
 
 
 class Difference(NamedTuple):
-    """How far an output of a file is from that of the model, over all images.
+    """The distance of an output of a file from that of the model, over all images.
 
     Attributes:
         output: "logits" or "labels".

@@ -16,6 +16,18 @@ def drawn_images() -> list[np.ndarray]:
     return [render(0, index)["image"] for index in range(COUNT)]
 
 
+def common_size(images: Sequence[np.ndarray], multiple: int) -> tuple[int, int]:
+    """Return the height and the width of the largest image, rounded up, at most `LARGEST`.
+
+    Args:
+        images: Arrays uint8 `[H, W, 3]`, the first `COUNT` of which are used.
+        multiple: Sizes are multiples of it.
+    """
+    largest = (max(image.shape[axis] for image in images[:COUNT]) for axis in (0, 1))
+    height, width = (-(-min(LARGEST, side) // multiple) * multiple for side in largest)
+    return height, width
+
+
 def make_batches(
     images: Sequence[np.ndarray],
     multiple: int,
@@ -34,8 +46,7 @@ def make_batches(
         Arrays uint8 `[N, H, W, 3]`: all images, and the lower right part of the first.
     """
     images = images[:COUNT]
-    sides = (min(LARGEST, max(image.shape[axis] for image in images)) for axis in (0, 1))
-    height, width = size or (-(-side // multiple) * multiple for side in sides)
+    height, width = size or common_size(images, multiple)
     full = np.full((len(images), height, width, 3), mean_color(mean))
     for row, image in zip(full, images, strict=True):
         cut = image[:height, :width]

@@ -7,6 +7,7 @@ from flax import linen as nn
 from jax import lax
 
 from gcn_jax.models.layers.backend import formulation
+from gcn_jax.models.layers.conv import every_nth
 from gcn_jax.models.layers.resize import indices
 
 
@@ -57,10 +58,10 @@ def max_pool_with_indices(x: jax.Array) -> tuple[jax.Array, jax.Array]:
     x = jnp.pad(x, beyond, constant_values=-jnp.inf)
     # By slices: a reshape into windows has wrong gradients on a mesh that splits H into more parts
     # than there are windows (XLA of jax 0.10 doubles them).
-    maxima = x[:, ::2, ::2]
+    maxima = every_nth(x, 2)
     indices = jnp.zeros(maxima.shape, jnp.int8)
     for index in (1, 2, 3):
-        other = x[:, index // 2 :: 2, index % 2 :: 2]
+        other = every_nth(x, 2, index // 2, index % 2)
         larger = (other > maxima) | jnp.isnan(other)
         maxima, indices = jnp.where(larger, other, maxima), jnp.where(larger, index, indices)
     return maxima, indices.astype(jnp.int8)
