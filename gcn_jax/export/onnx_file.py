@@ -52,7 +52,7 @@ def write_onnx(target: Target, path: str | Path, batches: Sequence[np.ndarray]) 
 
 
 def require_onnx() -> Any:
-    """Return onnxruntime.
+    """Return onnxruntime, which sends nothing then.
 
     Raises:
         UserError: It, or onnx, is not installed.
@@ -62,4 +62,5 @@ def require_onnx() -> Any:
         import onnxruntime
     except ImportError as error:
         raise UserError(f"{error}: pip install 'gcn-jax[onnx]' brings what ONNX needs") from None
+    onnxruntime.disable_telemetry_events()  # which releases from 1.30 on, or 1.29, send
     return onnxruntime
