@@ -33,7 +33,7 @@ def write_onnx(target: Target, path: str | Path, batches: Sequence[np.ndarray]) 
             then it is not there.
     """
     runtime = require_onnx()
-    from gcn_jax.export.onnx_graph import make_model
+    from gcn_jax.export.onnx_model import make_model
 
     size = batches[0].shape[1], batches[0].shape[2]
     with plain_formulation():

@@ -1,4 +1,4 @@
-"""A traced function of JAX in ONNX's words, with a batch of any size.
+"""The primitives of a traced function of JAX in ONNX's words, with a batch of any size.
 
 It knows the primitives that networks of this package are made of, no others. What does not depend
 on the images (scales of batch-norm, matrices of interpolation) is computed here and now, and is
@@ -6,19 +6,16 @@ an initialiser in the graph.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import jax
-import jax.export  # a module that `import jax` does not bring
 import jax.numpy as jnp
 import numpy as np
-import onnx
 from jax.extend.core import Jaxpr, Literal
 from onnx import TensorProto, helper, numpy_helper
 
 #: Dtype -> ONNX's; runtimes compare no bytes, so small integers are wider there.
-_TYPES = {
+TYPES = {
     "float32": TensorProto.FLOAT,
     "bool": TensorProto.BOOL,
     "int8": TensorProto.INT32,
@@ -108,7 +105,8 @@ class Graph:
 
         def value(atom: Any) -> _Value:
             if isinstance(atom, Literal):
-                return np.asarray(atom.val, atom.aval.dtype)
+                aval: Any = atom.aval
+                return np.asarray(atom.val, aval.dtype)
             return known[atom]
 
         for equation in jaxpr.eqns:
@@ -163,7 +161,7 @@ class Graph:
     # The primitives, named as JAX names them; all get the shapes of operands and the output.
 
     def _convert_element_type(self, x, *, out, **_):
-        return self.add("Cast", x, to=_TYPES[out.dtype.name])
+        return self.add("Cast", x, to=TYPES[out.dtype.name])
 
     def _broadcast_in_dim(self, x, *, out, shapes, broadcast_dimensions, **_):
         shape = [1] * len(out.shape)
@@ -197,7 +195,7 @@ class Graph:
 
     def _argmax(self, x, *, axes, index_dtype, **_):
         index = self.add("ArgMax", x, axis=axes[0], keepdims=0)
-        return self.add("Cast", index, to=_TYPES[np.dtype(index_dtype).name])
+        return self.add("Cast", index, to=TYPES[np.dtype(index_dtype).name])
 
     def _reduce_sum(self, x, *, axes, **_):
         return self.add("ReduceSum", x, self._ints(*axes), keepdims=0)
@@ -284,39 +282,3 @@ class Graph:
         return self._nchw(
             operator, x, kernel_shape=window[1:3], strides=strides[1:3], pads=pads, **attributes
         )
-
-
-def make_model(
-    functions: Mapping[str, Callable[[Any, jax.Array], jax.Array]],
-    weights: dict[str, np.ndarray],
-    size: tuple[int, int],
-) -> Any:
-    """Write functions of images as one ONNX model; common parts are shared.
-
-    Args:
-        functions: Output -> (weights, uint8 `[N, H, W, 3]`) -> an array of N rows.
-        weights: The first argument of all.
-        size: H and W.
-
-    Returns:
-        The `onnx.ModelProto`: the input is "images".
-    """
-    (n,) = jax.export.symbolic_shape("n")
-    images = jax.ShapeDtypeStruct((n, *size, 3), jnp.uint8)
-    closed = jax.make_jaxpr(lambda w, x: [f(w, x) for f in functions.values()])(weights, images)
-    graph = Graph("images")
-    arguments = [*jax.tree.leaves(weights), "images"]
-    found = graph.evaluate(closed.jaxpr, closed.consts, arguments)
-    outputs = []
-    for name, value, aval in zip(functions, found, closed.out_avals, strict=True):
-        graph.nodes.append(helper.make_node("Identity", [value], [name]))
-        shape = ["N", *aval.shape[1:]]
-        outputs.append(helper.make_tensor_value_info(name, _TYPES[aval.dtype.name], shape))
-    input_ = helper.make_tensor_value_info("images", TensorProto.UINT8, ["N", *size, 3])
-    model = helper.make_model(
-        helper.make_graph(graph.nodes, "gcn_jax", [input_], outputs, graph.initializers),
-        opset_imports=[helper.make_opsetid("", 17)],
-        ir_version=8,
-    )
-    onnx.checker.check_model(model)
-    return model

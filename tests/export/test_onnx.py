@@ -78,7 +78,7 @@ def test_every_network_is_exported(name, size, tmp_path):
 
 def in_onnx(function, x):
     """Return what onnxruntime makes of the first argument of a function, bytes."""
-    from gcn_jax.export.onnx_graph import make_model
+    from gcn_jax.export.onnx_model import make_model
 
     model = make_model({"y": lambda weights, x: function(x)}, {}, x.shape[1:3])
     return session_of(model.SerializeToString()).run(["y"], {"images": x})[0]
