@@ -1,7 +1,9 @@
 """The verb `export`, on an untrained run."""
 
 import dataclasses
+import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -42,6 +44,18 @@ def test_stablehlo_of_a_run_on_images_of_the_users(workdir, tmp_path, capsys):
     normalised = (images - np.float32(INFO.mean)) / np.float32(INFO.std)
     expected = model.apply(variables, normalised)
     np.testing.assert_allclose(segment(images, "logits"), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_validation_images_of_the_run_are_compared_on(workdir, voc_folder, tmp_path, capsys):
+    copy = shutil.copytree(workdir, tmp_path / "run")
+    folders = {"manual_dir": str(voc_folder), "data_dir": str(tmp_path / "data")}
+    config = {"data": {"train": ["folder:train"], "val": "folder:val", **folders}}
+    (copy / "config.json").write_text(json.dumps(config))
+    options = ["--output", str(tmp_path / "model"), "--output_kind=labels"]
+    process.call(verb, ["--ckpt", str(copy), *options])
+    # The first three are of 32 x 40, 35 x 45 and 38 x 40 pixels.
+    expected = "compared on validation images of the run, 3 x 64 x 64 and 1 x 32 x 32 (N x H x W):"
+    assert expected in capsys.readouterr().out
 
 
 def test_onnx_of_a_run_without_data_on_drawn_images(workdir, tmp_path, capsys):
