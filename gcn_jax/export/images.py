@@ -43,7 +43,8 @@ def make_batches(
         size: The height and width that a file has fixed; None where both are free.
 
     Returns:
-        Arrays uint8 `[N, H, W, 3]`: all images, and the lower right part of the first.
+        Arrays uint8 `[N, H, W, 3]`: all images, and the lower right part of the first; of a fixed
+        size all images, and with them the first one mirrored.
     """
     images = images[:COUNT]
     height, width = size or common_size(images, multiple)
@@ -52,6 +53,6 @@ def make_batches(
         cut = image[:height, :width]
         row[: cut.shape[0], : cut.shape[1]] = cut
     if size:
-        return [full, full[:1]]
+        return [full, np.concatenate([full, full[:1, :, ::-1]])]
     height, width = (-(-n // (2 * multiple)) * multiple for n in full.shape[1:3])
     return [full, full[:1, -height:, -width:]]

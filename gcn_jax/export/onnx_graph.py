@@ -5,6 +5,7 @@ on the images (scales of batch-norm, matrices of interpolation) is computed here
 an initialiser in the graph.
 """
 
+import hashlib
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -68,9 +69,10 @@ class Graph:
         self.nodes: list[Any] = []
         self.initializers: list[Any] = []
         self._images = images
+        self._names: dict[tuple, str] = {}
 
     def add(self, operator: str, *inputs: _Value, **attributes: Any) -> str:
-        """Add an operation.
+        """Add an operation, or find it: labels and logits share all but their last steps.
 
         Args:
             operator: The name of ONNX's.
@@ -80,10 +82,13 @@ class Graph:
         Returns:
             The name of its output.
         """
-        output = f"{operator.lower()}_{len(self.nodes)}"
         names = [value if isinstance(value, str) else self._constant(value) for value in inputs]
-        self.nodes.append(helper.make_node(operator, names, [output], **attributes))
-        return output
+        key = (operator, *names, repr(attributes))
+        if key not in self._names:
+            self._names[key] = f"{operator.lower()}_{len(self.nodes)}"
+            node = helper.make_node(operator, names, [self._names[key]], **attributes)
+            self.nodes.append(node)
+        return self._names[key]
 
     def evaluate(self, jaxpr: Jaxpr, constants: Sequence[Any], values: Sequence[_Value]) -> list:
         """Add what a function computes.
@@ -133,10 +138,13 @@ class Graph:
         return [convert(*operands, shapes=shapes, out=out, **params)]
 
     def _constant(self, array: np.ndarray) -> str:
-        name = f"constant_{len(self.initializers)}"
-        wide = array.astype(np.int32) if array.dtype == np.int8 else array
-        self.initializers.append(numpy_helper.from_array(np.ascontiguousarray(wide), name))
-        return name
+        wide = np.ascontiguousarray(array.astype(np.int32) if array.dtype == np.int8 else array)
+        key = wide.dtype.name, array.shape, hashlib.sha256(wide.tobytes()).digest()
+        if key not in self._names:
+            self._names[key] = f"constant_{len(self.initializers)}"
+            tensor = numpy_helper.from_array(wide.reshape(array.shape), self._names[key])
+            self.initializers.append(tensor)
+        return self._names[key]
 
     def _ints(self, *numbers: Any) -> np.ndarray:
         return np.asarray(numbers, np.int64)

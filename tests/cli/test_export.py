@@ -65,7 +65,7 @@ def test_onnx_of_a_run_without_data_on_drawn_images(workdir, tmp_path, capsys):
     process.call(verb, ["--ckpt", str(workdir), "--output", str(file), *options])
     out, err = capsys.readouterr()
     assert "has no config.json, which names the run's data; --images names others" in err
-    assert "compared on drawn images, 3 x 48 x 72 and 1 x 48 x 72 (N x H x W):" in out
+    assert "compared on drawn images, 3 x 48 x 72 and 4 x 48 x 72 (N x H x W):" in out
     assert "labels:" not in out
     assert "for images of 48 x 72 pixels" in out
     session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])

@@ -45,7 +45,7 @@ def check_logits(session, source, *shape):
 
 def test_the_file_gives_the_logits_and_labels_of_the_model_for_any_batch(tmp_path):
     source, differences = exported(tiny("_tiny"), tmp_path / "tiny.onnx")
-    assert all(d.share < 1e-5 and d.pixels == 4 * 64 * 96 for d in differences)
+    assert all(d.share < 1e-5 and d.pixels == 7 * 64 * 96 for d in differences)
     session = session_of(tmp_path / "tiny.onnx")
     check_logits(session, source, 5, 64, 96)
     (images,) = session.get_inputs()
@@ -65,6 +65,12 @@ def test_the_file_gives_the_logits_and_labels_of_the_model_for_any_batch(tmp_pat
     assert said["class_names"] == ["background", "square", "disc"]
     assert said["palette"] == [[0, 0, 0], [128, 0, 0], [0, 128, 0]]
     assert (said["step"], said["size"]) == (7, [64, 96])
+
+    graph = onnx.load(tmp_path / "tiny.onnx").graph
+    nodes = [(node.op_type, *node.input, str(node.attribute)) for node in graph.node]
+    assert len({*nodes}) == len(nodes)  # labels and logits share the network
+    weights = sum(array.size for array in jax.tree.leaves(source.variables))
+    assert sum(np.prod(array.dims) for array in graph.initializer) < 1.05 * weights
 
 
 @pytest.mark.slow
