@@ -27,7 +27,7 @@ class Target(NamedTuple):
 
     Attributes:
         weights: Name, such as "params/backbone/conv1/kernel" -> array; "preprocessing/mean" and
-            "preprocessing/std" are two of them.
+            "preprocessing/std" are two of them, and what only training uses is none.
         functions: Output -> (weights, uint8 `[N, H, W, 3]`) -> labels, int32 `[N, H, W]`, or
             logits, float32 `[N, H, W, C]`.
         metadata: What the file says about the model.
@@ -66,10 +66,12 @@ def make_target(
     def labels(weights: Any, images: jax.Array) -> jax.Array:
         return jnp.argmax(scores(weights, images), axis=-1).astype(jnp.int32)
 
+    weights = {name: np.asarray(array, np.float32) for name, array in flat.items()}
+    weights = {name: weights[name] for name in _used(scores, weights)}
     functions = {"labels": labels, "logits": scores}
     info = dataclasses.asdict(pretrained.info)
     return Target(
-        weights={name: np.asarray(array, np.float32) for name, array in flat.items()},
+        weights=weights,
         functions={kind: functions[kind] for kind in outputs},
         metadata={
             "gcn_jax": __version__,
@@ -83,3 +85,16 @@ def make_target(
         },
         logits=scores,
     )
+
+
+def _used(scores: Callable[[Any, jax.Array], jax.Array], weights: dict[str, Any]) -> list[str]:
+    """Return the names of the weights that scores depend on: no auxiliary head's."""
+    images = jax.ShapeDtypeStruct((1, 2 * BUCKET_MULTIPLE, 2 * BUCKET_MULTIPLE, 3), jnp.uint8)
+    jaxpr = jax.make_jaxpr(scores)(weights, images).jaxpr
+    read = {id(atom) for equation in jaxpr.eqns for atom in equation.invars}
+    # JAX hands dicts over in the order of their keys.
+    return [
+        name
+        for name, variable in zip(sorted(weights), jaxpr.invars, strict=False)
+        if id(variable) in read
+    ]

@@ -270,6 +270,8 @@ def test_the_same_model_makes_the_same_bytes(tmp_path):
 def test_every_network_is_exported_for_every_size(name, tmp_path):
     source, differences = exported(tiny(name), tmp_path / name)
     assert all(difference.share < 1e-5 for difference in differences)
+    weights = read_archive(tmp_path / name).weights
+    assert {weight for weight in weights if "auxiliary_head" in weight} == set()
     segment = export.load(tmp_path / name)
     for shape in ((1, 96, 32), (2, 32, 224)):
         images = photos(*shape, seed=2)
