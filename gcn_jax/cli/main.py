@@ -19,6 +19,7 @@ VERBS = (
     "evaluate",
     "predict",
     "import",
+    "export",
     "data prepare",
     "data convert",
     "data validate",

@@ -108,13 +108,19 @@ class DeepLabV2(BackboneNetwork):
         largest = score(images)
         sow(1, largest, full)
         for scale in SCALES if self.multi_scale else ():
-            size = int((full[0] - 1) * scale) + 1, int((full[1] - 1) * scale) + 1
+            size = _scaled(full[0], scale), _scaled(full[1], scale)
             scores = score(sample_bilinear(images, size, 1 / scale))
             sow(scale, scores, size)
             largest = jnp.maximum(largest, sample_bilinear(scores, size_of(largest), scale))
         if train:
             return labelled(largest, full)
         return sample_bilinear(largest, full, 1 / self.label_stride)
+
+
+def _scaled(n: int, scale: float) -> int:
+    """Return how many pixels of a scale lie between the first and the last of n (exactly)."""
+    numerator, denominator = scale.as_integer_ratio()
+    return (n - 1) * numerator // denominator + 1
 
 
 #: Name -> the fields that it fixes.

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
+from jax import lax
 
 from gcn_jax.models.layers.backend import formulation
 
@@ -121,8 +122,25 @@ def convolve(
         `[N, H', W', C']` of x's dtype.
     """
     if kernel.shape[:2] == (1, 1) and padding == (0, 0):
-        return formulation(x).multiply(x[:, ::strides, ::strides, :], kernel[0, 0])
+        return formulation(x).multiply(every_nth(x, strides), kernel[0, 0])
     return formulation(x).convolve(x, kernel, strides, padding, dilation)
+
+
+def every_nth(x: jax.Array, n: int, row: int = 0, column: int = 0) -> jax.Array:
+    """Take every n-th row and column, also where an export leaves the size open.
+
+    Indexing, `x[:, ::n]`, would then gather.
+
+    Args:
+        x: `[N, H, W, C]`.
+        n: The step.
+        row: The first row.
+        column: The first column.
+
+    Returns:
+        `[N, ceil((H - row) / n), ceil((W - column) / n), C]`.
+    """
+    return lax.slice_in_dim(lax.slice_in_dim(x, row, None, n, axis=1), column, None, n, axis=2)
 
 
 def bilinear_kernel_init(key: jax.Array, shape: tuple[int, ...], dtype: Dtype) -> jax.Array:

@@ -7,6 +7,8 @@ from flax import linen as nn
 from jax import lax
 
 from gcn_jax.models.layers.backend import formulation
+from gcn_jax.models.layers.conv import every_nth
+from gcn_jax.models.layers.resize import indices
 
 
 def max_pool(
@@ -56,10 +58,10 @@ def max_pool_with_indices(x: jax.Array) -> tuple[jax.Array, jax.Array]:
     x = jnp.pad(x, beyond, constant_values=-jnp.inf)
     # By slices: a reshape into windows has wrong gradients on a mesh that splits H into more parts
     # than there are windows (XLA of jax 0.10 doubles them).
-    maxima = x[:, ::2, ::2]
+    maxima = every_nth(x, 2)
     indices = jnp.zeros(maxima.shape, jnp.int8)
     for index in (1, 2, 3):
-        other = x[:, index // 2 :: 2, index % 2 :: 2]
+        other = every_nth(x, 2, index // 2, index % 2)
         larger = (other > maxima) | jnp.isnan(other)
         maxima, indices = jnp.where(larger, other, maxima), jnp.where(larger, index, indices)
     return maxima, indices.astype(jnp.int8)
@@ -117,8 +119,8 @@ def adaptive_avg_pool(x: jax.Array, bins: int | tuple[int, int]) -> jax.Array:
     return means.astype(x.dtype)
 
 
-def _bin_weights(n: int, bins: int) -> np.ndarray:
+def _bin_weights(n: int, bins: int) -> jax.Array | np.ndarray:
     """Return float32 `[bins, n]`: the share of every pixel in the mean of every bin."""
-    index, pixel = np.arange(bins)[:, None], np.arange(n)[None]
+    index, pixel = np.arange(bins)[:, None], indices(n)[None]
     inside = (pixel >= index * n // bins) & (pixel < -(-(index + 1) * n // bins))
     return (inside / inside.sum(axis=1, keepdims=True)).astype(np.float32)

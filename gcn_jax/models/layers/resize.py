@@ -1,5 +1,8 @@
 """Bilinear resizing without parameters."""
 
+from fractions import Fraction
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -49,12 +52,13 @@ def resize_bilinear(
         `[N, *size, C]` of x's dtype.
     """
     for axis, new in zip((1, 2), size, strict=True):
-        old = x.shape[axis]
-        if align_corners:
-            positions = np.arange(new) * ((old - 1) / max(new - 1, 1))
+        old, index = x.shape[axis], indices(new)
+        if not align_corners:
+            x = _interpolate(x, axis, (2 * index + 1) * old - new, 2 * new)
+        elif new == 1:
+            x = lax.slice_in_dim(x, 0, 1, axis=axis)
         else:
-            positions = (np.arange(new) + 0.5) * (old / new) - 0.5
-        x = _interpolate(x, axis, positions)
+            x = _interpolate(x, axis, index * (old - 1), new - 1)
     return x
 
 
@@ -73,20 +77,32 @@ def sample_bilinear(x: jax.Array, size: tuple[int, int], step: float) -> jax.Arr
     Returns:
         `[N, *size, C]` of x's dtype.
     """
+    ratio = Fraction(step).limit_denominator(1000)  # 4/3 is no float
     for axis, new in zip((1, 2), size, strict=True):
-        x = _interpolate(x, axis, step * np.arange(new))
+        x = _interpolate(x, axis, ratio.numerator * indices(new), ratio.denominator)
     return x
 
 
-def _interpolate(x: jax.Array, axis: int, positions: np.ndarray) -> jax.Array:
-    """Interpolate along an axis at positions in pixels, the border repeated.
+def indices(count: int) -> Any:
+    """Return 0, 1, ..., as an array of NumPy's, or of JAX's where an export leaves the size open.
 
-    As a product with a matrix of two weights in a row: the gradient is another one, whereas that
-    of a gather scatters, which is slow and on a GPU differs from run to run.
+    Args:
+        count: How many; a length of an array that is traced.
     """
-    last = x.shape[axis] - 1
-    distance = np.abs(np.clip(positions, 0, last)[:, None] - np.arange(last + 1)[None, :])
-    weights = np.maximum(1 - distance, 0).astype(np.float32)
+    return np.arange(count) if isinstance(count, int) else jnp.arange(count)
+
+
+def _interpolate(x: jax.Array, axis: int, positions: Any, unit: int) -> jax.Array:
+    """Interpolate along an axis at positions in whole parts of a pixel, the border repeated.
+
+    `unit` parts are a pixel: whole numbers are exact, also where an export computes them in 32
+    bits. Interpolation is a product with a matrix of two weights in a row: the gradient is another
+    one, whereas that of a gather scatters, which is slow and on a GPU differs from run to run.
+    """
+    old = x.shape[axis]
+    positions = positions.clip(0, (old - 1) * unit)[:, None]
+    distance = abs(positions - unit * indices(old)[None, :])
+    weights = ((unit - distance).clip(0) / unit).astype(np.float32)
     y = jnp.tensordot(
         weights, x.astype(jnp.float32), axes=(1, axis), precision=lax.Precision.HIGHEST
     )

@@ -1,0 +1,96 @@
+"""Exported files beside JAX on this device: size, time to be ready, time of a call.
+
+    python -m benchmarks.exported [--model gcn_resnet50] [--size 256] [--batch 2] [--repeats 10]
+
+Weights are random, and images noise. JAX runs the network as `predict` does; the files run in
+turns with it, and the best turn of each counts.
+"""
+
+import tempfile
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+from absl import flags
+
+from benchmarks.contestants import NUM_CLASSES
+from benchmarks.machine import describe
+from gcn_jax import export, models
+from gcn_jax.cli import process
+from gcn_jax.export.onnx_file import require_onnx, write_onnx
+from gcn_jax.export.stablehlo import write_stablehlo
+from gcn_jax.export.target import make_target
+from gcn_jax.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
+
+_MODEL = flags.DEFINE_string("model", "gcn_resnet50", "Name of the network.")
+_SIZE = flags.DEFINE_integer("size", 256, "Pixels of a side.")
+_BATCH = flags.DEFINE_integer("batch", 2, "Images in a call.")
+_REPEATS = flags.DEFINE_integer("repeats", 10, "Turns.")
+
+
+def main(argv):
+    """Print a table in Markdown."""
+    del argv
+    runtime = require_onnx()
+    target = make_target(_random(_MODEL.value), ("logits",))
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (_BATCH.value, _SIZE.value, _SIZE.value, 3), np.uint8)
+    with tempfile.TemporaryDirectory() as folder:
+        stablehlo, onnx = Path(folder, "a.stablehlo"), Path(folder, "a.onnx")
+        write = {
+            "StableHLO": (stablehlo, lambda: write_stablehlo(target, stablehlo, [images])),
+            "ONNX": (onnx, lambda: write_onnx(target, onnx, [images])),
+        }
+        rows = {"JAX": ["", "", ""]}
+        for name, (file, function) in write.items():
+            start = time.perf_counter()
+            (difference,) = function()
+            seconds = time.perf_counter() - start
+            rows[name] = [
+                f"{seconds:.1f}", f"{file.stat().st_size / 2**20:.1f}", f"{difference.share:.1e}"
+            ]  # fmt: skip
+        weights = jax.tree.map(jax.numpy.asarray, target.weights)
+        plain = jax.jit(target.logits)
+        segment = export.load(stablehlo)
+        session = runtime.InferenceSession(onnx, providers=["CPUExecutionProvider"])
+        calls = {
+            "JAX": lambda: plain(weights, images).block_until_ready(),
+            "StableHLO": lambda: segment(images).block_until_ready(),
+            "ONNX": lambda: session.run(None, {"images": images}),
+        }
+        first = {name: _seconds(call) for name, call in calls.items()}
+        turns = [{n: _seconds(call) for n, call in calls.items()} for _ in range(_REPEATS.value)]
+    print(describe("jax", "onnx", "onnxruntime"))
+    print("| | export s | MiB | difference | first call s | best call s |")
+    print("|---|---:|---:|---:|---:|---:|")
+    for name, row in rows.items():
+        best = min(turn[name] for turn in turns)
+        print(f"| {name} | {' | '.join(row)} | {first[name]:.1f} | {best:.3f} |")
+
+
+def _random(name: str) -> models.Pretrained:
+    """Return a network with the weights that it begins with."""
+    model = models.create_model(name, num_classes=NUM_CLASSES)
+    blank = np.zeros((1, 64, 64, 3), np.float32)
+    variables = jax.jit(model.init)(jax.random.key(0), blank)
+    info = models.ModelInfo(
+        name=name,
+        fields={"num_classes": NUM_CLASSES},
+        class_names=tuple(f"class {i}" for i in range(NUM_CLASSES)),
+        palette=((0, 0, 0),) * NUM_CLASSES,
+        mean=IMAGENET_MEAN,
+        std=IMAGENET_STD,
+    )
+    preprocessing = {"mean": np.float32(info.mean), "std": np.float32(info.std)}
+    return models.Pretrained(model, {**variables, "preprocessing": preprocessing}, info, 0)
+
+
+def _seconds(call) -> float:
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    process.run_script(main)

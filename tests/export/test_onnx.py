@@ -1,0 +1,133 @@
+"""ONNX files, run by onnxruntime."""
+
+import json
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gcn_jax import __version__
+from gcn_jax.errors import UserError
+from gcn_jax.export.images import make_batches
+from gcn_jax.export.onnx_file import write_onnx
+from gcn_jax.export.target import make_target
+from gcn_jax.models.registry import TINY_MODELS
+from tests.helpers.exported import logits_of, photos, pretrained
+from tests.helpers.networks import tiny
+from tests.helpers.random_values import normal
+from tests.helpers.runs import INFO
+
+REASON = "ONNX is not installed: pip install 'gcn-jax[onnx]'"
+onnx = pytest.importorskip("onnx", reason=REASON)
+onnxruntime = pytest.importorskip("onnxruntime", reason=REASON)
+
+
+def session_of(model):
+    return onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+
+
+def exported(model, path, outputs=("labels", "logits"), size=(64, 96)):
+    source = pretrained(model)
+    batches = make_batches([*photos(3, 64, 96)], 32, INFO.mean, size)
+    return source, write_onnx(make_target(source, outputs), path, batches)
+
+
+def check_logits(session, source, *shape):
+    images = photos(*shape, seed=1)
+    expected = logits_of(source, images)
+    labels, logits = session.run(["labels", "logits"], {"images": images})
+    np.testing.assert_allclose(logits, expected, atol=2e-5 * np.ptp(expected))
+    np.testing.assert_array_equal(labels, logits.argmax(-1))
+    assert labels.dtype == np.int32
+
+
+def test_the_file_gives_the_logits_and_labels_of_the_model_for_any_batch(tmp_path):
+    source, differences = exported(tiny("_tiny"), tmp_path / "tiny.onnx")
+    assert all(d.share < 1e-5 and d.pixels == 7 * 64 * 96 for d in differences)
+    session = session_of(tmp_path / "tiny.onnx")
+    check_logits(session, source, 5, 64, 96)
+    (images,) = session.get_inputs()
+    assert (images.name, images.type, images.shape) == (
+        "images",
+        "tensor(uint8)",
+        ["N", 64, 96, 3],
+    )
+    assert [output.shape for output in session.get_outputs()] == [
+        ["N", 64, 96],
+        ["N", 64, 96, 3],
+    ]
+    about = session.get_modelmeta()
+    assert about.producer_name == "gcn_jax"
+    said = {key: json.loads(value) for key, value in about.custom_metadata_map.items()}
+    assert said["gcn_jax"] == __version__
+    assert said["class_names"] == ["background", "square", "disc"]
+    assert said["palette"] == [[0, 0, 0], [128, 0, 0], [0, 128, 0]]
+    assert (said["step"], said["size"]) == (7, [64, 96])
+
+    graph = onnx.load(tmp_path / "tiny.onnx").graph
+    nodes = [(node.op_type, *node.input, str(node.attribute)) for node in graph.node]
+    assert len({*nodes}) == len(nodes)  # labels and logits share the network
+    weights = sum(array.size for array in jax.tree.leaves(source.variables))
+    assert sum(np.prod(array.dims) for array in graph.initializer) < 1.05 * weights
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in TINY_MODELS if name != "_tiny"])
+@pytest.mark.parametrize("size", [(64, 96), (45, 71)])
+def test_every_network_is_exported(name, size, tmp_path):
+    source, differences = exported(tiny(name), tmp_path / "a.onnx", size=size)
+    assert all(difference.share < 1e-5 for difference in differences)
+    check_logits(session_of(tmp_path / "a.onnx"), source, 2, *size)
+
+
+def in_onnx(function, x):
+    """Return what onnxruntime makes of the first argument of a function, bytes."""
+    from gcn_jax.export.onnx_model import make_model
+
+    model = make_model({"y": lambda weights, x: function(x)}, {}, x.shape[1:3])
+    return session_of(model.SerializeToString()).run(["y"], {"images": x})[0]
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        # Two rows more above than below, cut on the left, and one column between two.
+        lambda x: jax.lax.pad(x, 7.0, [(0, 0, 0), (3, 1, 0), (-2, 1, 1), (0, 0, 0)]),
+        lambda x: jnp.tensordot(normal(4, 6), x, axes=(1, 1)).transpose(1, 0, 2, 3),
+        lambda x: jnp.where(x > 99, x, jnp.float32(-1)),
+        lambda x: jnp.concatenate([jnp.zeros_like(x), x], axis=2),
+        lambda x: x[:, 1:5, 2:] - x[:, :1, 3:4],
+        lambda x: jax.lax.reduce_window(
+            x, -jnp.inf, jax.lax.max, (1, 3, 2, 1), (1, 2, 1, 1), [(0, 0), (1, 2), (0, 1), (0, 0)]
+        ),
+        lambda x: jax.lax.conv_general_dilated(
+            x,
+            normal(4, 2, 3, 5),
+            (1, 1),
+            [(2, 1), (0, 1)],
+            lhs_dilation=(2, 3),
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        ),
+    ],
+    ids=["pad", "product", "where", "concatenate", "slice", "max", "deconvolution"],
+)
+def test_primitives_mean_in_onnx_what_they_mean_in_jax(function, monkeypatch):
+    x = photos(2, 6, 7)
+    expected = function(jnp.asarray(x, jnp.float32))
+    found = in_onnx(lambda x: function(x.astype(jnp.float32)), x)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-3)
+
+
+def test_what_has_no_words_in_onnx_is_named():
+    with pytest.raises(NotImplementedError, match="JAX's erf_inv"):
+        in_onnx(lambda x: jax.scipy.special.erfinv(x.astype(jnp.float32)), photos(1, 4, 4))
+
+
+def test_without_onnx_the_extra_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    target = make_target(pretrained(tiny("_tiny")), ("labels",))
+    with pytest.raises(UserError, match=r"onnxruntime.*: pip install 'gcn-jax\[onnx\]'"):
+        write_onnx(target, tmp_path / "a.onnx", [photos(1, 32, 32)])
+    assert [*tmp_path.iterdir()] == []
