@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import shutil
 import threading
 import warnings
 from collections.abc import Iterator
@@ -35,6 +36,8 @@ from gcn_jax.training.state import TrainState
 from gcn_jax.workdir import Workdir
 
 _NEWEST = 2
+#: Folders of steps that Orbax has not finished, or could not.
+_UNFINISHED = "*.orbax-checkpoint-tmp*"
 #: Seconds between two looks at whether a step is complete.
 _MOMENT = 0.05
 
@@ -66,9 +69,9 @@ class Checkpoints:
         self.scores = {step: read_scores(self.folder, step) for step in self._manager.all_steps()}
 
     def _open(self) -> ocp.CheckpointManager:
+        self._remove_unfinished()  # of a process that was killed
         options = ocp.CheckpointManagerOptions(
             preservation_policy=policies.PreserveAll(),  # `_tidy` decides
-            cleanup_tmp_directories=True,
             lightweight_initialize=True,  # else the damaged scores of one step end it
             create=False,  # the first save does: a run that cannot start leaves nothing behind
         )
@@ -256,8 +259,17 @@ class Checkpoints:
                 self.wait()
             finally:
                 self._end_hashing()
-                with self._loops, self._writing():
-                    self._manager.close()
+                try:
+                    with self._loops, self._writing():
+                        self._manager.close()
+                finally:
+                    self._remove_unfinished()
+
+    def _remove_unfinished(self) -> None:
+        """Remove what is left of steps that were not written to their end."""
+        if jax.process_index() == 0:
+            for left in self.folder.glob(_UNFINISHED):
+                shutil.rmtree(left, ignore_errors=True)
 
     def _put_aside(self, steps: list[int], why: str) -> None:
         if not steps:

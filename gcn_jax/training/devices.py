@@ -3,8 +3,8 @@
 import signal
 
 import jax
+import jax.numpy as jnp
 import numpy as np
-from jax.experimental import multihost_utils
 from ml_collections import ConfigDict
 
 from gcn_jax import mesh
@@ -53,16 +53,33 @@ def to_devices(
     return mesh.shard_batch(batch, device_mesh, axis=1)
 
 
-def agreed(number: signal.Signals | None, *, ask: bool) -> signal.Signals | None:
-    """Return the signal to stop for; several hosts ask each other, at steps that all of them know.
+class Agreement:
+    """The signal for which all processes of a run stop, after the same step.
+
+    They ask each other after every step, beside it, and read the answer after the next one: no
+    process waits for it.
 
     Args:
-        number: The signal that came to this process, or None.
-        ask: Whether this is such a step.
+        device_mesh: The mesh of `make_mesh`.
     """
-    if jax.process_count() == 1:
-        return number
-    if not ask:
-        return None
-    highest = int(np.max(multihost_utils.process_allgather(np.asarray(number or 0))))
-    return signal.Signals(highest) if highest else None
+
+    def __init__(self, device_mesh: jax.sharding.Mesh):
+        self._mesh = device_mesh
+        here = (d for d in device_mesh.devices.flat if d.process_index == jax.process_index())
+        self._local_devices = len(list(here))
+        self._highest = jax.jit(jnp.max, out_shardings=mesh.replicated(device_mesh))
+        self._asked: jax.Array | None = None
+
+    def after_step(self, number: signal.Signals | None) -> signal.Signals | None:
+        """Return the signal to stop for now.
+
+        Args:
+            number: The signal that came to this process, or None.
+        """
+        if jax.process_count() == 1:
+            return number
+        numbers = np.full(self._local_devices, number or 0, np.int32)
+        asked = self._highest(mesh.shard_batch({"signal": numbers}, self._mesh)["signal"])
+        answer, self._asked = self._asked, asked
+        highest = 0 if answer is None else int(answer)
+        return signal.Signals(highest) if highest else None

@@ -18,7 +18,7 @@ from gcn_jax.terminal import ProgressBar
 from gcn_jax.training.checkpoints import Checkpoints
 from gcn_jax.training.config import check_config, check_same_run
 from gcn_jax.training.crops import check_batches, with_crop_size
-from gcn_jax.training.devices import agreed, make_mesh, to_devices
+from gcn_jax.training.devices import Agreement, make_mesh, to_devices
 from gcn_jax.training.initial_weights import with_preprocessing
 from gcn_jax.training.interruption import Interrupted, Interruption
 from gcn_jax.training.metrics_log import MetricWriter, Timer
@@ -106,6 +106,7 @@ class _Loop:
         self._mious: list[float] = []
         self._timer = Timer(self._step)
         everywhere = mesh.replicated(run.device_mesh)
+        self._agreement = Agreement(run.device_mesh)
         self._train_step = jax.jit(run.parts.step, donate_argnums=0, out_shardings=everywhere)
 
     def run(self) -> TrainState:
@@ -198,7 +199,7 @@ class _Loop:
     def _after_step(self) -> None:
         """Save before anything that takes time; then validate and log."""
         due = self._due()
-        stop = agreed(self._interruption.signal, ask=due.log)
+        stop = self._agreement.after_step(self._interruption.signal)
         if not (any(due) or stop):
             return
         self._finite()

@@ -125,7 +125,7 @@ def test_one_that_is_killed_ends_the_others_with_a_line(voc_folder, tmp_path, vi
             line,
         )
     assert time.monotonic() - killed < 30
-    resumed = start_all(tmp_path, voc_folder, 3, **LONG)
+    resumed = start_all(tmp_path, voc_folder, 3, **LONG | {"log_every": 100_000})
     for line in resumed[0].stdout:
         if "resuming" in line:
             break

@@ -10,11 +10,11 @@ import threading
 import jax
 import pytest
 
-from gcn_jax import report
+from gcn_jax import mesh, report
 from gcn_jax.cli import train
 from gcn_jax.data.problems import Problem
 from gcn_jax.errors import UserError
-from gcn_jax.training import loop, run, train_and_evaluate, validation
+from gcn_jax.training import devices, loop, run, train_and_evaluate, validation
 from gcn_jax.training.checkpoints import Checkpoints
 from gcn_jax.training.interruption import Interrupted, Interruption
 from gcn_jax.workdir import Workdir
@@ -161,6 +161,24 @@ def test_a_kill_beside_the_metrics_loses_nothing(finished, config, tmp_path, mon
         assert timeless(place) == timeless(workdir)
         with Checkpoints(place) as ours, Checkpoints(workdir) as theirs:
             assert ours.scores == theirs.scores
+
+
+def test_processes_learn_of_a_signal_after_the_same_step(monkeypatch):
+    """Of one process on eight devices: it asks after a step and reads the answer after the next."""
+    agreement = devices.Agreement(mesh.data_mesh(jax.devices()))
+    assert agreement.after_step(signal.SIGTERM) == signal.SIGTERM
+    monkeypatch.setattr(devices.jax, "process_count", lambda: 2)
+    numbers = (None, signal.SIGTERM, None, None)
+    assert list(map(agreement.after_step, numbers)) == [None, None, signal.SIGTERM, None]
+
+
+def test_a_step_that_cannot_be_written_leaves_no_folder(tmp_path):
+    with Checkpoints(tmp_path) as checkpoints:
+        unfinished = checkpoints.folder / "3.orbax-checkpoint-tmp/state"
+        unfinished.mkdir(parents=True)
+        whole = checkpoints.folder / "2"
+        whole.mkdir()
+    assert list(checkpoints.folder.iterdir()) == [whole]
 
 
 def test_a_signal_while_the_report_is_written_says_how_to_write_it(monkeypatch, capfd):
