@@ -20,6 +20,7 @@ from gcn_jax.cli.inference_flags import define_inference_flags
 from gcn_jax.data.builders.voc_segmentation import VOC_CLASSES
 from gcn_jax.errors import UserError
 from gcn_jax.inference import Predictor
+from gcn_jax.inference.large import check_memory
 from gcn_jax.terminal import progress, say
 from gcn_jax.training.run_data import open_run_data
 
@@ -40,6 +41,8 @@ def run(arguments: list[str]) -> None:
     inference = _INFERENCE()
     source = open_run_data(FLAGS.ckpt, FLAGS.split, FLAGS.data_dir, FLAGS.manual_dir)
     _check_outputs(source)
+    if about_large := check_memory(source.sizes, inference, len(source.class_names)):
+        say(about_large)
     pretrained = models.load_pretrained(FLAGS.ckpt, step=FLAGS.step)
     predictor = Predictor(
         pretrained, inference=inference, batch_size=FLAGS.batch_size, mesh=mesh.data_mesh()

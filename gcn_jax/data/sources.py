@@ -75,8 +75,18 @@ class Source:
     def sampled_sizes(self) -> list[tuple[int, int]]:
         """The (height, width) of about 64 images, evenly among all; they are not decoded."""
         every = max(1, len(self) // 64)
-        records = (self._record(i) for i in range(0, len(self), every))
-        return [Image.open(io.BytesIO(record["image"])).size[::-1] for record in records]
+        return [self._size(self._record(i)) for i in range(0, len(self), every)]
+
+    @property
+    def sizes(self) -> dict[str, tuple[int, int]]:
+        """The (height, width) of every image by its id; all records are read, none is decoded."""
+        records = map(self._record, range(len(self)))
+        return {record["id"].decode(): self._size(record) for record in records}
+
+    def _size(self, record: dict[str, Any]) -> tuple[int, int]:
+        with reading_prepared(self._builder.data_path):
+            width, height = Image.open(io.BytesIO(record["image"])).size
+        return height, width
 
     def cache_in_memory(self) -> None:
         """Keep each example, decoded, from its first reading on: for a set that fits."""

@@ -133,11 +133,13 @@ def needed_bytes(size: Shape, plan: Plan, num_classes: int) -> int:
     return max(_BYTES_DECODING * pixels, predicting)
 
 
-def check_memory(sizes: Mapping[Path, Shape], how: Inference, num_classes: int) -> str | None:
-    """Estimate the memory of files before the first of them is read.
+def check_memory(
+    sizes: Mapping[Path, Shape] | Mapping[str, Shape], how: Inference, num_classes: int
+) -> str | None:
+    """Estimate the memory of images before the first of them is read.
 
     Args:
-        sizes: The (height, width) of each.
+        sizes: The (height, width) of each, by its file or its id.
         how: How they are predicted.
         num_classes: C.
 
@@ -147,16 +149,15 @@ def check_memory(sizes: Mapping[Path, Shape], how: Inference, num_classes: int) 
     Raises:
         UserError: One takes more than is free, or cannot be predicted so (see `plan`).
     """
-    needed = {
-        path: needed_bytes(size, plan(size, how), num_classes)
-        for path, size in sizes.items()
+    needed = [
+        (needed_bytes(size, plan(size, how), num_classes), name, size)
+        for name, size in sizes.items()
         if is_large(size)
-    }
+    ]
     if not needed:
         return None
-    path = max(needed, key=lambda path: needed[path])
-    height, width = sizes[path]
-    most, free = needed[path], psutil.virtual_memory().available
+    most, path, (height, width) = max(needed, key=lambda one: one[0])
+    free = psutil.virtual_memory().available
     about = f"{path} has {width} x {height} pixels, which take about {most / 2**30:.1f} GiB"
     if most > free:
         raise UserError(f"{about}, and {free / 2**30:.1f} GiB are free; cut the image into parts")

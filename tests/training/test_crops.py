@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import jax
 import pytest
 
-from gcn_jax.data import open_training_source
+from gcn_jax.data import open_split, open_training_source
 from gcn_jax.errors import UserError
 from gcn_jax.training import crops, default_config
 from gcn_jax.workdir import Workdir
@@ -51,6 +51,8 @@ def test_sizes_are_those_of_the_images_of_every_source(voc_folder, tmp_path):
         (32 + 3 * (i % 3), 40 + 5 * (i % 2)) for count in (12, 5) for i in range(count)
     )
     assert sorted(source.sampled_sizes) == expected
+    sizes = open_split("folder:val", options).sizes
+    assert sizes == {f"val_{i:02d}": (32 + 3 * (i % 3), 40 + 5 * (i % 2)) for i in range(5)}
 
 
 class Split(list):
