@@ -212,8 +212,7 @@ class Checkpoints:
             if written is not None and written["data"] != digest_of_json(restored["data"]):
                 raise ValueError("the position of the data is not what was written")
             check_digests(restored["state"], written)
-            if written is not None:
-                check_file_digests(self.folder / str(step))
+            check_file_digests(self.folder / str(step))
             return restored
 
         steps = sorted(self._manager.all_steps(), reverse=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from gcn_jax.models.backbones.resnet import ResNet
+from gcn_jax.models.backbones.resnet import VARIANTS, ResNet
 from gcn_jax.models.network import variable_shapes
 from gcn_jax.weights.matching import LEAVES, Leaf, import_variables
 
@@ -63,6 +63,21 @@ def import_resnet(
     if model.num_classes is None:
         state_dict = {k: v for k, v in state_dict.items() if not k.startswith("fc.")}
     return import_variables(state_dict, variable_shapes(model), resnet_source, excepted)
+
+
+def last_kernels(prefix: str = "") -> tuple[str, ...]:
+    """Return torchvision's names of the last kernels of ResNet-50's blocks.
+
+    Deeper ones of the kind have them, too.
+
+    Args:
+        prefix: What is before them, such as "backbone.".
+    """
+    return tuple(
+        f"{prefix}layer{stage}.{i}.conv3.weight"
+        for stage, blocks in enumerate(VARIANTS[50][1], start=1)
+        for i in range(blocks)
+    )
 
 
 def resnet_source(path: Leaf) -> str:

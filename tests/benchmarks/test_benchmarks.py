@@ -4,12 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import linen as nn
 
 from gcn_jax import models
 from gcn_jax.models.layers import plain_formulation
 from gcn_jax.models.network import AUXILIARY
 from gcn_jax.training.objective import MEAN_CROSS_ENTROPY
+from tests.helpers.networks import without_dropout
 from tests.helpers.random_values import random_variables
 
 torch = pytest.importorskip("torch", reason="PyTorch is in the extra `bench`")
@@ -71,15 +71,9 @@ def test_the_twin_of_pytorch_gives_our_logits(pair, batch):
 
 def test_the_twin_of_pytorch_has_our_losses_and_dropouts(pair, batch):
     (model, variables, twin), (images, labels) = pair, batch
-    rates, their_rates = [], []
+    their_rates = []
 
-    def without_dropout(call, args, kwargs, context):
-        if not isinstance(context.module, nn.Dropout):
-            return call(*args, **kwargs)
-        rates.append(context.module.rate)
-        return args[0]
-
-    with nn.intercept_methods(without_dropout):
+    with without_dropout() as rates:
         logits, updates = model.apply(
             variables, images, train=True, mutable=["batch_stats", AUXILIARY]
         )

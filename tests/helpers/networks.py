@@ -1,7 +1,11 @@
 """The networks of the registry: small ones, and those that learn."""
 
+import contextlib
 import dataclasses
+from collections.abc import Iterator
 from importlib import import_module
+
+from flax import linen as nn
 
 from gcn_jax.models import create_model
 from gcn_jax.models.registry import MODELS, NETWORKS, TINY_MODELS
@@ -36,3 +40,18 @@ def learners():
         widened = {field: value for field, value in wide.items() if field in has}
         found[name] = {**small[network], **widened}
     return found
+
+
+@contextlib.contextmanager
+def without_dropout() -> Iterator[list[float]]:
+    """Let dropout change nothing in this block; yield the list of the rates that it would have."""
+    rates: list[float] = []
+
+    def pass_through(call, args, kwargs, context):
+        if not isinstance(context.module, nn.Dropout):
+            return call(*args, **kwargs)
+        rates.append(context.module.rate)
+        return args[0]
+
+    with nn.intercept_methods(pass_through):
+        yield rates

@@ -2,13 +2,13 @@
 
 import jax
 import numpy as np
-from flax import linen as nn
 from flax import traverse_util
 
 from gcn_jax.models import DeepLabV3
 from gcn_jax.models.deeplabv3 import RATES, AtrousPyramidPooling
 from gcn_jax.models.network import AUXILIARY
 from tests.helpers import reference
+from tests.helpers.networks import without_dropout
 from tests.helpers.random_values import normal, random_variables
 
 #: Name -> parameters with 21 classes, of the network and of its backbone.
@@ -55,19 +55,12 @@ def test_classifiers_score_the_pyramid_and_in_training_res4():
     }
     features = model.make_backbone().apply(parts["backbone"], images)
     pyramid = AtrousPyramidPooling(4).apply(parts["aspp"], features["res5"])
-    rates = []
 
     def classify(x, name):
         params, statistics = parts[name]["params"], parts[name]["batch_stats"]
         return reference.score_head(np.asarray(x, np.float64), params, statistics, (33, 47))
 
-    def without_dropout(call, args, kwargs, context):
-        if not isinstance(context.module, nn.Dropout):
-            return call(*args, **kwargs)
-        rates.append(context.module.rate)
-        return args[0]
-
-    with nn.intercept_methods(without_dropout):
+    with without_dropout() as rates:
         logits, sown = jax.jit(lambda v, x: model.apply(v, x, train=True, mutable=[AUXILIARY]))(
             variables, images
         )

@@ -2,11 +2,11 @@
 
 import jax
 import numpy as np
-from flax import linen as nn
 
 from gcn_jax.models import FCNResNet
 from gcn_jax.models.network import AUXILIARY
 from tests.helpers import reference
+from tests.helpers.networks import without_dropout
 from tests.helpers.random_values import normal, random_variables
 
 #: Name -> parameters with 21 classes, of the network and of its backbone.
@@ -24,7 +24,6 @@ def test_classifiers_score_res5_and_in_training_res4():
     variables, images = random_variables(model), normal(2, 33, 47, 3)
     backbone = {collection: trees["backbone"] for collection, trees in variables.items()}
     features = model.make_backbone().apply(backbone, images)
-    rates = []
 
     def classify(level, name):
         return reference.score_head(
@@ -34,13 +33,7 @@ def test_classifiers_score_res5_and_in_training_res4():
             (33, 47),
         )
 
-    def without_dropout(call, args, kwargs, context):
-        if not isinstance(context.module, nn.Dropout):
-            return call(*args, **kwargs)
-        rates.append(context.module.rate)
-        return args[0]
-
-    with nn.intercept_methods(without_dropout):
+    with without_dropout() as rates:
         logits, sown = jax.jit(lambda v, x: model.apply(v, x, train=True, mutable=[AUXILIARY]))(
             variables, images
         )

@@ -198,8 +198,7 @@ def _restore_variables(manager: Any, step: int, shapes: Any) -> dict[str, Any]:
     )
     restored = manager.restore(step, args=ocp.args.Composite(state=args))["state"]
     check_digests(restored, written)
-    if written is not None:
-        check_file_digests(folder / str(step))
+    check_file_digests(folder / str(step))
     return restored["ema"] if averaged else restored
 
 

@@ -7,15 +7,11 @@ from gcn_jax.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from gcn_jax.models.pspnet import BINS
 from gcn_jax.weights.matching import LEAVES, Leaf, import_variables
 from gcn_jax.weights.published.family import Family, Identity, Tensors, count_blocks, has_kernels
-from gcn_jax.weights.resnet import resnet_source
+from gcn_jax.weights.resnet import last_kernels, resnet_source
 
 _NAMES = (
     *(f"layer0.{i}.weight" for i in (0, 3, 6)),
-    *(
-        f"layer{stage}.{i}.conv3.weight"
-        for stage, n in ((1, 3), (2, 4), (3, 6), (4, 3))
-        for i in range(n)
-    ),
+    *last_kernels(),
     *(f"ppm.features.{i}.1.weight" for i in range(len(BINS))),
     "cls.0.weight",
     "cls.4.weight",

@@ -15,7 +15,7 @@ from gcn_jax.weights.published.family import (
     count_blocks,
     has_kernels,
 )
-from gcn_jax.weights.resnet import resnet_source
+from gcn_jax.weights.resnet import last_kernels, resnet_source
 
 #: Number of blocks in layer3 -> depth.
 _DEPTHS = {6: 50, 23: 101}
@@ -46,14 +46,7 @@ _DEEPLABV3_LAYERS = {
     "head/score": "classifier.4",
 }
 
-_BACKBONE_KERNELS = (
-    "backbone.conv1.weight",
-    *(
-        f"backbone.layer{stage}.{i}.conv3.weight"
-        for stage, blocks in ((1, 3), (2, 4), (3, 6), (4, 3))
-        for i in range(blocks)
-    ),
-)
+_BACKBONE_KERNELS = ("backbone.conv1.weight", *last_kernels("backbone."))
 
 
 def _kernels(layers: Mapping[str, str]) -> tuple[str, ...]:
