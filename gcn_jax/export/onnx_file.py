@@ -29,15 +29,18 @@ def write_onnx(target: Target, path: str | Path, batches: Sequence[np.ndarray]) 
         The difference of each output.
 
     Raises:
-        UserError: ONNX is not installed, the file cannot be written, or it differs from the model:
-            then it is not there.
+        UserError: ONNX is not installed, it cannot say what the network computes, the file cannot
+            be written, or it differs from the model: then it is not there.
     """
     runtime = require_onnx()
     from gcn_jax.export.onnx_model import make_model
 
     size = batches[0].shape[1], batches[0].shape[2]
-    with plain_formulation():
-        model = make_model(target.functions, target.weights, size)
+    try:
+        with plain_formulation():
+            model = make_model(target.functions, target.weights, size)
+    except NotImplementedError as error:
+        raise UserError(f"{error}; --format stablehlo holds every network") from None
     about = {**target.metadata, "size": list(size)}
     model.producer_name, model.producer_version = "gcn_jax", about["gcn_jax"]
     for key, value in about.items():

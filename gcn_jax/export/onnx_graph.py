@@ -195,6 +195,11 @@ class Graph:
     def _concatenate(self, *parts, dimension, **_):
         return self.add("Concat", *parts, axis=dimension)
 
+    def _stack(self, *parts, out, axis, **_):
+        """Join arrays along a new axis: a primitive from jax 0.12 on."""
+        shape = [*out.shape[:axis], 1, *out.shape[axis + 1 :]]
+        return self.add("Concat", *(self._shaped(part, shape) for part in parts), axis=axis)
+
     def _select_n(self, which, if_false, if_true, **_):
         return self.add("Where", which, if_true, if_false)
 

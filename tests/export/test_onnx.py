@@ -98,6 +98,7 @@ def in_onnx(function, x):
         lambda x: jnp.tensordot(normal(4, 6), x, axes=(1, 1)).transpose(1, 0, 2, 3),
         lambda x: jnp.where(x > 99, x, jnp.float32(-1)),
         lambda x: jnp.concatenate([jnp.zeros_like(x), x], axis=2),
+        lambda x: jnp.stack([x, 2 * x, x - 1], axis=2),
         lambda x: x[:, 1:5, 2:] - x[:, :1, 3:4],
         lambda x: jax.lax.reduce_window(
             x, -jnp.inf, jax.lax.max, (1, 3, 2, 1), (1, 2, 1, 1), [(0, 0), (1, 2), (0, 1), (0, 0)]
@@ -111,7 +112,7 @@ def in_onnx(function, x):
             dimension_numbers=("NHWC", "HWIO", "NHWC"),
         ),
     ],
-    ids=["pad", "product", "where", "concatenate", "slice", "max", "deconvolution"],
+    ids=["pad", "product", "where", "concatenate", "stack", "slice", "max", "deconvolution"],
 )
 def test_primitives_mean_in_onnx_what_they_mean_in_jax(function, monkeypatch):
     x = photos(2, 6, 7)
@@ -123,6 +124,25 @@ def test_primitives_mean_in_onnx_what_they_mean_in_jax(function, monkeypatch):
 def test_what_has_no_words_in_onnx_is_named():
     with pytest.raises(NotImplementedError, match="JAX's erf_inv"):
         in_onnx(lambda x: jax.scipy.special.erfinv(x.astype(jnp.float32)), photos(1, 4, 4))
+
+
+def test_a_network_that_has_no_words_gets_one_line(tmp_path):
+    function = {"labels": lambda _, x: jax.scipy.special.erfinv(x.astype(jnp.float32))}
+    target = make_target(pretrained(tiny("_tiny")), ("labels",))._replace(functions=function)
+    with pytest.raises(UserError, match="JAX's erf_inv; --format stablehlo holds every network"):
+        write_onnx(target, tmp_path / "a.onnx", [photos(1, 32, 32)])
+    assert [*tmp_path.iterdir()] == []
+
+
+@pytest.mark.parametrize("head", ["gcn", "stack"])
+def test_the_quick_start_s_network_is_exported(head, tmp_path):
+    """Its upsampling is bilinear, which others do otherwise."""
+    fields = {"upsampling": "bilinear", "boundary_refinement": False, "kernel_size": 5}
+    model = pretrained(tiny("_tiny", head=head, **fields))
+    images = photos(2, 64, 32)
+    write_onnx(make_target(model, ("logits",)), tmp_path / "a.onnx", [images])
+    (logits,) = session_of((tmp_path / "a.onnx").read_bytes()).run(["logits"], {"images": images})
+    np.testing.assert_allclose(logits, logits_of(model, images), rtol=1e-4, atol=1e-4)
 
 
 def test_without_onnx_the_extra_is_named(tmp_path, monkeypatch):
