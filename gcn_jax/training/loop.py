@@ -18,7 +18,7 @@ from gcn_jax.terminal import ProgressBar
 from gcn_jax.training.checkpoints import Checkpoints
 from gcn_jax.training.config import check_config, check_same_run
 from gcn_jax.training.crops import check_batches, with_crop_size
-from gcn_jax.training.devices import Agreement, make_mesh, to_devices
+from gcn_jax.training.devices import Agreement, give_back_freed_memory, make_mesh, to_devices
 from gcn_jax.training.initial_weights import with_preprocessing
 from gcn_jax.training.interruption import Interrupted, Interruption
 from gcn_jax.training.metrics_log import MetricWriter, Timer
@@ -187,6 +187,7 @@ class _Loop:
         if compiles:
             with self._room():
                 self._state.step.block_until_ready()
+            give_back_freed_memory()
             self._bar.say(f"first step, compiled, after {self._timer.seconds:.0f} s")
             self._timer = Timer(self._step)
 
