@@ -17,6 +17,8 @@ from absl import flags
 from gcn_jax import models
 from gcn_jax.cli import process
 from gcn_jax.cli.flags import expect_arguments
+from gcn_jax.demo.segmenter import Segmenter
+from gcn_jax.demo.server import make_server
 from gcn_jax.terminal import say
 
 FLAGS = flags.FlagValues()
@@ -25,9 +27,7 @@ flags.DEFINE_string(
     "step", "best", "Checkpoint: best, last, or the number of a step.", flag_values=FLAGS
 )
 flags.DEFINE_string("host", "127.0.0.1", "The address to listen at.", flag_values=FLAGS)
-flags.DEFINE_integer(
-    "port", 7860, "The port; 0 for any that is free.", 0, 65535, flag_values=FLAGS
-)
+flags.DEFINE_integer("port", 7860, "The port; 0 for any that is free.", 0, 65535, flag_values=FLAGS)
 flags.DEFINE_integer(
     "places",
     200,
@@ -42,9 +42,6 @@ process.define_compilation_cache(FLAGS)
 
 def run(arguments: list[str]) -> None:
     """Serve the page until Ctrl-C."""
-    from gcn_jax.demo.segmenter import Segmenter  # not sooner: --help needs no JAX
-    from gcn_jax.demo.server import make_server
-
     expect_arguments(arguments, "", 0)
     pretrained = models.load_pretrained(FLAGS.ckpt, step=FLAGS.step)
     title = f"{Path(FLAGS.ckpt).name}, step {pretrained.step}"

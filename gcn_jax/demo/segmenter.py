@@ -104,7 +104,7 @@ class Segmenter:
         check_unit(unit, image.shape[:2], len(info.class_names))
         top, left = (
             min(max(0, at - WINDOW // 2), max(0, side - WINDOW))
-            for at, side in zip(unit, image.shape, strict=False)
+            for at, side in zip(unit[:2], image.shape[:2], strict=True)
         )
         seen = image[top : top + WINDOW, left : left + WINDOW]
         patch, stride = _grid(seen.shape[:2], self._places)
@@ -122,7 +122,7 @@ class Segmenter:
 
 
 def _grid(size: tuple[int, ...], places: int) -> tuple[int, int]:
-    """Return side and step of patches, half of which overlap, that stand at about so many places."""
+    """Return side and step of patches that overlap by half, and stand at about so many places."""
     stride = max(1, math.ceil(math.sqrt(math.prod(size) / places)))
     return min(2 * stride, *size), min(stride, *size)
 

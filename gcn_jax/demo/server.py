@@ -58,7 +58,9 @@ def make_server(segmenter: Segmenter, title: str, host: str, port: int) -> Threa
         return _Server((host, port), handler)
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise UserError(f"{host}:{port} cannot be listened at: {reason}; --port=0 takes any") from None
+        raise UserError(
+            f"{host}:{port} cannot be listened at: {reason}; --port=0 takes any"
+        ) from None
 
 
 class _Server(ThreadingHTTPServer):
@@ -108,30 +110,36 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if not self._is_from_here():
-            self._send(HTTPStatus.FORBIDDEN, b"another site asks", "text/plain")
+            self._refuse(HTTPStatus.FORBIDDEN, "another site asks")
         elif urlsplit(self.path).path == "/":
             self._send(HTTPStatus.OK, self.page, "text/html; charset=utf-8")
         else:
-            self._send(HTTPStatus.NOT_FOUND, b"there is no such page", "text/plain")
+            self._refuse(HTTPStatus.NOT_FOUND, "there is no such page")
 
     def do_POST(self) -> None:
-        address = urlsplit(self.path)
-        answer = self.answers.get(address.path)
         length = self.headers.get("Content-Length", "")
-        if not self._is_from_here():
-            return self._refuse(HTTPStatus.FORBIDDEN, "another site asks")
-        if answer is None:
-            return self._refuse(HTTPStatus.NOT_FOUND, "there is no such question")
         if not (length.isascii() and length.isdecimal()):
-            return self._refuse(HTTPStatus.LENGTH_REQUIRED, "the size of the file is not said")
-        if int(length) > MOST_BYTES:
+            self._refuse(HTTPStatus.LENGTH_REQUIRED, "the size of the file is not said")
+        elif len(length) > 18 or int(length) > MOST_BYTES:
             most = f"the file has more than {MOST_BYTES // 2**20} MiB"
-            return self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, most)
-        body = self.rfile.read(int(length))
+            self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, most)
+        else:
+            body = self.rfile.read(int(length))  # in any case: else a refusal may not arrive
+            if self._is_from_here():
+                self._answer(body)
+            else:
+                self._refuse(HTTPStatus.FORBIDDEN, "another site asks")
+
+    def _answer(self, body: bytes) -> None:
+        address = urlsplit(self.path)
+        if address.path not in self.answers:
+            self._refuse(HTTPStatus.NOT_FOUND, "there is no such question")
+            return
         try:
-            fields, array = answer(dict(parse_qsl(address.query)), body)
+            fields, array = self.answers[address.path](dict(parse_qsl(address.query)), body)
         except UserError as error:
-            return self._refuse(HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
+            self._refuse(HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
+            return
         except Exception:
             self._refuse(HTTPStatus.INTERNAL_SERVER_ERROR, "a fault of gcn_jax: see its terminal")
             raise
@@ -140,7 +148,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(HTTPStatus.OK, head + b"\n" + array.tobytes(), "application/octet-stream")
 
     def _is_from_here(self) -> bool:
-        """Return whether the page asks: another's has its own origin, or a name of its own for us."""
+        """Return whether our page asks: another has its own origin, or a name of its own for us."""
         host = self.headers.get("Host", "")
         origin = self.headers.get("Origin", f"http://{host}")
         try:
@@ -150,7 +158,6 @@ class _Handler(BaseHTTPRequestHandler):
         return origin == f"http://{host}" and (name == "localhost" or _is_address(name))
 
     def _refuse(self, status: HTTPStatus, message: str) -> None:
-        self.close_connection = True  # whatever is left of the body
         self._send(status, printable(message).encode(), "text/plain; charset=utf-8")
 
     def _send(self, status: HTTPStatus, content: bytes, kind: str) -> None:

@@ -171,6 +171,15 @@ class Graph:
         return self.add("Transpose", y, perm=_TO_NHWC)
 
     def cut(self, x: _Value, starts: Any, ends: Any, axes: Any, steps: Any) -> _Value:
+        """Add `x[..., starts:ends:steps, ...]`.
+
+        Args:
+            x: The array.
+            starts: For each of the axes the first index, a number or a symbolic size, as the next.
+            ends: For each the index that ends it.
+            axes: The axes; the others stay whole.
+            steps: For each the step.
+        """
         if not len(axes):
             return x
         return self.add("Slice", x, *(self._ints(*list_) for list_ in (starts, ends, axes, steps)))

@@ -122,7 +122,9 @@ def test_the_page_segments_pictures_of_any_size(site, source, tmp_path):
         note = tmp_path / "note.png"
         note.write_text("no picture")
         page.set_input_files("#picture", str(note))
-        assert wait_for(page, "error").startswith("note.png is no picture that this browser can show")
+        assert wait_for(page, "error").startswith(
+            "note.png is no picture that this browser can show"
+        )
 
         colors = set()
         for scheme in ("light", "dark"):
@@ -130,7 +132,9 @@ def test_the_page_segments_pictures_of_any_size(site, source, tmp_path):
             colors.add(page.eval_on_selector("body", "b => getComputedStyle(b).backgroundColor"))
         assert len(colors) == 2
         assert not faults
-        assert [address for address in asked if not address.startswith((url, "data:", "blob:"))] == []
+        assert [
+            address for address in asked if not address.startswith((url, "data:", "blob:"))
+        ] == []
 
 
 def test_a_page_of_one_size_fills_up_with_the_mean_colour(source, tmp_path):
