@@ -21,7 +21,10 @@ from gcn_jax.export.target import Target
 
 #: The npm package, the digest that its registry states, and the files that a page loads.
 RUNTIME_URL = "https://registry.npmjs.org/onnxruntime-web/-/onnxruntime-web-1.27.0.tgz"
-_INTEGRITY = "sha512-ogDLsqIozHZwifPuN37OproAo0byX6t43/bP8GzeZWBWD6MOGExswFAx3up4NS/vvWBOg2u2PXomDt3rMmdQSg=="
+_INTEGRITY = (
+    "sha512-ogDLsqIozHZwifPuN37OproAo0byX6t43/bP8GzeZWBW"
+    "D6MOGExswFAx3up4NS/vvWBOg2u2PXomDt3rMmdQSg=="
+)
 _RUNTIME_FILES = (
     "package/package.json",  # with version and licence
     "package/dist/ort.wasm.bundle.min.mjs",

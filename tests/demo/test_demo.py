@@ -165,7 +165,7 @@ def test_the_page_shows_classes_truth_and_field(url, model, tmp_path):
         page = browser.new_page(viewport={"width": 390, "height": 800})
         asked, faults = [], []
         page.on("request", lambda request: asked.append(request.url))
-        page.on("pageerror", faults.append)
+        page.on("pageerror", lambda fault: faults.append(fault))
         page.goto(url)
         wait_for(page, "ready")
         assert page.inner_text("h1") == "<a run>"

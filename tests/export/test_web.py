@@ -15,7 +15,7 @@ from gcn_jax.export import web
 from gcn_jax.export.images import make_batches
 from gcn_jax.export.program import pad
 from gcn_jax.export.target import make_target
-from tests.helpers.browser import chromium, overflows, painted, wait_for
+from tests.helpers.browser import chromium, overflows, painted, wait_for, wait_for_words
 from tests.helpers.exported import logits_of, photos, pretrained
 from tests.helpers.networks import tiny
 from tests.helpers.published_data import serve
@@ -93,7 +93,7 @@ def test_the_page_segments_pictures_of_any_size(site, source, tmp_path):
         page = browser.new_page(viewport={"width": 390, "height": 800})
         asked, faults = [], []
         page.on("request", lambda request: asked.append(request.url))
-        page.on("pageerror", faults.append)
+        page.on("pageerror", lambda fault: faults.append(fault))
         page.goto(url)
         assert wait_for(page, "ready", "error") == "_tiny, 3 classes, step 7"
         page.set_input_files("#picture", file)
@@ -112,12 +112,11 @@ def test_the_page_segments_pictures_of_any_size(site, source, tmp_path):
         assert not overflows(page)
 
         page.set_input_files("#picture", save(blocks(300, 1200), tmp_path / "wide.png"))
-        page.wait_for_function("document.body.dataset.state == 'busy'")
-        assert "1200 x 300 pixels, segmented at 512 x 128" in wait_for(page, "done", "error")
+        wait_for_words(page, "1200 x 300 pixels, segmented at 512 x 128 in")
         assert labels_on(page).shape == (128, 512)
         page.select_option("#side", "256")
-        page.wait_for_function("document.body.dataset.state == 'busy'")
-        assert "segmented at 256 x 64" in wait_for(page, "done", "error")
+        wait_for_words(page, "1200 x 300 pixels, segmented at 256 x 64 in")
+        assert labels_on(page).shape == (64, 256)
 
         note = tmp_path / "note.png"
         note.write_text("no picture")
@@ -149,8 +148,7 @@ def test_a_page_of_one_size_fills_up_with_the_mean_colour(source, tmp_path):
         wait_for(page, "done", "error")
         np.testing.assert_array_equal(labels_on(page), classes_of(source, image))
         page.set_input_files("#picture", save(blocks(400, 300), tmp_path / "high.png"))
-        page.wait_for_function("document.body.dataset.state == 'busy'")
-        assert "300 x 400 pixels, segmented at 48 x 64" in wait_for(page, "done", "error")
+        wait_for_words(page, "300 x 400 pixels, segmented at 48 x 64 in")
 
 
 def test_a_page_whose_network_is_missing_says_so(site, tmp_path):

@@ -31,6 +31,12 @@ def wait_for(page, *states):
     return page.inner_text("#status")
 
 
+def wait_for_words(page, words):
+    """Wait until the page says something."""
+    heard = "words => byId('status').textContent.includes(words)"
+    page.wait_for_function(heard, arg=words, timeout=240_000)
+
+
 def painted(page, canvas="#overlay"):
     """Return the pixels of a canvas, uint8 `[H, W, 4]`."""
     width, height, values = page.eval_on_selector(
