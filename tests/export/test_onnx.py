@@ -151,7 +151,7 @@ def test_primitives_mean_in_onnx_what_they_mean_in_jax(function, monkeypatch):
 @pytest.mark.parametrize(
     "function",
     [
-        lambda x: x + jnp.arange(x.shape[1])[:, None, None],
+        lambda x: x + jnp.arange(x.shape[1])[None, :, None, None],
         lambda x: x * (x.shape[2] // 3) - x.shape[1] % 4,
         lambda x: jnp.tile(x[:, :1, :1], (1, x.shape[1], x.shape[2], 1)),
         lambda x: x.reshape(x.shape[0], -1, 3)[:, : x.shape[1] * x.shape[2]].reshape(x.shape),
