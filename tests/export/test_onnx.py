@@ -153,12 +153,15 @@ def test_primitives_mean_in_onnx_what_they_mean_in_jax(function, monkeypatch):
     [
         lambda x: x + jnp.arange(x.shape[1])[None, :, None, None],
         lambda x: x * (x.shape[2] // 3) - x.shape[1] % 4,
-        lambda x: jnp.tile(x[:, :1, :1], (1, x.shape[1], x.shape[2], 1)),
+        lambda x: jnp.broadcast_to(x[:, :1, :1], x.shape),
         lambda x: x.reshape(x.shape[0], -1, 3)[:, : x.shape[1] * x.shape[2]].reshape(x.shape),
         lambda x: jnp.concatenate([x[:, 1:], x[:, :1]], axis=1),
-        lambda x: jax.lax.pad(x, 7, [(0, 0, 0), (0, 0, 1), (1, 2, 0), (0, 0, 0)])[
-            :, ::2, 1 : x.shape[2] + 1
-        ],
+        lambda x: jax.lax.slice(
+            jax.lax.pad(x, 7, [(0, 0, 0), (0, 0, 1), (1, 2, 0), (0, 0, 0)]),
+            (0, 1, 1, 0),
+            (x.shape[0], 2 * x.shape[1] - 1, x.shape[2] + 2, 3),
+            (1, 2, 1, 1),
+        ),
         lambda x: -(-x // (x.shape[1] - 3)) + jnp.sign(x - 9) * jnp.abs(x - 99),
     ],
     ids=["iota", "sizes", "broadcast", "reshape", "slice", "pad", "division"],
