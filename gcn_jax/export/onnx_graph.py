@@ -211,7 +211,7 @@ class Graph:
 
     def _iota(self, *, out, dimension, **_):
         count = self.add("Squeeze", self._ints(out.shape[dimension]))
-        index = self.add("Range", np.int64(0), count, np.int64(1))
+        index = self.add("Range", np.array(0), count, np.array(1))
         index = self.add("Cast", index, to=TYPES[out.dtype.name])
         others = [axis for axis in range(len(out.shape)) if axis != dimension]
         return self.add("Expand", self._with_axes(index, others), self._ints(*out.shape))

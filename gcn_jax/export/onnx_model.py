@@ -52,8 +52,8 @@ def make_model(
     named = ["N", *(size or ["H", "W"])]
     for name, value, aval in zip(functions, found, closed.out_avals, strict=True):
         graph.nodes.append(helper.make_node("Identity", [value], [name]))
-        kind, shape = TYPES[aval.dtype.name], [*named, *aval.shape[3:]]
-        outputs.append(helper.make_tensor_value_info(name, kind, shape))
+        kind, sizes = TYPES[aval.dtype.name], [*named, *aval.shape[3:]]
+        outputs.append(helper.make_tensor_value_info(name, kind, sizes))
     input_ = helper.make_tensor_value_info("images", TensorProto.UINT8, [*named, 3])
     model = helper.make_model(
         helper.make_graph(graph.nodes, "gcn_jax", [input_], outputs, graph.initializers),
@@ -83,8 +83,8 @@ def _padded(graph: Graph, shape: str, multiple: int, color: Sequence[int]) -> st
         graph.sizes[symbol] = -(-side // multiple)
         missing.append((-side % multiple).value)
     pads = graph.add("Concat", *[zeros] * 5, *missing, zeros, axis=0)
-    channels = [
-        graph.add("Pad", graph.cut("images", [i], [i + 1], [3], [1]), pads, np.uint8(value))
-        for i, value in enumerate(color)
-    ]
+    channels = []
+    for i, value in enumerate(color):
+        channel = graph.cut("images", [i], [i + 1], [3], [1])
+        channels.append(graph.add("Pad", channel, pads, np.array(value, np.uint8)))
     return graph.add("Concat", *channels, axis=3)
