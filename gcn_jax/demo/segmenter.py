@@ -1,4 +1,4 @@
-"""What the page of the demo asks of a model: class maps, masks, and valid receptive fields."""
+"""Questions of the demo's page to a model: class maps, masks, and valid receptive fields."""
 
 import contextlib
 import math

@@ -1,7 +1,7 @@
 """A folder for any static host: a page, the ONNX file and what runs it in a browser.
 
-onnxruntime-web is taken from its npm package, pinned: 1.27.0 sends nothing to anybody. (The native
-releases from 1.30 on hold a client that sends telemetry.)
+onnxruntime-web is taken from its npm package, pinned: in 1.27.0 no telemetry was found, as native
+releases from 1.30 on hold it.
 """
 
 import base64
