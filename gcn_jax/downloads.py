@@ -1,13 +1,16 @@
-"""Downloads with a progress bar, which go on where they broke off."""
+"""Downloads with a progress bar, which go on where they broke off, and published files."""
 
 import contextlib
 import fcntl
+import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import requests
 from tqdm import tqdm
+
+from gcn_jax.errors import UserError
 
 #: Bytes that are written at once; fewer are lost when a download breaks off.
 _CHUNK = 1 << 16
@@ -54,8 +57,63 @@ def download(url: str, path: str | Path) -> None:
         total = start + int(response.headers.get("Content-Length", 0))
         with (
             open(path, "ab" if start else "wb") as file,
-            tqdm(total=total or None, initial=start, unit="B", unit_scale=True) as bar,
+            tqdm(
+                desc=url.rpartition("/")[2],
+                total=total or None,
+                initial=start,
+                unit="B",
+                unit_scale=True,
+            ) as bar,
         ):
             for chunk in response.iter_content(_CHUNK):
                 file.write(chunk)
                 bar.update(len(chunk))
+
+
+def published_file(url: str, kind: str, algorithm: str, digest: str, purpose: str) -> Path:
+    """Return where a published file lies; download it if it is not there, and check it.
+
+    It is kept in `gcn_jax/KIND` of `$XDG_CACHE_HOME`, by default `~/.cache`. A download that broke
+    off goes on where it ended.
+
+    Args:
+        url: Its address.
+        kind: The folder, such as "weights".
+        algorithm: How `hashlib` calls the digest, such as "sha256".
+        digest: What it begins with, in hexadecimal digits.
+        purpose: What needs the file, for an error.
+
+    Raises:
+        UserError: It cannot be had, or what is there is another file than was published.
+    """
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    path = cache / "gcn_jax" / kind / url.rpartition("/")[2]
+    by_hand = f"fetch {url} by hand and put it at {path}"
+
+    def check(file: Path) -> None:
+        with file.open("rb") as opened:
+            found = hashlib.file_digest(opened, algorithm).hexdigest()
+        if not found.startswith(digest):
+            raise UserError(
+                f"{file} is not the published file: its {algorithm} begins with {found[:8]}, not "
+                f"{digest[:8]}; delete it if it is there and try again, or {by_hand}"
+            )
+
+    try:
+        with alone_in(path.parent):
+            if not path.exists():
+                part = path.with_name(f"{path.name}.part")
+                download(url, part)
+                try:
+                    check(part)
+                except UserError:
+                    part.unlink()  # else every later download would go on with it
+                    raise
+                part.replace(path)
+            else:
+                check(path)
+    except UserError:
+        raise
+    except (OSError, ValueError) as error:  # those of requests are kinds of OSError
+        raise UserError(f"{purpose}: {url} cannot be downloaded ({error}); {by_hand}") from error
+    return path

@@ -20,6 +20,7 @@ VERBS = (
     "predict",
     "import",
     "export",
+    "demo",
     "data prepare",
     "data convert",
     "data validate",

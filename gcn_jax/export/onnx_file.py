@@ -1,4 +1,4 @@
-"""ONNX: the model for runtimes that are not JAX, for any batch of images of one size."""
+"""ONNX: the model for runtimes that are not JAX, for any batch of images of any size, or of one."""
 
 import json
 from collections.abc import Sequence
@@ -12,18 +12,25 @@ from gcn_jax.errors import UserError
 from gcn_jax.export.check import Difference, compare
 from gcn_jax.export.target import Target
 from gcn_jax.models.layers import plain_formulation
+from gcn_jax.models.preprocessing import mean_color
 
 
-def write_onnx(target: Target, path: str | Path, batches: Sequence[np.ndarray]) -> list[Difference]:
+def write_onnx(
+    target: Target,
+    path: str | Path,
+    batches: Sequence[np.ndarray],
+    size: tuple[int, int] | None = None,
+) -> list[Difference]:
     """Write a model, which gets its name once it ran beside the model and was right.
 
-    The size of the images is fixed. What the file says about the model is in its metadata, each
-    value as JSON.
+    What the file says about the model is in its metadata, each value as JSON.
 
     Args:
         target: The model.
         path: The file.
-        batches: The images for that, arrays uint8 `[N, H, W, 3]` of the file's size.
+        batches: The images for that, arrays uint8 `[N, H, W, 3]` of the file's size, or of
+            multiples of 32 pixels.
+        size: The height and width of all images; None for any.
 
     Returns:
         The difference of each output.
@@ -35,13 +42,13 @@ def write_onnx(target: Target, path: str | Path, batches: Sequence[np.ndarray]) 
     runtime = require_onnx()
     from gcn_jax.export.onnx_model import make_model
 
-    size = batches[0].shape[1], batches[0].shape[2]
+    about = {**target.metadata, "size": size}
+    color = mean_color(about["mean"]).tolist()
     try:
         with plain_formulation():
-            model = make_model(target.functions, target.weights, size)
+            model = make_model(target.functions, target.weights, size, about["multiple"], color)
     except NotImplementedError as error:
         raise UserError(f"{error}; --format stablehlo holds every network") from None
-    about = {**target.metadata, "size": list(size)}
     model.producer_name, model.producer_version = "gcn_jax", about["gcn_jax"]
     for key, value in about.items():
         model.metadata_props.add(key=key, value=json.dumps(value))

@@ -1,4 +1,4 @@
-"""The primitives of a traced function of JAX in ONNX's words, with a batch of any size.
+"""The primitives of a traced function of JAX in ONNX's words, for symbolic sizes, too.
 
 It knows the primitives that networks of this package are made of, no others. What does not depend
 on the images (scales of batch-norm, matrices of interpolation) is computed here and now, and is
@@ -10,10 +10,14 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import jax
+import jax.export  # a module that `import jax` does not bring
 import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import Jaxpr, Literal
 from onnx import TensorProto, helper, numpy_helper
+
+from gcn_jax.export.onnx_sizes import Size, evaluate
 
 #: Dtype -> ONNX's; runtimes compare no bytes, so small integers are wider there.
 TYPES = {
@@ -42,6 +46,8 @@ _SAME = {
     "and": "And",
     "not": "Not",
     "neg": "Neg",
+    "abs": "Abs",
+    "sign": "Sign",
     "sqrt": "Sqrt",
     "exp": "Exp",
 }
@@ -58,17 +64,13 @@ class Graph:
     Attributes:
         nodes: The operations, in their order.
         initializers: The arrays.
+        sizes: Symbol of JAX, such as "h" -> the size that it stands for when the graph runs.
     """
 
-    def __init__(self, images: str):
-        """Begin with an input.
-
-        Args:
-            images: The name of the batch, `[N, H, W, 3]`, whose N any symbolic size stands for.
-        """
+    def __init__(self) -> None:
         self.nodes: list[Any] = []
         self.initializers: list[Any] = []
-        self._images = images
+        self.sizes: dict[str, Size] = {}
         self._names: dict[tuple, str] = {}
 
     def add(self, operator: str, *inputs: _Value, **attributes: Any) -> str:
@@ -127,7 +129,7 @@ class Graph:
                 return self.evaluate(closed.jaxpr, closed.consts, operands)
         out = equation.outvars[0].aval
         fixed = all(isinstance(size, int) for size in out.shape)
-        if fixed and not any(isinstance(operand, str) for operand in operands):
+        if fixed and name != "dim_as_value" and not any(isinstance(x, str) for x in operands):
             return [np.asarray(equation.primitive.bind(*map(jnp.asarray, operands), **params))]
         if name in _SAME:
             return [self.add(_SAME[name], *operands)]
@@ -146,8 +148,17 @@ class Graph:
             self.initializers.append(tensor)
         return self._names[key]
 
-    def _ints(self, *numbers: Any) -> np.ndarray:
-        return np.asarray(numbers, np.int64)
+    def _ints(self, *numbers: Any) -> _Value:
+        """Return int64 `[len(numbers)]` of numbers and symbolic sizes."""
+        if all(isinstance(number, int | np.integer) for number in numbers):
+            return np.asarray(numbers, np.int64)
+        parts = [
+            evaluate(number, self.sizes).value
+            if jax.export.is_symbolic_dim(number)
+            else np.asarray([number], np.int64)
+            for number in numbers
+        ]
+        return self.add("Concat", *parts, axis=0)
 
     def _transposed(self, x: _Value, order: Sequence[int]) -> _Value:
         if isinstance(x, np.ndarray):
@@ -159,12 +170,30 @@ class Graph:
         y = self.add(operator, self._transposed(x, _TO_NCHW), *weights, **attributes)
         return self.add("Transpose", y, perm=_TO_NHWC)
 
-    def _cut(self, x: _Value, starts: Any, ends: Any, axes: Any, steps: Any) -> str:
+    def cut(self, x: _Value, starts: Any, ends: Any, axes: Any, steps: Any) -> _Value:
+        """Add `x[..., starts:ends:steps, ...]`.
+
+        Args:
+            x: The array.
+            starts: For each of the axes the first index, a number or a symbolic size, as the next.
+            ends: For each the index that ends it.
+            axes: The axes; the others stay whole.
+            steps: For each the step.
+        """
+        if not len(axes):
+            return x
         return self.add("Slice", x, *(self._ints(*list_) for list_ in (starts, ends, axes, steps)))
 
     def _shaped(self, x: _Value, shape: Sequence[Any]) -> str:
-        sizes = [size if isinstance(size, int) else -1 for size in shape]
-        return self.add("Reshape", x, self._ints(*sizes))
+        is_symbolic = [not isinstance(size, int) for size in shape]
+        if sum(is_symbolic) == 1:
+            shape = [-1 if free else size for free, size in zip(is_symbolic, shape, strict=True)]
+        return self.add("Reshape", x, self._ints(*shape))
+
+    def _with_axes(self, x: _Value, axes: Sequence[int]) -> _Value:
+        if isinstance(x, np.ndarray):
+            return np.expand_dims(x, tuple(axes))
+        return self.add("Unsqueeze", x, self._ints(*axes)) if len(axes) else x
 
     # The primitives, named as JAX names them; all get the shapes of operands and the output.
 
@@ -172,17 +201,24 @@ class Graph:
         return self.add("Cast", x, to=TYPES[out.dtype.name])
 
     def _broadcast_in_dim(self, x, *, out, shapes, broadcast_dimensions, **_):
-        shape = [1] * len(out.shape)
-        for axis, size in zip(broadcast_dimensions, shapes[0], strict=True):
-            shape[axis] = size
-        x = x.reshape(shape) if isinstance(x, np.ndarray) else self._shaped(x, shape)
-        if [*out.shape] == shape:
-            return x
-        if all(isinstance(size, int) for size in out.shape):
-            return self.add("Expand", x, self._ints(*out.shape))
-        count = self._cut(self.add("Shape", self._images), [0], [1], [0], [1])
-        parts = [self._ints(s) if isinstance(s, int) else count for s in out.shape]
-        return self.add("Expand", x, self.add("Concat", *parts, axis=0))
+        new = [axis for axis in range(len(out.shape)) if axis not in broadcast_dimensions]
+        x = self._with_axes(x, new)
+        grows = any(out.shape[axis] != 1 for axis in new) or any(
+            out.shape[axis] != size
+            for axis, size in zip(broadcast_dimensions, shapes[0], strict=True)
+        )
+        return self.add("Expand", x, self._ints(*out.shape)) if grows else x
+
+    def _iota(self, *, out, dimension, **_):
+        count = self.add("Squeeze", self._ints(out.shape[dimension]))
+        index = self.add("Range", np.array(0), count, np.array(1))
+        index = self.add("Cast", index, to=TYPES[out.dtype.name])
+        others = [axis for axis in range(len(out.shape)) if axis != dimension]
+        return self.add("Expand", self._with_axes(index, others), self._ints(*out.shape))
+
+    def _dim_as_value(self, *, out, dim, **_):
+        number = self.add("Squeeze", self._ints(dim))
+        return self.add("Cast", number, to=TYPES[out.dtype.name])
 
     def _reshape(self, x, *, out, **_):
         return self._shaped(x, out.shape)
@@ -197,14 +233,16 @@ class Graph:
 
     def _stack(self, *parts, out, axis, **_):
         """Join arrays along a new axis: a primitive from jax 0.12 on."""
-        shape = [*out.shape[:axis], 1, *out.shape[axis + 1 :]]
-        return self.add("Concat", *(self._shaped(part, shape) for part in parts), axis=axis)
+        return self.add("Concat", *(self._with_axes(part, [axis]) for part in parts), axis=axis)
 
     def _select_n(self, which, if_false, if_true, **_):
         return self.add("Where", which, if_true, if_false)
 
     def _ne(self, x, y, **_):
         return self.add("Not", self.add("Equal", x, y))
+
+    def _rem(self, x, y, **_):
+        return self.add("Mod", x, y, fmod=1)  # the sign is that of x
 
     def _argmax(self, x, *, axes, index_dtype, **_):
         index = self.add("ArgMax", x, axis=axes[0], keepdims=0)
@@ -214,10 +252,11 @@ class Graph:
         return self.add("ReduceSum", x, self._ints(*axes), keepdims=0)
 
     def _slice(self, x, *, shapes, start_indices, limit_indices, strides, **_):
-        axes = [axis for axis, size in enumerate(shapes[0]) if isinstance(size, int)]
         parts = start_indices, limit_indices, strides or [1] * len(shapes[0])
+        rows = zip(*parts, shapes[0], strict=True)
+        axes = [axis for axis, row in enumerate(rows) if row[:3] != (0, row[3], 1)]
         starts, ends, steps = ([part[axis] for axis in axes] for part in parts)
-        return self._cut(x, starts, ends, axes, steps)
+        return self.cut(x, starts, ends, axes, steps)
 
     def _gather(self, x, starts, *, out, dimension_numbers, slice_sizes, **_):
         """Take a part; `x[:, a:b]` is a gather where the batch is symbolic."""
@@ -226,7 +265,7 @@ class Graph:
             raise NotImplementedError("only parts of arrays are gathered in ONNX here")
         axes = dimension_numbers.start_index_map
         ends = [start + slice_sizes[axis] for start, axis in zip(starts, axes, strict=True)]
-        return self._cut(x, starts, ends, axes, [1] * len(axes))
+        return self.cut(x, starts, ends, axes, [1] * len(axes))
 
     def _pad(self, x, fill, *, shapes, padding_config, **_):
         for axis, (_low, _high, inside) in enumerate(padding_config):
@@ -237,11 +276,11 @@ class Graph:
                 x = self.add("Pad", self._shaped(x, shape), self._ints(*pads), fill)
                 long = shapes[0][axis] * (inside + 1)
                 x = self._shaped(x, [*shapes[0][:axis], long, *shapes[0][axis + 1 :]])
-                x = self._cut(x, [0], [long - inside], [axis], [1])
+                x = self.cut(x, [0], [long - inside], [axis], [1])
                 shapes = [(*shapes[0][:axis], long - inside, *shapes[0][axis + 1 :])]
         for axis, (low, high, _inside) in enumerate(padding_config):
             if low < 0 or high < 0:
-                x = self._cut(x, [max(-low, 0)], [shapes[0][axis] + min(high, 0)], [axis], [1])
+                x = self.cut(x, [max(-low, 0)], [shapes[0][axis] + min(high, 0)], [axis], [1])
         pads = [max(0, row[side]) for side in (0, 1) for row in padding_config]
         return self.add("Pad", x, self._ints(*pads), fill) if any(pads) else x
 

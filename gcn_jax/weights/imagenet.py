@@ -1,10 +1,8 @@
 """ImageNet weights by name: torchvision's file for each backbone, downloaded once and checked."""
 
-import hashlib
-import os
 from pathlib import Path
 
-from gcn_jax.downloads import alone_in, download
+from gcn_jax.downloads import published_file
 from gcn_jax.errors import UserError
 from gcn_jax.weights.registry import SOURCE_FILES
 
@@ -40,41 +38,5 @@ def imagenet_file(architecture: str) -> Path:
             f"for {', '.join(FILES)}. Name a file, or a repository as hf://owner/name"
         )
     url = FILES[architecture]
-    name = url.rpartition("/")[2]
-    folder = _cache()
-    path = folder / name
-    by_hand = f"fetch {url} by hand and put it at {path}"
-    try:
-        with alone_in(folder):
-            if not path.exists():
-                part = folder / f"{name}.part"
-                download(url, part)
-                try:
-                    _check(part, url, by_hand)
-                except UserError:
-                    part.unlink()  # else every later download would go on with it
-                    raise
-                part.replace(path)
-            else:
-                _check(path, url, by_hand)
-    except (OSError, ValueError) as error:  # those of requests are kinds of OSError
-        raise UserError(
-            f"backbone_weights={IMAGENET}: {url} cannot be downloaded ({error}); {by_hand}"
-        ) from error
-    return path
-
-
-def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "gcn_jax" / "weights"
-
-
-def _check(path: Path, url: str, by_hand: str) -> None:
-    """Raise `UserError` where a file is not what was published."""
-    expected = url.removesuffix(".pth").rpartition("-")[2]
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if not found.startswith(expected):
-        raise UserError(
-            f"{path} is not the published file: its sha256 begins with {found[:8]}, not "
-            f"{expected}; delete it if it is there and try again, or {by_hand}"
-        )
+    digest = url.removesuffix(".pth").rpartition("-")[2]
+    return published_file(url, "weights", "sha256", digest, f"backbone_weights={IMAGENET}")

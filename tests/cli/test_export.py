@@ -75,7 +75,7 @@ def test_onnx_of_a_run_without_data_on_drawn_images(workdir, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--size=32,32"], "--size is for --format onnx"),
+        (["--size=32,32"], "--size is for --format onnx and web"),
         (["--format=onnx", "--size=32"], "--size=32 is no HEIGHT,WIDTH"),
         (["--format=onnx", "--size=0,32"], "--size=0,32 is no HEIGHT,WIDTH"),
         (["--output_kind=masks"], "the outputs are masks; choose of: labels, logits"),

@@ -12,6 +12,7 @@ from gcn_jax import __version__
 from gcn_jax.errors import UserError
 from gcn_jax.export.images import make_batches
 from gcn_jax.export.onnx_file import write_onnx
+from gcn_jax.export.program import pad
 from gcn_jax.export.target import make_target
 from gcn_jax.models.registry import TINY_MODELS
 from tests.helpers.exported import logits_of, photos, pretrained
@@ -28,15 +29,16 @@ def session_of(model):
     return onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
 
 
-def exported(model, path, outputs=("labels", "logits"), size=(64, 96)):
+def exported(model, path, outputs=("labels", "logits"), size=None):
     source = pretrained(model)
     batches = make_batches([*photos(3, 64, 96)], 32, INFO.mean, size)
-    return source, write_onnx(make_target(source, outputs), path, batches)
+    return source, write_onnx(make_target(source, outputs), path, batches, size)
 
 
-def check_logits(session, source, *shape):
+def check_logits(session, source, *shape, multiple=1):
     images = photos(*shape, seed=1)
-    expected = logits_of(source, images)
+    padded = pad(images, multiple, INFO.mean)
+    expected = logits_of(source, padded)[:, : shape[1], : shape[2]]
     labels, logits = session.run(["labels", "logits"], {"images": images})
     np.testing.assert_allclose(logits, expected, atol=2e-5 * np.ptp(expected))
     np.testing.assert_array_equal(labels, logits.argmax(-1))
@@ -44,7 +46,7 @@ def check_logits(session, source, *shape):
 
 
 def test_the_file_gives_the_logits_and_labels_of_the_model_for_any_batch(tmp_path):
-    source, differences = exported(tiny("_tiny"), tmp_path / "tiny.onnx")
+    source, differences = exported(tiny("_tiny"), tmp_path / "tiny.onnx", size=(64, 96))
     assert all(d.share < 1e-5 and d.pixels == 7 * 64 * 96 for d in differences)
     session = session_of(tmp_path / "tiny.onnx")
     check_logits(session, source, 5, 64, 96)
@@ -73,20 +75,45 @@ def test_the_file_gives_the_logits_and_labels_of_the_model_for_any_batch(tmp_pat
     assert sum(np.prod(array.dims) for array in graph.initializer) < 1.05 * weights
 
 
+def check_any_size(model, path):
+    source, differences = exported(model, path)
+    assert all(d.share < 1e-5 and d.pixels == 3 * 64 * 96 + 32 * 64 for d in differences)
+    session = session_of(path)
+    for shape in ((2, 64, 96), (1, 45, 71), (3, 1, 33)):
+        check_logits(session, source, *shape, multiple=32)
+    return session
+
+
+@pytest.mark.parametrize("upsampling", ["deconv", "bilinear"])
+def test_height_and_width_are_free_and_padded_where_the_network_wants_that(upsampling, tmp_path):
+    session = check_any_size(tiny("_tiny", upsampling=upsampling), tmp_path / "a.onnx")
+    (images,) = session.get_inputs()
+    assert images.shape == ["N", "H", "W", 3]
+    assert [output.shape for output in session.get_outputs()] == [
+        ["N", "H", "W"],
+        ["N", "H", "W", 3],
+    ]
+    assert json.loads(session.get_modelmeta().custom_metadata_map["size"]) is None
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in TINY_MODELS if name != "_tiny"])
-@pytest.mark.parametrize("size", [(64, 96), (45, 71)])
+@pytest.mark.parametrize("size", [None, (45, 71)])
 def test_every_network_is_exported(name, size, tmp_path):
-    source, differences = exported(tiny(name), tmp_path / "a.onnx", size=size)
+    path = tmp_path / "a.onnx"
+    if size is None:
+        check_any_size(tiny(name), path)
+        return
+    source, differences = exported(tiny(name), path, size=size)
     assert all(difference.share < 1e-5 for difference in differences)
-    check_logits(session_of(tmp_path / "a.onnx"), source, 2, *size)
+    check_logits(session_of(path), source, 2, *size)
 
 
-def in_onnx(function, x):
+def in_onnx(function, x, size=None):
     """Return what onnxruntime makes of the first argument of a function, bytes."""
     from gcn_jax.export.onnx_model import make_model
 
-    model = make_model({"y": lambda weights, x: function(x)}, {}, x.shape[1:3])
+    model = make_model({"y": lambda weights, x: function(x)}, {}, size)
     return session_of(model.SerializeToString()).run(["y"], {"images": x})[0]
 
 
@@ -117,8 +144,33 @@ def in_onnx(function, x):
 def test_primitives_mean_in_onnx_what_they_mean_in_jax(function, monkeypatch):
     x = photos(2, 6, 7)
     expected = function(jnp.asarray(x, jnp.float32))
-    found = in_onnx(lambda x: function(x.astype(jnp.float32)), x)
+    found = in_onnx(lambda x: function(x.astype(jnp.float32)), x, x.shape[1:3])
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x + jnp.arange(x.shape[1])[None, :, None, None],
+        lambda x: x * (x.shape[2] // 3) - x.shape[1] % 4,
+        lambda x: jnp.broadcast_to(x[:, :1, :1], x.shape),
+        lambda x: x.reshape(x.shape[0], -1, 3)[:, : x.shape[1] * x.shape[2]].reshape(x.shape),
+        lambda x: jnp.concatenate([x[:, 1:], x[:, :1]], axis=1),
+        lambda x: jax.lax.slice(
+            jax.lax.pad(x, 7, [(0, 0, 0), (0, 0, 1), (1, 2, 0), (0, 0, 0)]),
+            (0, 0, 2, 0),
+            (x.shape[0], 2 * x.shape[1] - 1, x.shape[2] + 2, 3),
+            (1, 2, 1, 1),
+        ),
+        lambda x: -(-x // (x.shape[1] - 3)) + jnp.sign(x - 9) * jnp.abs(x - 99),
+    ],
+    ids=["iota", "sizes", "broadcast", "reshape", "slice", "pad", "division"],
+)
+@pytest.mark.parametrize("shape", [(2, 6, 7), (1, 9, 12)])
+def test_primitives_know_sizes_that_are_found_when_a_graph_runs(function, shape):
+    x = photos(*shape)
+    found = in_onnx(lambda x: function(x.astype(jnp.int32)), x)
+    np.testing.assert_array_equal(found, function(jnp.asarray(x, jnp.int32)))
 
 
 def test_what_has_no_words_in_onnx_is_named():
