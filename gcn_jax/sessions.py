@@ -80,7 +80,9 @@ class Session:
         """
         if not isinstance(values, dict):
             raise ValueError("no JSON object")
-        known = {field.name: values.get(field.name) for field in dataclasses.fields(cls)}
+        known: dict[str, Any] = {
+            field.name: values.get(field.name) for field in dataclasses.fields(cls)
+        }
         for name, kind in _KINDS.items():
             if not isinstance(known[name], kind):
                 raise ValueError(f"{name} is {known[name]!r:.80}")
