@@ -110,7 +110,7 @@ def confusion(matrix: np.ndarray, class_names: Sequence[str]) -> str:
                     color = "black" if is_bright else "white"
                     text = f"{value:.0f}"
                     axes.text(column, row, text, ha="center", va="center", color=color, size=8)
-        return _svg(figure)
+        return _svg(figure, bbox_inches="tight", pad_inches=0.05)  # however long the names are
 
 
 def largest_confusions(
@@ -157,8 +157,10 @@ def _figure(width: float, height: float) -> Iterator[Figure]:
         yield figure
 
 
-def _svg(figure: Figure) -> str:
+def _svg(figure: Figure, **options: Any) -> str:
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", transparent=True, metadata=dict.fromkeys(_METADATA))
+    figure.savefig(
+        buffer, format="svg", transparent=True, metadata=dict.fromkeys(_METADATA), **options
+    )
     svg = buffer.getvalue()
     return svg[svg.index("<svg") :].replace(_INK, "currentColor")
