@@ -49,9 +49,9 @@ def after_training(
     """
     path, name = str(Path(workdir).resolve()), _name(workdir)
     evaluation = ["--json", f"{name}.json", "--report", f"{name}_evaluation.html"]
-    last = typed(sessions[-1]) if sessions else ""
-    if last and not _has_ended(config, records):
-        third = Command("Go on from the newest checkpoint", last)
+    last = sessions[-1] if sessions else None
+    if last and last.command and not _has_ended(config, records):
+        third = Command("Go on from the newest checkpoint", typed(_into(last, path)))
     else:
         third = _export(path, name)
     return [
@@ -62,6 +62,14 @@ def after_training(
         _predict(path, name, []),
         third,
     ]
+
+
+def _into(session: Session, path: str) -> Session:
+    """Return a session whose command names the workdir, which may have been moved since."""
+    values = (word.rpartition("=")[2] for word in session.command)
+    if any(Path(session.folder, value).resolve() == Path(path) for value in values):
+        return session
+    return dataclasses.replace(session, command=[*session.command, "--workdir", path])
 
 
 def _has_ended(config: Mapping[str, Any], records: Sequence[Mapping[str, float]]) -> bool:

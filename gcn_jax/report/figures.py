@@ -141,7 +141,7 @@ def _short(name: str) -> str:
     return name if len(name) <= _MAX_NAME else f"{name[: _MAX_NAME - 1]}…"
 
 
-def _luminance(color: Sequence[float]) -> float:
+def _luminance(color: np.ndarray) -> float:
     """Return the relative luminance of (red, green, blue, ...) in 0..1, after WCAG 2."""
     channels = np.asarray(color[:3])
     linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)

@@ -51,7 +51,10 @@ def test_a_run_that_was_stopped_goes_on_by_its_own_command(workdir, tmp_path, se
     *_, third = commands.after_training(workdir, {"num_steps": 30}, RECORDS, [session])
     cd, folder, then, *words = shlex.split(third.line)
     assert (cd, folder, then) == ("cd", str(tmp_path / "my project"), "&&")
-    assert words == session.command
+    assert words == [*session.command, "--workdir", str(tmp_path / workdir)]  # it was moved
+    named = tmp_path / "my project/a run"
+    *_, third = commands.after_training(named, {"num_steps": 30}, RECORDS, [session])
+    assert shlex.split(third.line)[3:] == session.command
 
 
 @pytest.mark.parametrize(
