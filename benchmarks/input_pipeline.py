@@ -33,10 +33,10 @@ from absl import flags
 from PIL import Image, ImageOps
 
 from benchmarks.drawn_photos import draw_mask, draw_photo
-from benchmarks.machine import cpu_name
 from gcn_jax import atomic, data
 from gcn_jax.cli import process
 from gcn_jax.data.files import IMAGE_SUFFIXES
+from gcn_jax.sessions import cpu_name
 
 try:
     import torch

@@ -4,9 +4,9 @@ import datetime
 import importlib.metadata
 import os
 import platform
-from pathlib import Path
 
 from gcn_jax.errors import UserError
+from gcn_jax.sessions import cpu_name
 
 
 def describe(*packages: str) -> dict:
@@ -34,9 +34,3 @@ def versions(*packages: str) -> dict[str, str]:
         return {name: importlib.metadata.version(name) for name in packages}
     except importlib.metadata.PackageNotFoundError as error:
         raise UserError(f"{error.name} is not installed: pip install -e '.[bench]'") from None
-
-
-def cpu_name() -> str:
-    """Return what the processor calls itself."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    return next(line.split(": ")[1] for line in lines if line.startswith("model name"))

@@ -33,7 +33,7 @@ def get_config():
     config.optimizer.clip_norm = 1.0
 
     config.log_every = 50
-    config.eval_every = 300
+    config.eval_every = 100  # a curve of six points on the page
     config.checkpoint_every = 300
     config.eval_batch_size = 20
     return config

@@ -3,6 +3,7 @@
     config.json         the settings
     model.json          what rebuilds the model and prepares its images
     source.json         of an imported network: the file that it was, and whose
+    sessions.json       each start of the run: when, by which command, on what
     metrics.jsonl       one JSON object a line, with `step` and names such as `val/miou`
     checkpoints/STEP/   what Orbax writes
     report.html         the page about the run
@@ -19,7 +20,7 @@ import json
 import re
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -27,6 +28,7 @@ import psutil
 
 from gcn_jax import atomic
 from gcn_jax.errors import UserError
+from gcn_jax.sessions import Session
 
 #: The kinds of the settings in `config.json` that name a run's data.
 _DATA_SETTINGS = {
@@ -70,6 +72,7 @@ class Workdir:
         config_file: The settings, which `read_config` reads.
         model_file: The model's description, which `read_model` reads.
         origin_file: Where an imported network came from, which `read_origin` reads.
+        sessions_file: Each start of the run, which `read_sessions` reads.
         metrics_file: The metrics, which `read_metrics` reads.
         checkpoints: The folder of the checkpoints, absolute as Orbax wants it.
         report_file: The page about the run.
@@ -81,6 +84,7 @@ class Workdir:
         self.config_file = self.path / "config.json"
         self.model_file = self.path / "model.json"
         self.origin_file = self.path / "source.json"
+        self.sessions_file = self.path / "sessions.json"
         self.metrics_file = self.path / "metrics.jsonl"
         self.checkpoints = (self.path / "checkpoints").resolve()
         self.report_file = self.path / "report.html"
@@ -154,6 +158,27 @@ class Workdir:
     def write_origin(self, origin: Origin) -> None:
         """Write where an imported network came from."""
         write_object(self.origin_file, dataclasses.asdict(origin))
+
+    def read_sessions(self) -> list[Session]:
+        """Read each start of the run, the first one first; runs of older versions have none.
+
+        Raises:
+            UserError: The file does not hold that.
+        """
+        if not self.sessions_file.exists():
+            return []
+        sessions = read_object(self.sessions_file).get("sessions")
+        if not isinstance(sessions, list):
+            raise UserError(f"{self.sessions_file} is damaged: it has no list of sessions")
+        try:
+            return [Session.from_json(session) for session in sessions]
+        except ValueError as error:
+            raise UserError(f"{self.sessions_file} is damaged: {error}") from None
+
+    def write_sessions(self, sessions: Sequence[Session]) -> None:
+        """Write each start of the run."""
+        values = [dataclasses.asdict(session) for session in sessions]
+        write_object(self.sessions_file, {"sessions": values})
 
     def read_metrics(self) -> list[dict[str, float]]:
         """Read the metrics; a line that a kill cut in two is left out, a missing file is empty.

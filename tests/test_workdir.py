@@ -180,8 +180,14 @@ def test_names_of_files_stand_in_one_place():
     for path in package.rglob("*.py"):
         if path.name not in ("workdir.py", "backbone.py"):  # a hub's config.json is not a run's
             code = path.read_text()
-            for name in ('"config.json"', '"model.json"', '"metrics.jsonl"', '"checkpoints"'):
-                assert name not in code, f"{path} spells {name}"
+            for name in (
+                "config.json",
+                "model.json",
+                "metrics.jsonl",
+                "sessions.json",
+                "checkpoints",
+            ):
+                assert f'"{name}"' not in code, f"{path} spells {name}"
 
 
 def test_a_damaged_source_file_is_named(tmp_path):

@@ -9,8 +9,11 @@ Every image is scored at its own size. --json, --report and --submission write w
 """
 
 import contextlib
+import dataclasses
 import json
+from pathlib import Path
 
+import jax
 from absl import flags
 
 from gcn_jax import atomic, data, evaluation, mesh, models
@@ -21,6 +24,7 @@ from gcn_jax.data.builders.voc_segmentation import VOC_CLASSES
 from gcn_jax.errors import UserError
 from gcn_jax.inference import Predictor
 from gcn_jax.inference.large import check_memory
+from gcn_jax.sessions import Session
 from gcn_jax.terminal import progress, say
 from gcn_jax.training.run_data import open_run_data
 
@@ -34,6 +38,8 @@ flags.DEFINE_string("report", None, "HTML file to write, with pictures.", flag_v
 flags.DEFINE_string("submission", None, ".tar.gz to write for VOC's server.", flag_values=FLAGS)
 process.define_compilation_cache(FLAGS)
 
+_DATA_FLAGS = ("step", "split", "data_dir", "manual_dir")
+
 
 def run(arguments: list[str]) -> None:
     """Evaluate one checkpoint on one split, print the scores, and write what was asked for."""
@@ -43,6 +49,7 @@ def run(arguments: list[str]) -> None:
     _check_outputs(source)
     if about_large := check_memory(source.sizes, inference, len(source.class_names)):
         say(about_large)
+    session = Session.begin(["gcn-jax", "evaluate", *process.typed_words()], jax.devices())
     pretrained = models.load_pretrained(FLAGS.ckpt, step=FLAGS.step)
     predictor = Predictor(
         pretrained, inference=inference, batch_size=FLAGS.batch_size, mesh=mesh.data_mesh()
@@ -66,24 +73,37 @@ def run(arguments: list[str]) -> None:
                 visit(sample, prediction)
                 show(done, len(source))
     if source.is_labelled:
-        _write_scores(result, predictor, source, settings)
+        _write_scores(result, predictor, source, settings, session.end())
     if FLAGS.submission:
         shapes = len(predictor.compiled_shapes)
         say(f"wrote {FLAGS.submission}: {len(source)} images, compiled shapes: {shapes}")
 
 
-def _write_scores(result, predictor, source, settings) -> None:
+def _write_scores(result, predictor, source, settings, session) -> None:
     from gcn_jax import report  # not sooner: its plotting library is slow to import
 
     scores = result.to_json()
     report.print_scores(scores, settings | result.facts)
     if FLAGS.json:
-        content = {"settings": settings, **result.facts, **scores}
+        content = {"settings": settings, "session": dataclasses.asdict(session)}
+        content |= {**result.facts, **scores}
         atomic.write(FLAGS.json, json.dumps(content) + "\n")
         say(f"wrote {FLAGS.json}")
     if FLAGS.report:
-        report.evaluation_report(result, FLAGS.report, predictor, source, settings | result.facts)
+        facts = settings | result.facts
+        report.evaluation_report(
+            result, FLAGS.report, predictor, source, facts, session, _data_flags()
+        )
         say(f"wrote {FLAGS.report}")
+
+
+def _data_flags() -> list[str]:
+    """Return the flags that said which checkpoint and which data, as they work from any folder."""
+    values = {name: FLAGS[name].value for name in _DATA_FLAGS if FLAGS[name].present}
+    for name in ("data_dir", "manual_dir"):
+        if name in values and values[name].lower() != "none":
+            values[name] = Path(values[name]).expanduser().resolve()
+    return [f"--{name}={value}" for name, value in values.items()]
 
 
 def _check_outputs(source: data.Source) -> None:

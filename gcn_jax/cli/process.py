@@ -50,6 +50,9 @@ _XLA_FLAGS = "--xla_cpu_experimental_ynn_fusion_type=LIBRARY_FUSION_TYPE_REDUCE"
 #: their values: free memory stays, large blocks come from it too, and all threads share it.
 _KEEP_FREED_MEMORY = {-1: -1, -4: 0, -8: 1}
 
+#: What `typed_words` returns.
+_typed: list[str] = []
+
 
 def define_compilation_cache(values: flags.FlagValues) -> None:
     """Define `--compilation_cache`, for a verb that compiles programs worth keeping."""
@@ -106,8 +109,14 @@ def _long_names_refused() -> Iterator[None]:
 
 
 def _parse_verb(verb: Any, arguments: Sequence[str]) -> list[str]:
+    _typed[:] = arguments
     config = getattr(verb, "CONFIG", None)
     return parse(verb.FLAGS, arguments if config is None else config.take(arguments))
+
+
+def typed_words() -> list[str]:
+    """Return the command line after the name of the verb that runs, as it was typed."""
+    return list(_typed)
 
 
 def _run(verb: Any, arguments: list[str]) -> None:

@@ -57,7 +57,8 @@ def run(arguments: list[str]) -> None:
         return
     with _together(workdir) if FLAGS.coordinator else contextlib.nullcontext():
         process.keep_freed_memory()
-        train_and_evaluate(CONFIG.value, workdir)
+        command = ["gcn-jax", "train", *process.typed_words()]
+        train_and_evaluate(CONFIG.value, workdir, command)
         if jax.process_index() == 0:
             _write_report(workdir)
 

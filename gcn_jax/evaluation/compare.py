@@ -77,7 +77,7 @@ class Comparison:
 
     def table(self) -> Table:
         """Return a table for people, IoU in percent."""
-        table = Table("class", title="IoU of B against A, %", caption=_CAPTION)
+        table = Table("class", title="IoU of B against A, %", caption=CAPTION)
         for title in ("images", "A", "B", "B - A", f"{100 * self.level:g} % interval"):
             table.add_column(title, justify="right")
         table.add_column("B is")
@@ -91,7 +91,8 @@ class Comparison:
         return table
 
 
-_CAPTION = (
+#: What the intervals are, and are not.
+CAPTION = (
     "Intervals: paired bootstrap over the images. Another seed of the same recipe moves "
     "the scores too; that noise is not in them."
 )

@@ -19,6 +19,7 @@ from gcn_jax.evaluation.metrics import (
     ratio,
 )
 from gcn_jax.evaluation.uncertainty import bootstrap
+from gcn_jax.sessions import Session
 
 #: What `class_sums` has of each class, by the names in the file.
 SUMS = ("intersection", "truth", "prediction")
@@ -75,12 +76,16 @@ class ImageSums:
         class_names: C names.
         ids: N names of images, all different.
         sums: int64 `[N, 3, C]`, the `class_sums` of each image.
+        settings: How the evaluation was made, by name; empty where the file does not say.
+        session: When and where that was; None where the file does not say.
     """
 
     path: str
     class_names: tuple[str, ...]
     ids: tuple[str, ...]
     sums: np.ndarray
+    settings: dict[str, Any] = dataclasses.field(default_factory=dict)
+    session: Session | None = None
 
 
 def read_image_sums(path: str) -> ImageSums:
@@ -107,7 +112,13 @@ def read_image_sums(path: str) -> ImageSums:
     if len(set(ids)) < len(ids):
         twice = next(image_id for image_id in ids if ids.count(image_id) > 1)
         raise UserError(f"{path} has image {twice!r} more than once")
-    return ImageSums(path, class_names, ids, sums.astype(np.int64))
+    try:
+        session = Session.from_json(values["session"]) if "session" in values else None
+    except ValueError as error:
+        raise UserError(f"{path} is damaged: session: {error}") from None
+    settings = values.get("settings")
+    settings = settings if isinstance(settings, dict) else {}
+    return ImageSums(path, class_names, ids, sums.astype(np.int64), settings, session)
 
 
 _NO_TABLE = (

@@ -40,6 +40,7 @@ class Predictor:
 
     Attributes:
         info: The model's classes and preprocessing.
+        num_parameters: How many numbers of the model are learned.
         inference: Scales, flips, windows and CRF.
         batch_size: Images a step, a multiple of the mesh's devices.
         mesh: Over whose axis "data" a batch is split.
@@ -73,6 +74,9 @@ class Predictor:
         self.mesh = mesh if mesh is not None else data_mesh(jax.local_devices()[:1])
         self.batch_size = -(-batch_size // self.mesh.size) * self.mesh.size
         self.compiled_shapes: set[tuple[int, int, int]] = set()
+        self.num_parameters = sum(
+            leaf.size for leaf in jax.tree.leaves(pretrained.variables["params"])
+        )
         self._model = pretrained.model
         self._variables = jax.device_put(pretrained.variables, replicated(self.mesh))
         self._mean = np.asarray(self.info.mean, np.float32)

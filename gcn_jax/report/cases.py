@@ -56,7 +56,8 @@ def show(
 
     Returns:
         `score`, `classes` (the legend of what is in truth or prediction) and `panels`, each with
-        `name`, `uri` (the picture itself) and `is_map` (whether it has sharp edges).
+        `name`, `uri` (the picture itself), `is_map` (whether it has sharp edges) and `blinks`
+        (whether it is one of the two that are shown in turn).
     """
     photo = Image.fromarray(image)
     photo.thumbnail((MAX_PICTURE_SIDE, MAX_PICTURE_SIDE))
@@ -73,12 +74,18 @@ def show(
         *((name, pictures.indexed(one, palette), "PNG") for name, one in maps.items()),
         ("errors", Image.fromarray(error_picture), "JPEG"),
     )
+    turns = ("truth", list(maps)[-1])
     present = np.setdiff1d(np.union1d(label, prediction), [IGNORE_LABEL])
     return {
         "score": score,
         "classes": legend(present, class_names, palette),
         "panels": [
-            {"name": name, "uri": pictures.data_uri(panel, kind), "is_map": kind == "PNG"}
+            {
+                "name": name,
+                "uri": pictures.data_uri(panel, kind),
+                "is_map": kind == "PNG",
+                "blinks": name in turns,
+            }
             for name, panel, kind in panels
         ],
     }

@@ -150,7 +150,12 @@ def _cells(
             "size": original["image"].shape[:2],
             "classes": classes,
             "panels": [
-                {"name": name, "uri": pictures.data_uri(picture, "JPEG")}
+                {
+                    "name": name,
+                    "uri": pictures.data_uri(picture, "JPEG"),
+                    "is_map": False,
+                    "blinks": len(panels) > 1,
+                }
                 for name, picture in panels.items()
             ],
         }

@@ -28,10 +28,20 @@ def write(path: str | Path, template: str, page: Mapping[str, Any]) -> Path:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["percent"] = _percent
+    environment.filters |= {"percent": _percent, "points": _points, "place": _place}
     atomic.write(path, environment.get_template(template).render(page))
     return Path(path)
 
 
 def _percent(share: float | None) -> str:
     return "–" if share is None or np.isnan(share) else f"{100 * share:.1f}"
+
+
+def _points(difference: float) -> str:
+    """Return a difference of shares in points of a percent, with its sign."""
+    return "–" if np.isnan(difference) else f"{100 * difference:+.1f}"
+
+
+def _place(share: float | None) -> str:
+    """Return a length for CSS; 0 for what is not known."""
+    return "0%" if share is None or np.isnan(share) else f"{100 * share:.2f}%"

@@ -259,14 +259,26 @@ def differing_settings(before: Mapping[str, Any], config: ConfigDict) -> dict[st
     Returns:
         The settings that differ, sorted by name: name -> (before, now).
     """
-    default = default_config()
-    default.model = model_settings(config.model.name)
-    now, default = json_settings(config), json_settings(default)
+    now, default = json_settings(config), default_settings(config.model.name)
     pairs = {
         key: (before.get(key, default.get(key)), now.get(key))
         for key in sorted(before.keys() | now.keys())
     }
     return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def default_settings(network: str) -> dict[str, Any]:
+    """Return every setting's default as JSON values by dotted name.
+
+    Args:
+        network: The name of the network whose settings `model` has.
+
+    Raises:
+        UserError: There is no such network.
+    """
+    config = default_config()
+    config.model = model_settings(network)
+    return json_settings(config)
 
 
 def json_settings(config: ConfigDict) -> dict[str, Any]:

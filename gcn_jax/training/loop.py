@@ -3,7 +3,7 @@
 import contextlib
 import math
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ from ml_collections import ConfigDict
 from gcn_jax import mesh
 from gcn_jax.errors import UserError, setting
 from gcn_jax.models.pretrained.steps import BEST_METRIC, why
+from gcn_jax.sessions import Session
 from gcn_jax.terminal import ProgressBar
 from gcn_jax.training.checkpoints import Checkpoints
 from gcn_jax.training.config import check_config, check_same_run
@@ -24,17 +25,21 @@ from gcn_jax.training.interruption import Interrupted, Interruption
 from gcn_jax.training.metrics_log import MetricWriter, Timer
 from gcn_jax.training.parts import make_parts
 from gcn_jax.training.run import Run, headline, open_data, start, with_absolute_paths
+from gcn_jax.training.session_log import recorded
 from gcn_jax.training.state import TrainState
 from gcn_jax.training.validation import evaluations_without_progress, validate
 from gcn_jax.workdir import Workdir
 
 
-def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
+def train_and_evaluate(
+    config: ConfigDict, workdir: str | Path, command: Sequence[str] = ()
+) -> TrainState:
     """Train the network that a config describes, or go on with the run that a workdir holds.
 
     Args:
         config: The settings, from `default_config`.
         workdir: Where everything about the run is kept; see `gcn_jax.workdir`.
+        command: The words of the command that begins it, for people who ask the workdir later.
 
     Returns:
         The state after the last step.
@@ -51,6 +56,7 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
     check_config(config)
     check_same_run(config, folder.path)
     device_mesh = make_mesh(config)
+    session = Session.begin(command, device_mesh.devices.flat)
     is_main = jax.process_index() == 0
     with (
         folder.lock() if is_main else contextlib.nullcontext(),
@@ -73,7 +79,10 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
             bar,
         ):
             bar.say(headline(run, state))
-            return _Loop(run, state, batches, losses, interruption, bar, writer).run()
+            loop = _Loop(run, state, batches, losses, interruption, bar, writer)
+            is_new = is_main and first_step < config.num_steps
+            with recorded(folder, session, first_step) if is_new else contextlib.nullcontext():
+                return loop.run()
 
 
 class _Due(NamedTuple):

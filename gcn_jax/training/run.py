@@ -1,5 +1,6 @@
 """A run before its first step: its data, its devices, the state that it begins with."""
 
+import dataclasses
 import math
 import shutil
 from pathlib import Path
@@ -88,7 +89,8 @@ def start(run: Run) -> tuple[TrainState, Any, list[Any]]:
         UserError: The data are others than those that the workdir was trained on, what to start
             from cannot be read or does not fit, or there is no room for checkpoints.
     """
-    _check_classes(run)
+    before = _info_before(run)
+    _check_classes(run, before)
     config, everywhere = run.config, mesh.replicated(run.device_mesh)
     batches = data.training_batches(
         run.train,
@@ -121,19 +123,27 @@ def start(run: Run) -> tuple[TrainState, Any, list[Any]]:
         if int(state.step) < config.num_steps:
             check_room(run.folder, state)
         atomic.write(run.folder.config_file, config.to_json(indent=2))
-        write_info(run.folder.path, run.info)
+        info = run.info
+        if before is not None:  # the colours of a run stay, whatever is the default now
+            info = dataclasses.replace(info, palette=before.palette)
+        write_info(run.folder.path, info)
     return state, batches, losses
 
 
-def _check_classes(run: Run) -> None:
-    """Raise `UserError` where the workdir was trained for other classes than the data have."""
+def _info_before(run: Run) -> ModelInfo | None:
+    """Read the description of the model that the workdir has; None where it has none to go by."""
     try:
-        before = read_info(run.folder.path).class_names if run.folder.has_model else None
+        return read_info(run.folder.path) if run.folder.has_model else None
     except UserError:  # a damaged description, which is written anew
-        return
+        return None
+
+
+def _check_classes(run: Run, info: ModelInfo | None) -> None:
+    """Raise `UserError` where the workdir was trained for other classes than the data have."""
     now = tuple(run.train.class_names)
-    if before is None or before == now:
+    if info is None or info.class_names == now:
         return
+    before = info.class_names
     new, gone = ([n for n in a if n not in b] for a, b in ((now, before), (before, now)))
     changes = [f"{', '.join(n)} {what}" for n, what in ((new, "new"), (gone, "gone")) if n]
     raise UserError(

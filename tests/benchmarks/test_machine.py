@@ -6,13 +6,14 @@ import pytest
 
 from benchmarks import machine
 from gcn_jax.errors import UserError
+from gcn_jax.sessions import cpu_name
 
 
 def test_report_names_versions_and_processor():
     report = machine.describe("numpy")
     assert report["versions"].keys() == {"python", "numpy"}
     assert report["versions"]["python"] == platform.python_version()
-    assert report["device"] == machine.cpu_name()
+    assert report["device"] == cpu_name()
 
 
 def test_missing_package_is_named():

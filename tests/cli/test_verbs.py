@@ -17,6 +17,7 @@ from sklearn.metrics import confusion_matrix
 from gcn_jax.data.builders.voc_segmentation import VOC_CLASSES
 from gcn_jax.models.pretrained.info import ModelInfo
 from gcn_jax.training import default_config
+from gcn_jax.workdir import Workdir
 from tests.helpers.published_data import VOC_TEST, VOC_VAL, box_label, make_voc
 from tests.helpers.runs import write_untrained
 from tests.helpers.verbs import ROOT, run, start
@@ -57,6 +58,7 @@ def test_train_tells_and_leaves_a_report(trained):
     page = (cwd / "runs/folder/report.html").read_text()
     assert "disc" in page
     assert "data:image" in page
+    assert f"cd {cwd} &amp;&amp; gcn-jax train --config {ROOT}/configs/folder.py" in page
 
 
 def test_training_resumes_by_itself_and_says_so(trained):
@@ -66,6 +68,10 @@ def test_training_resumes_by_itself_and_says_so(trained):
     assert "resuming runs/longer after step 8" in out
     assert "step 10: val mIoU" in out
     assert "step 8: loss" not in out
+    sessions = Workdir(cwd / "runs/longer").read_sessions()
+    assert [session.first_step for session in sessions] == [0, 8]
+    assert sessions[1].command[-1] == "--workdir=runs/longer"
+    assert sessions[1].folder == str(cwd)
 
 
 def count_predictions(voc_folder, folder):
@@ -101,6 +107,7 @@ def test_evaluate_agrees_with_an_independent_count(trained, voc_folder):
     assert "boundary accuracy (7 px)" in out
     assert list(scores["boundary"]["trimap_miou"]) == [str(width) for width in range(1, 41)]
     assert len(scores["images"]) == 5
+    assert scores["session"]["command"][:3] == ["gcn-jax", "evaluate", "--ckpt=runs/folder"]
 
     run("predict.py", "--ckpt=runs/folder", voc_folder / "JPEGImages", cwd=cwd)
     total = count_predictions(voc_folder, cwd / "predictions")
@@ -272,7 +279,7 @@ def test_predictions_are_indexed_and_of_the_size_of_their_images(trained, tmp_pa
     mask = Image.open(tmp_path / "o/a.png")
     assert (mask.mode, mask.size) == ("P", (47, 33))
     assert set(np.unique(mask)) <= {0, 1, 2}
-    assert mask.getpalette()[:9] == [0, 0, 0, 128, 0, 0, 0, 128, 0]
+    assert mask.getpalette()[:9] == [0, 0, 0, 230, 159, 0, 86, 180, 233]
     with Image.open(tmp_path / "o/deep/b_overlay.png") as overlay:
         assert overlay.mode == "RGB"
 

@@ -4,6 +4,7 @@ import re
 from html.parser import HTMLParser
 from types import SimpleNamespace
 
+import jax
 import numpy as np
 import pytest
 
@@ -13,11 +14,21 @@ from gcn_jax.errors import UserError
 from gcn_jax.evaluation import BoundaryCounts, evaluate
 from gcn_jax.evaluation.metrics import CLASS_SCORES
 from gcn_jax.inference import Inference, Predictor
-from gcn_jax.models import ModelInfo
+from gcn_jax.models import ModelInfo, Pretrained
 from gcn_jax.report import cases, pages
 from gcn_jax.report import figures as plots
+from gcn_jax.sessions import Session
 from gcn_jax.training import run_data
-from tests.helpers.fakes import MEAN, NUM_CLASSES, STD, random_source, tiny_pretrained
+from gcn_jax.training.config import default_settings
+from gcn_jax.workdir import Workdir
+from tests.helpers.fakes import (
+    MEAN,
+    NUM_CLASSES,
+    STD,
+    TinyModel,
+    random_source,
+    tiny_pretrained,
+)
 
 #: The last has to be escaped; the one before is in no image.
 NAMES = ("road", "sky", "tree", "unseen", "<b>&car</b>")
@@ -32,8 +43,20 @@ INFO = ModelInfo(
 CONFIG = {
     "eval_batch_size": 8,
     "data": {"train": ["fake:train"], "val": "fake:val", "data_dir": None},
-    "optimizer": {"learning_rate": 0.01},
+    "num_steps": 20,
+    "optimizer": {"learning_rate": 0.02},
 }
+SESSION = Session(
+    started="2026-03-01T10:00:00+00:00",
+    ended="2026-03-01T10:02:16+00:00",
+    command=["gcn-jax", "train", "--config", "my config.py"],
+    folder="/home/me",
+    devices="1 x cpu",
+    cpu="a processor",
+    num_cores=2,
+    memory=8 * 2**30,
+    versions={"python": "3.11.2", "jax": "0.10.2"},
+)
 
 
 class FakeSource(list):
@@ -43,11 +66,13 @@ class FakeSource(list):
 
 
 class Page(HTMLParser):
-    """Collects what a page shows; `table` has the cells of each row of the first table."""
+    """Collects what a page shows; `table` has the cells of each row of its tables."""
 
     def __init__(self, text):
         super().__init__()
+        self.text = text
         self.tags, self.addresses, self.words, self.table = [], [], [], []
+        self.in_row = False
         self.feed(text)
 
     def handle_starttag(self, tag, attrs):
@@ -55,10 +80,14 @@ class Page(HTMLParser):
         self.addresses += [value for name, value in attrs if name in ("src", "href", "xlink:href")]
         if tag == "tr":
             self.table.append([])
+            self.in_row = True
+
+    def handle_endtag(self, tag):
+        self.in_row = self.in_row and tag != "tr"
 
     def handle_data(self, data):
         self.words.append(data.strip())
-        if self.table and data.strip():
+        if self.in_row and data.strip():
             self.table[-1].append(data.strip())
 
 
@@ -79,7 +108,13 @@ def page(evaluated, tmp_path_factory):
         path,
         evaluated.predictor,
         evaluated.source,
-        facts={"images_per_second": 12.5, "crf": {"gaussian_sxy": 3, "gaussian_weight": 0.5}},
+        facts={
+            "checkpoint": "a run",
+            "images_per_second": 12.5,
+            "machines": {"a": 3, "b": 0.5},
+            "flip": False,
+        },
+        session=SESSION,
     )
     assert written == path
     assert [file.name for file in path.parent.iterdir()] == ["page.html"]
@@ -89,7 +124,9 @@ def page(evaluated, tmp_path_factory):
 def test_page_needs_nothing_but_itself(page):
     assert page.addresses
     assert all(address.startswith(("data:image/", "#")) for address in page.addresses)
-    assert not {"script", "link", "iframe"} & set(page.tags)
+    assert not {"link", "iframe"} & set(page.tags)
+    text = " ".join(page.words)
+    assert not re.search(r"url\(|@import|https?:|fetch\(", text)
 
 
 def test_page_says_which_classes_its_mean_is_over(page):
@@ -102,7 +139,7 @@ def test_page_escapes_what_it_is_told(page):
     assert page.words.count("tiny & <small> on fake:val") == 2  # title and heading
     assert "<b>&car</b>" in page.words
     assert {"images per second", "12.5"} <= set(page.words)
-    assert "gaussian_sxy=3, gaussian_weight=0.5" in page.words
+    assert "a=3, b=0.5" in page.words
 
 
 def test_page_shows_each_class_with_its_scores(page, evaluated):
@@ -223,6 +260,7 @@ def workdir(tmp_path, monkeypatch, evaluated):
     monkeypatch.setattr(run_data.models, "read_info", lambda workdir: INFO)
     monkeypatch.setattr(pages.models, "load_pretrained", lambda workdir: evaluated.pretrained)
     monkeypatch.setattr(run_data.data, "open_split", lambda spec, options: evaluated.source)
+    monkeypatch.setattr(pages, "default_settings", lambda network: default_settings("_tiny"))
     return tmp_path
 
 
@@ -233,7 +271,90 @@ def test_training_report_shows_the_run(workdir, evaluated):
     assert page.tags.count("svg") == 4  # loss, mIoU, learning rate, confusion matrix
     assert "of step 10" in page.words
     assert f"{100 * evaluated.result.scores.miou:.1f} %" in page.words
-    assert ["optimizer.learning_rate", "0.01"] in page.table
+    assert ["optimizer.learning_rate", "0.02", "0.01"] in page.table  # here, and by default
+    assert ["optimizer.learning_rate", "0.02"] in page.table  # among all settings
+    changed = [row[0] for row in page.table if len(row) == 3 and "." in row[0]]
+    assert set(changed) == {"data.train", "data.val", "optimizer.learning_rate"}
+    parameters = sum(leaf.size for leaf in jax.tree.leaves(evaluated.pretrained.variables))
+    assert f"{parameters:,}" in page.words
+
+
+def test_training_report_of_an_older_version_lacks_what_was_not_recorded(workdir):
+    words = Page(report.training_report(workdir).read_text()).words
+    assert not {"duration", "hardware", "versions", "The command"} & set(words)
+    assert "Score the best checkpoint on the validation data, for `gcn-jax compare` too" in words
+
+
+def test_training_report_says_when_and_where_the_run_was_trained(workdir):
+    killed = dataclasses.replace(SESSION, ended=None)
+    resumed = dataclasses.replace(SESSION, first_step=10)
+    Workdir(workdir).write_sessions([killed, resumed])
+    page = Page(report.training_report(workdir).read_text())
+    facts = " ".join(page.words)
+    assert "2026-03-01 10:00 to 10:02 UTC" in facts
+    assert "2 min 16 s, 2 starts, 1 without a recorded end" in facts
+    assert "1 x cpu; a processor, 2 cores, 8 GiB" in facts
+    assert "python 3.11.2, jax 0.10.2" in facts
+    command = "cd /home/me && gcn-jax train --config 'my config.py'"
+    assert {command, f"{command} --workdir {workdir}"} <= set(page.words)  # the second goes on
+    assert [row[1] for row in page.table if "jax" in row or "0.10.2" in row] == [
+        "from step",
+        "0",
+        "10",
+    ]
+
+
+def test_evaluation_says_what_is_not_the_default(page, evaluated, tmp_path):
+    assert "All are the defaults." in page.words
+    predictor = Predictor(evaluated.pretrained, inference=Inference(flip=True, scales=(0.5, 1.0)))
+    path = report.evaluation_report(
+        evaluated.result, tmp_path / "page.html", predictor, evaluated.source, facts={}
+    )
+    other = Page(path.read_text())
+    rows = [row for row in other.table if row and row[0] in ("flip", "scales")]
+    assert rows[:2] == [["scales", "0.5, 1", "1"], ["flip", "True", "False"]]
+    assert "Next" not in other.words  # without a checkpoint there is nothing to name
+    assert "Next" in page.words
+
+
+def test_pages_have_the_colours_of_the_run_not_of_its_data(evaluated, tmp_path):
+    colors = tuple((10 * number, 200, 7) for number in range(NUM_CLASSES))
+    info = dataclasses.replace(INFO, palette=colors)
+    predictor = Predictor(tiny_pretrained(info=info), batch_size=4)
+    path = report.evaluation_report(
+        evaluated.result, tmp_path / "page.html", predictor, evaluated.source, facts={}
+    )
+    text = path.read_text()
+    assert all(f"background: #{bytes(color).hex()}" in text for color in colors)
+
+
+def test_numbers_stand_beside_their_bars(page, evaluated):
+    text = page.text
+    bars = re.findall(r'<td class="bar">(.*?)</td>', text, re.DOTALL)
+    assert len(bars) == NUM_CLASSES
+    assert all(re.sub("<[^>]*>", "", bar).strip() == "" for bar in bars)
+    iou = evaluated.result.scores.per_class_iou[0]
+    assert f"--to: {100 * iou:.2f}%" in bars[0]
+
+
+@pytest.mark.parametrize(("count", "is_folded"), [(20, False), (21, True)])
+def test_matrix_of_many_classes_is_folded(evaluated, tmp_path, count, is_folded):
+    names = tuple(f"class {number}" for number in range(count))
+    colors = tuple((number, 0, 0) for number in range(count))
+    fields = {"num_classes": count}
+    info = dataclasses.replace(INFO, class_names=names, palette=colors, fields=fields)
+    model = TinyModel(count)
+    variables = model.init(jax.random.key(0), np.zeros((1, 32, 32, 3), np.float32))
+    source = FakeSource(random_source([(20, 30)] * 2, num_classes=count))
+    source.class_names = names
+    predictor = Predictor(Pretrained(model, variables, info, 1))
+    result = evaluate(predictor, source)
+    path = report.evaluation_report(result, tmp_path / "page.html", predictor, source, facts={})
+    text = path.read_text()
+    matrix = text.index('class="scroll matrix"')
+    unclosed = text[:matrix].count("<details") - text[:matrix].count("</details")
+    assert unclosed == is_folded
+    assert ("taken for</th>" in text) == is_folded
 
 
 def test_curve_of_the_mean_says_which_classes_it_is_over(workdir):
@@ -280,10 +401,46 @@ def test_workdir_mistakes_are_named(workdir, monkeypatch):
 
 
 def test_curves_take_the_colour_of_the_page():
-    svg = plots.curves({"a": [(0, 1.0), (10, 0.5)], "b": [(10, 0.75)]})
+    svg = plots.curves({"a": [(0, 1.0), (10, 0.5)], "b": [(10, 0.75)]}, "loss")
     assert svg.startswith("<svg")
     assert "currentColor" in svg
     assert plots._INK not in svg
+
+
+def marks(svg):
+    """The (x, y) of the points of a picture's first line, in its own units, y downwards."""
+    places = re.findall(r'<use [^>]*x="([\d.]+)" y="([\d.]+)"[^>]*fill: #3b82c4', svg)
+    return np.array(places, float)
+
+
+@pytest.mark.parametrize("points", [[(30, 0.4)], [(10, 0.2), (20, 0.1), (30, 0.4)]])
+def test_curves_have_a_mark_for_each_point_over_axes_from_0(points):
+    svg = plots.curves({"val/miou": points}, "mIoU, %", last=60)
+    texts = re.findall(r">([^<>]+)</text>", svg)
+    assert {"step", "mIoU, %", "0", "60"} <= set(texts)
+    assert not any(text.startswith(("-", "−")) for text in texts)
+    places = marks(svg)
+    assert len(places) == len(points)
+    if len(points) > 1:  # as far apart as the values are
+        steps, values = np.array(points).T
+        assert np.diff(places[:, 0]) == pytest.approx(
+            np.diff(steps) * (places[-1, 0] - places[0, 0]) / (steps[-1] - steps[0])
+        )
+        assert np.sign(np.diff(places[:, 1])).tolist() == (-np.sign(np.diff(values))).tolist()
+
+
+def test_a_curve_of_zeros_is_drawn():
+    assert len(marks(plots.curves({"val/miou": [(0, 0.0)]}, "mIoU, %"))) == 1
+
+
+def test_the_largest_confusions_are_listed():
+    matrix = np.array([[6, 2, 2], [0, 0, 0], [1, 0, 9]])
+    assert plots.largest_confusions(matrix, ["a", "b", "c"], count=3) == [
+        ("a", "b", 0.2),
+        ("a", "c", 0.2),
+        ("c", "a", 0.1),
+    ]
+    assert plots.largest_confusions(np.eye(3, dtype=int), ["a", "b", "c"]) == []
 
 
 def test_confusion_matrix_writes_percent_of_each_true_class():
@@ -296,6 +453,14 @@ def test_confusion_matrix_writes_percent_of_each_true_class():
         "100",
         "100",  # the end of the colour bar
     ]
+
+
+def test_long_names_leave_the_matrix_its_room():
+    names = ["a thing " * 12, "b" * 90]  # matplotlib would warn, which is an error
+    svg = plots.confusion(np.array([[3, 1], [2, 6]]), names)
+    texts = re.findall(r">([^<>]+)</text>", svg)
+    assert f"{'b' * 23}…" in texts
+    assert {"75", "25"} <= set(texts)
 
 
 def test_matrix_of_many_classes_is_drawn_without_text():

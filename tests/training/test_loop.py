@@ -29,12 +29,12 @@ def test_workdir_holds_what_its_contract_says(finished, config):
     workdir, state = finished
     assert int(state.step) == 12
     names = {path.name for path in workdir.iterdir()}
-    assert {"config.json", "model.json", "checkpoints", "metrics.jsonl"} <= names
+    assert {"config.json", "model.json", "checkpoints", "metrics.jsonl", "sessions.json"} <= names
     assert any(name.startswith("events.out.tfevents") for name in names)
     assert json.loads((workdir / "config.json").read_text())["model"]["name"] == "_tiny"
     info = models.read_info(workdir)
     assert info.class_names == ("background", "square", "disc")
-    assert info.palette == ((0, 0, 0), (128, 0, 0), (0, 128, 0))
+    assert info.palette == ((0, 0, 0), (230, 159, 0), (86, 180, 233))
     assert (info.mean, info.std) == (IMAGENET_MEAN, IMAGENET_STD)
     lines = Workdir(workdir).read_metrics()
     assert [line["step"] for line in lines] == [4, 6, 8, 12]
@@ -114,6 +114,19 @@ def test_killed_run_goes_on_from_its_last_checkpoint(finished, config, tmp_path,
     assert "after step 8" in capsys.readouterr().out
     lines = Workdir(tmp_path / "run").read_metrics()
     assert [line["step"] for line in lines] == [4, 6, 8, 12]
+    sessions = Workdir(tmp_path / "run").read_sessions()
+    assert [session.first_step for session in sessions] == [0, 8]
+    assert sessions[0] == Workdir(workdir).read_sessions()[0]
+    assert all(session.seconds is not None for session in sessions)
+
+
+def test_a_run_keeps_the_colours_that_it_began_with(finished, config, tmp_path):
+    shutil.copytree(finished[0], tmp_path / "run")
+    info = models.read_info(tmp_path / "run")
+    old = dataclasses.replace(info, palette=((0, 0, 0), (128, 0, 0), (0, 128, 0)))
+    write_info(tmp_path / "run", old)
+    train_and_evaluate(config, tmp_path / "run")
+    assert models.read_info(tmp_path / "run") == old
 
 
 def test_damaged_newest_checkpoint_and_settings_do_not_block_a_run(finished, config, tmp_path):
@@ -155,7 +168,7 @@ def test_finished_run_is_left_as_it_is(finished, config, tmp_path):
     workdir, whole = finished
     shutil.copytree(workdir, tmp_path / "run")
     assert_identical(train_and_evaluate(config, tmp_path / "run"), whole)
-    for name in ("metrics.jsonl", "config.json", "model.json"):
+    for name in ("metrics.jsonl", "config.json", "model.json", "sessions.json"):
         assert (tmp_path / "run" / name).read_bytes() == (workdir / name).read_bytes()
 
 

@@ -35,7 +35,7 @@ class Shapes(SegmentationBuilder):
 
     @property
     def classes(self) -> ClassTable:
-        """The classes of the world, with VOC's colours."""
+        """The classes of the world."""
         return ClassTable(shapes.CLASS_NAMES)
 
     @property

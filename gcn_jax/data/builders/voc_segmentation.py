@@ -10,7 +10,7 @@ from pathlib import Path
 from gcn_jax.data.builders.download import Archive
 from gcn_jax.data.builders.locating import Form
 from gcn_jax.data.builders.published import PublishedBuilder
-from gcn_jax.data.classes import ClassTable
+from gcn_jax.data.classes import ClassTable, class_colors, voc_palette
 from gcn_jax.data.files import read_lines
 from gcn_jax.data.problems import Pair
 
@@ -20,7 +20,8 @@ VOC_CLASSES = ClassTable(
         "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat",
         "chair", "cow", "diningtable", "dog", "horse", "motorbike", "person", "pottedplant",
         "sheep", "sofa", "train", "tvmonitor",
-    )
+    ),
+    class_colors(voc_palette(), 21),
 )  # fmt: skip
 
 

@@ -19,6 +19,8 @@ from gcn_jax.evaluation.results import read_image_sums
 from gcn_jax.models.network import variable_shapes
 from gcn_jax.models.pretrained import restore
 from gcn_jax.models.pretrained.info import read_info, write_info
+from gcn_jax.report.facts import session_facts, session_rows
+from gcn_jax.sessions import Session
 from gcn_jax.training import default_config
 from gcn_jax.training.checkpoints import Checkpoints
 from gcn_jax.training.config import check_same_run
@@ -83,6 +85,28 @@ def _read_metrics(folder: Path) -> Any:
     MetricWriter(folder, first_step=10).close()
     (folder / "metrics.jsonl").write_bytes(before)
     return repr(lines)
+
+
+def _write_sessions(folder: Path) -> None:
+    session = Session(
+        started="2026-03-01T10:00:00+01:00",
+        ended="2026-03-01T10:02:16+01:00",
+        command=["gcn-jax", "train"],
+        folder="/home",
+        devices="1 x cpu",
+        cpu="a processor",
+        num_cores=2,
+        memory=2**33,
+        versions={"python": "3.11.2"},
+    )
+    running = dataclasses.replace(session, ended=None, first_step=300)
+    Workdir(folder).write_sessions([session, running])
+
+
+def _read_sessions(folder: Path) -> Any:
+    """Read the starts of a run, and say of them what the page about it does."""
+    sessions = Workdir(folder).read_sessions()
+    return repr((sessions, session_facts(sessions), session_rows(sessions)))
 
 
 def _write_scores(folder: Path) -> None:
@@ -167,6 +191,8 @@ READERS = (
     Reader("config.json, resumed (bytes)", _write_config, _resume, mutations.of_bytes),
     Reader("metrics.jsonl (tree)", _write_metrics, _read_metrics, mutations.of_json),
     Reader("metrics.jsonl (bytes)", _write_metrics, _read_metrics, mutations.of_bytes),
+    Reader("sessions.json (tree)", _write_sessions, _read_sessions, mutations.of_json),
+    Reader("sessions.json (bytes)", _write_sessions, _read_sessions, mutations.of_bytes),
     Reader("scores of images (tree)", _write_scores, _read_scores, mutations.of_json),
     Reader("scores of images (bytes)", _write_scores, _read_scores, mutations.of_bytes),
     Reader(
