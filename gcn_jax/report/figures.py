@@ -3,13 +3,12 @@
 import contextlib
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 #: Stands for the page's text colour while matplotlib draws; nothing else has it.
 _INK = "#010203"
@@ -40,6 +39,8 @@ def curves(series: Mapping[str, Sequence[tuple[float, float]]], over: str = "ste
     Returns:
         An `<svg>` element.
     """
+    from matplotlib.ticker import MaxNLocator
+
     with _figure(4.2, 2.7) as figure:
         axes = figure.add_subplot()
         axes.set_prop_cycle(color=_LINE_COLORS)
@@ -92,15 +93,19 @@ def confusion(matrix: np.ndarray, class_names: Sequence[str]) -> str:
 
 
 @contextlib.contextmanager
-def _figure(width: float, height: float) -> Iterator[Figure]:
+def _figure(width: float, height: float) -> Iterator["Figure"]:
     """Make a figure of so many inches in the style of the page."""
+    import matplotlib  # here, so that a picture or a table needs no plotting library
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(figure)
         yield figure
 
 
-def _svg(figure: Figure) -> str:
+def _svg(figure: "Figure") -> str:
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     svg = buffer.getvalue()

@@ -68,7 +68,7 @@ def evaluation_report(
     result: EvaluationResult,
     path: str | Path,
     predictor: Predictor,
-    source: data.Source,
+    source: "data.Source",
     facts: Mapping[str, Any],
 ) -> Path:
     """Write a page about an evaluation: scores, classes, confusions, good and bad images.
