@@ -17,6 +17,7 @@ EXTRAS = {
     "pycocotools": "train",
     "tensorboardX": "train",
     "tensorflow_datasets": "train",
+    "av": "video",
     "onnx": "onnx",
     "onnxruntime": "onnx",
 }
