@@ -1,6 +1,7 @@
 """Files of probabilities, which are filled and read without being in memory as a whole."""
 
 import contextlib
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,6 @@ import numpy as np
 from numpy.lib import format as npy
 
 from gcn_jax import atomic
-from gcn_jax.errors import UserError
 
 
 @contextlib.contextmanager
@@ -32,10 +32,8 @@ def probability_file(path: str | Path, shape: tuple[int, int, int]) -> Iterator[
         header = {"descr": "<f2", "fortran_order": False, "shape": shape}
         npy.write_array_header_1_0(file, header)
         start = file.tell()
-        try:
-            os.posix_fallocate(file.fileno(), start, max(1, 2 * int(np.prod(shape))))
-        except OSError as error:
-            raise UserError(f"{path} cannot be written: {error.strerror}") from error
+        with atomic.named(path):
+            os.posix_fallocate(file.fileno(), start, 2 * math.prod(shape))
         array = np.memmap(file, "<f2", "r+", start, shape)
         yield array
         array.flush()

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from gcn_jax import atomic
-from gcn_jax.errors import UserError
 
 #: Adds a frame, an array, that is shown at a time, in units of the video's time base.
 AddFrame = Callable[[np.ndarray, int], None]
@@ -67,31 +66,30 @@ def _writing(
 ) -> Iterator[AddFrame]:
     import av
 
-    with atomic.replacing(path) as file, _named(path):
+    in_color = layout != "gray"
+    with atomic.replacing(path) as file:
         container: Any = av.open(file, "w", format=file_type)
-        with container:
-            stream = container.add_stream(codec, rate=rate, options=options)
-            stream.height, stream.width, stream.pix_fmt = *size, layout
-            stream.codec_context.time_base = time_base
-            in_color = layout != "gray"
-            if in_color:  # else players guess by the size
-                stream.codec_context.colorspace = av.video.reformatter.Colorspace.ITU709
-                stream.codec_context.color_range = av.video.reformatter.ColorRange.MPEG
+        stream = container.add_stream(codec, rate=rate, options=options)
+        stream.height, stream.width, stream.pix_fmt = *size, layout
+        stream.codec_context.time_base = time_base
+        if in_color:  # else players guess by the size
+            stream.codec_context.colorspace = av.video.reformatter.Colorspace.ITU709
+            stream.codec_context.color_range = av.video.reformatter.ColorRange.MPEG
 
-            def add(array: np.ndarray, time: int) -> None:
-                frame = av.VideoFrame.from_ndarray(array, format="rgb24" if in_color else "gray")
-                if in_color:
-                    frame = frame.reformat(format=layout, dst_colorspace="ITU709")
-                frame.pts, frame.time_base = time, time_base
+        def add(array: np.ndarray, time: int) -> None:
+            frame = av.VideoFrame.from_ndarray(array, format="rgb24" if in_color else "gray")
+            if in_color:
+                frame = frame.reformat(format=layout, dst_colorspace="ITU709")
+            frame.pts, frame.time_base = time, time_base
+            with atomic.named(path):
                 container.mux(stream.encode(frame))
 
+        try:
             yield add
-            container.mux(stream.encode(None))
-
-
-@contextlib.contextmanager
-def _named(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise UserError(f"{path} cannot be written: {error.strerror}") from error
+            with atomic.named(path):
+                container.mux(stream.encode(None))
+                container.close()
+        except BaseException:
+            with contextlib.suppress(OSError):  # it would complete a file that has no name
+                container.close()
+            raise

@@ -1,5 +1,7 @@
 """The files that a prediction leaves: of images, with probabilities, and of videos."""
 
+import errno
+import os
 from fractions import Fraction
 from types import SimpleNamespace
 
@@ -10,6 +12,7 @@ from PIL import Image
 
 from gcn_jax.data.problems import Problem
 from gcn_jax.data.video import open_video
+from gcn_jax.errors import UserError
 from gcn_jax.inference import Inference, Predictor
 from gcn_jax.report import predictions
 from gcn_jax.report.video import pictures_to
@@ -145,3 +148,28 @@ def test_ctrl_c_ends_a_stream_whole_and_leaves_nothing_of_a_file(tmp_path):
     )
     assert (count, problem) == (12, None)
     assert len(frames_of(files[0], "gray")[1]) == 12
+
+
+def test_a_full_disk_is_said_with_the_file_that_has_no_room(tmp_path, monkeypatch):
+    av = pytest.importorskip("av", reason="pip install 'gcn-jax[video]'")
+    source = write_video(tmp_path / "in.mp4", 3)
+    really_open = av.open
+
+    class Full:
+        def __init__(self, file):
+            self._file = file
+
+        def write(self, data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        def __getattr__(self, name):
+            return getattr(self._file, name)
+
+    def open_full(file, *arguments, **more):
+        is_labels = more.get("format") == "matroska" and not isinstance(file, str)
+        return really_open(Full(file) if is_labels else file, *arguments, **more)
+
+    monkeypatch.setattr(av, "open", open_full)
+    with pytest.raises(UserError, match=r"out/in\.mkv cannot be written: No space left on device"):
+        predictions.predict_video(fake_predictor(), source, tmp_path / "out/in", lambda *_: None)
+    assert [*(tmp_path / "out").iterdir()] == []
