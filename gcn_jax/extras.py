@@ -18,6 +18,9 @@ EXTRAS = {
     "tensorboardX": "train",
     "tensorflow_datasets": "train",
     "av": "video",
+    "mlflow": "mlflow",
+    "trackio": "trackio",
+    "wandb": "wandb",
     "onnx": "onnx",
     "onnxruntime": "onnx",
 }
