@@ -129,7 +129,8 @@ class Predictor:
         found = to_host(self.probabilities(batch["images"], batch["sizes"]))
         if self.inference.crf is not None:
             sizes = [size_of(image[None])]
-            found = list(dense_crf_batch(found, turn.images, self.inference.crf, sizes))
+            refined = dense_crf_batch(found, turn.images, self.inference.crf, sizes)
+            found = np.stack(refined)
         ((_, _, own),) = turn.cut(found)
         into[...] = own
         return own.argmax(axis=-1).astype(np.int32)
