@@ -53,7 +53,7 @@ def run(arguments: list[str]) -> None:
     streams = [word for word in arguments if is_stream(word)]
     paths = [word for word in arguments if word not in streams]
     found = find_images(paths, recursive=FLAGS.recursive)
-    videos = [*streams, *filter(is_video, found)]
+    videos: list[str | Path] = [*streams, *filter(is_video, found)]
     if FLAGS.probabilities and videos:
         raise UserError(f"{_shown(videos[0])}: --probabilities is for images; leave it out")
     bases = _bases(found, streams)
