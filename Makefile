@@ -12,5 +12,5 @@ test: .venv/installed
 
 .venv/installed: setup.cfg pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install -e .
+	$(BIN)/python -m pip install -e '.[train]'
 	touch $@

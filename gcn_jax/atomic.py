@@ -19,7 +19,7 @@ def write(path: str | Path, content: str | bytes) -> None:
     Raises:
         UserError: The file cannot be written there.
     """
-    with replacing(path) as file, _named(path):
+    with replacing(path) as file, named(path):
         file.write(content.encode() if isinstance(content, str) else content)
 
 
@@ -39,16 +39,16 @@ def replacing(path: str | Path) -> Iterator[BinaryIO]:
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with _named(path):
+        with named(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             file = temporary.open("w+b")
         with file:
             yield file
-            with _named(path):
+            with named(path):
                 file.flush()
                 # Else a power cut could leave the new name without the bytes.
                 os.fsync(file.fileno())
-        with _named(path):
+        with named(path):
             temporary.replace(path)
     finally:
         with contextlib.suppress(OSError):
@@ -56,7 +56,15 @@ def replacing(path: str | Path) -> Iterator[BinaryIO]:
 
 
 @contextlib.contextmanager
-def _named(path: str | Path) -> Iterator[None]:
+def named(path: str | Path) -> Iterator[None]:
+    """Say which file cannot be written, where the system does not let the block do it.
+
+    Args:
+        path: The file.
+
+    Raises:
+        UserError: It cannot.
+    """
     try:
         yield
     except OSError as error:

@@ -7,6 +7,7 @@
     metrics.jsonl       one JSON object a line, with `step` and names such as `val/miou`
     checkpoints/STEP/   what Orbax writes
     report.html         the page about the run
+    trackers.json       what finds the run in its trackers, and how far they were sent its metrics
     .lock               who writes the folder now
     .processes/         while several processes wait for each other: who is there
 
@@ -19,6 +20,7 @@ import fcntl
 import json
 import re
 import socket
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -37,6 +39,9 @@ _DATA_SETTINGS = {
     "data_dir": str | None,
     "manual_dir": str | None,
 }
+
+#: Each tracker of a run writes from a thread of its own.
+_TRACKERS_LOCK = threading.Lock()
 
 #: How lock files write the start of a process, and by how much a clock may be put meanwhile.
 _TIME, _CLOCK_SECONDS = "%Y-%m-%d %H:%M:%S", 10
@@ -88,6 +93,7 @@ class Workdir:
         self.metrics_file = self.path / "metrics.jsonl"
         self.checkpoints = (self.path / "checkpoints").resolve()
         self.report_file = self.path / "report.html"
+        self._trackers_file = self.path / "trackers.json"
         self.arrivals = self.path / ".processes"
         self._lock_file = self.path / ".lock"
 
@@ -208,6 +214,36 @@ class Workdir:
                 "remove it"
             )
         return record
+
+    def read_tracker(self, name: str) -> tuple[str, int] | None:
+        """Return what finds the run in a tracker, and the last step that it was sent.
+
+        Args:
+            name: The tracker.
+
+        Returns:
+            None where the run is new to it, or the file is not what `write_tracker` wrote.
+        """
+        try:
+            known = read_object(self._trackers_file).get(name, {})
+            return str(known["run"]), int(known["step"])
+        except (OSError, UserError, TypeError, LookupError, ValueError, AttributeError):
+            return None
+
+    def write_tracker(self, name: str, run: str, step: int) -> None:
+        """Note what finds the run in a tracker, and the last step that it was sent.
+
+        Args:
+            name: The tracker.
+            run: What finds the run there.
+            step: The step.
+        """
+        with _TRACKERS_LOCK:
+            try:
+                known = read_object(self._trackers_file)
+            except (OSError, UserError):
+                known = {}
+            write_object(self._trackers_file, {**known, name: {"run": run, "step": step}})
 
     def _in_use(self, owner: str, remedy: str = "") -> UserError:
         return UserError(

@@ -20,7 +20,7 @@ from gcn_jax import atomic, data, evaluation, mesh, models
 from gcn_jax.cli import process
 from gcn_jax.cli.flags import define_run_flags, expect_arguments
 from gcn_jax.cli.inference_flags import define_inference_flags
-from gcn_jax.data.builders.voc_segmentation import VOC_CLASSES
+from gcn_jax.data.builders.published_classes import VOC_CLASSES
 from gcn_jax.errors import UserError
 from gcn_jax.inference import Predictor
 from gcn_jax.inference.large import check_memory
@@ -106,7 +106,7 @@ def _data_flags() -> list[str]:
     return [f"--{name}={value}" for name, value in values.items()]
 
 
-def _check_outputs(source: data.Source) -> None:
+def _check_outputs(source: "data.Source") -> None:
     if not source.is_labelled and (FLAGS.json or FLAGS.report or not FLAGS.submission):
         raise UserError(f"{source.name} has no labels: no scores, only --submission, can be had")
     if FLAGS.submission and source.class_names != VOC_CLASSES.names:

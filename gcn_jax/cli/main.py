@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from gcn_jax import __version__
+from gcn_jax import __version__, extras
 from gcn_jax.cli.ctrl_c import end_imports_at_once
 
 #: The module of each (`module_of`) has a docstring that begins with a line that says what it does.
@@ -75,7 +75,8 @@ def _run(words: list[str]) -> None:
     if name is None:
         _explain(words)
         return
-    verb = importlib.import_module(f"gcn_jax.cli.{module_of(name)}")
+    with extras.explained():
+        verb = importlib.import_module(f"gcn_jax.cli.{module_of(name)}")
     arguments = words[len(name.split()) :]
     if "--help" in arguments or "-h" in arguments:
         print(help_text(name, verb))

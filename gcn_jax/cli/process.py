@@ -25,6 +25,7 @@ from typing import Any
 
 from absl import flags, logging
 
+from gcn_jax import extras
 from gcn_jax.errors import UserError
 
 #: The exit code of a process that a mistake of the user ended.
@@ -129,7 +130,8 @@ def _run(verb: Any, arguments: list[str]) -> None:
         return f"--{last}" if last in verb.FLAGS else key
 
     try:
-        verb.run(arguments)
+        with extras.explained():
+            verb.run(arguments)
     except UserError as error:
         raise UserError(error.told(spell)) from None
 

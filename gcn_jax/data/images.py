@@ -4,10 +4,10 @@ import io
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
+from gcn_jax import extras
 from gcn_jax.data.decoding import Opened, check_plausible, open_image
 from gcn_jax.data.problems import Problem
 
@@ -137,6 +137,9 @@ def decode_deep(file: str | Path | io.BytesIO, name: str) -> np.ndarray:
     Raises:
         Problem: It cannot be decoded.
     """
+    with extras.explained():
+        import cv2  # here: few files need it
+
     encoded = (
         np.frombuffer(file.getvalue(), np.uint8)
         if isinstance(file, io.BytesIO)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gcn_jax import atomic
+from gcn_jax import atomic, extras
 from gcn_jax.errors import UserError
 from gcn_jax.export.check import Difference, compare
 from gcn_jax.export.target import Target
@@ -67,10 +67,8 @@ def require_onnx() -> Any:
     Raises:
         UserError: It, or onnx, is not installed.
     """
-    try:
+    with extras.explained():
         import onnx  # noqa: F401
         import onnxruntime
-    except ImportError as error:
-        raise UserError(f"{error}: pip install 'gcn-jax[onnx]' brings what ONNX needs") from None
     onnxruntime.disable_telemetry_events()  # which releases from 1.30 on, or 1.29, send
     return onnxruntime

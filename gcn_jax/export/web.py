@@ -9,7 +9,6 @@ import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 
-import jinja2
 import numpy as np
 
 from gcn_jax import atomic
@@ -89,6 +88,8 @@ def render(template: str, folder: str | Path = _TEMPLATES, **values: object) -> 
         folder: Where it lies; what it extends may lie in `templates/` here.
         **values: What it names; text is escaped.
     """
+    import jinja2  # here: other exports need no templates
+
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader([folder, _TEMPLATES]),
         autoescape=True,

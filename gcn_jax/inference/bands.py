@@ -45,6 +45,7 @@ def class_map(
     overlap: float,
     num_classes: int,
     strip_bytes: int = STRIP_BYTES,
+    probabilities: np.ndarray | None = None,
 ) -> np.ndarray:
     """Predict an image window by window; where windows overlap, their mean counts, view by view.
 
@@ -54,6 +55,8 @@ def class_map(
         overlap: The least share of a window that its neighbour covers too, in [0, 1).
         num_classes: C.
         strip_bytes: What the sums of a strip may take.
+        probabilities: Floats `[H, W, C]`, such as a file in memory, that get the mean of each class
+            of each pixel; None where nobody wants them.
 
     Returns:
         `[H, W]`, uint8 for up to 256 classes, else int32.
@@ -64,7 +67,8 @@ def class_map(
     labels = np.empty((height, width), np.uint8 if num_classes <= 256 else np.int32)
     for columns in _strips(placed[0].lefts, width, strip_bytes // (4 * num_classes * band)):
         total = np.zeros((band, columns.stop - columns.start, num_classes), np.float32)
-        _fill(labels[:, columns], image, placed, columns, total)
+        wanted = None if probabilities is None else probabilities[:, columns]
+        _fill(labels[:, columns], image, placed, columns, total, wanted)
     return labels
 
 
@@ -74,8 +78,13 @@ def _fill(
     placed: Sequence[_Placed],
     columns: slice,
     total: np.ndarray,
+    wanted: np.ndarray | None,
 ) -> None:
     """Predict some columns of an image; `total` is zero before, and has the sums of a band."""
+
+    def take(rows: slice) -> None:
+        _take_rows(total, labels[rows], None if wanted is None else wanted[rows])
+
     windows = sorted(
         (top, left, number)
         for number, (view, tops, lefts, *_) in enumerate(placed)
@@ -86,7 +95,7 @@ def _fill(
     first = 0  # the row of the image that the band begins with
     for top, left, number in windows:
         if top > first:  # a new band: the rows above it are complete
-            _take_rows(total, labels[first:top])
+            take(slice(first, top))
             first = top
         (height, width), probabilities = placed[number].view
         result = probabilities(image[top : top + height, left : left + width])
@@ -96,10 +105,10 @@ def _fill(
             rows = placed[number].rows[top : top + len(part), None, None]
             part = part / (rows * placed[number].columns[start:stop, None])
         total[: len(part), start - columns.start : stop - columns.start] += part
-    _take_rows(total, labels[first:])
+    take(slice(first, len(labels)))
 
 
-def _take_rows(total: np.ndarray, labels: np.ndarray) -> None:
+def _take_rows(total: np.ndarray, labels: np.ndarray, wanted: np.ndarray | None) -> None:
     """Find the classes of the first rows of a band, and move the rows below them up.
 
     Row by row: no copy of the band is made.
@@ -107,6 +116,8 @@ def _take_rows(total: np.ndarray, labels: np.ndarray) -> None:
     count = len(labels)
     for row in range(count):
         labels[row] = total[row].argmax(axis=-1)
+        if wanted is not None:  # a sum of means has as many ones as were added
+            wanted[row] = total[row] / total[row].sum(axis=-1, keepdims=True)
     for row in range(len(total)):
         total[row] = total[row + count] if row + count < len(total) else 0
 

@@ -99,6 +99,7 @@ def class_map(
     plan: Plan,
     probabilities: Callable[[np.ndarray, Seen], np.ndarray],
     num_classes: int,
+    wanted: np.ndarray | None = None,
 ) -> np.ndarray:
     """Predict an image as planned; the scales' means are averaged.
 
@@ -107,6 +108,7 @@ def class_map(
         plan: Its windows.
         probabilities: Maps a window, uint8 `[h, w, 3]`, and how it is seen to float32 `[h, w, C]`.
         num_classes: C.
+        wanted: Floats `[H, W, C]` that get the averages; None where nobody wants them.
 
     Returns:
         `[H, W]`, uint8 for up to 256 classes, else int32.
@@ -115,7 +117,8 @@ def class_map(
     def view(seen: Seen) -> View:
         return View(seen.window, lambda window: probabilities(window, seen))
 
-    return of_views(image, list(map(view, plan.views)), plan.overlap, num_classes)
+    views = list(map(view, plan.views))
+    return of_views(image, views, plan.overlap, num_classes, probabilities=wanted)
 
 
 def needed_bytes(size: Shape, plan: Plan, num_classes: int) -> int:

@@ -107,11 +107,44 @@ class Predictor:
             else:
                 yield from turn.cut(to_host(self.predict_batch(turn)))
 
-    def predict_large(self, image: np.ndarray) -> np.ndarray:
+    def predict_probabilities(self, image: np.ndarray, into: np.ndarray) -> np.ndarray:
+        """Predict one image, and keep the probability of each class of each pixel.
+
+        Args:
+            image: uint8 `[H, W, 3]`.
+            into: Floats `[H, W, C]`, such as a file in memory (`probability_file`), which get the
+                probabilities, after the averages and the CRF.
+
+        Returns:
+            The class map `[H, W]`, int32, or uint8 of a large image: where probabilities are
+            largest before they are rounded to the type of `into`.
+
+        Raises:
+            UserError: See `predict_large`.
+        """
+        (turn,) = self.turns([{"image": image}])
+        if isinstance(turn, LargeImage):
+            return self.predict_large(image, into)
+        batch = shard_batch(
+            {"images": turn.images, "sizes": turn.sizes}, self.mesh, same_on_every_host=True
+        )
+        seen = self.inference.input_shapes(size_of(turn.images))
+        self.compiled_shapes |= {(len(turn.images), *shape) for shape in seen}
+        found = to_host(self.probabilities(batch["images"], batch["sizes"]))
+        if self.inference.crf is not None:
+            sizes = [size_of(image[None])]
+            refined = dense_crf_batch(found, turn.images, self.inference.crf, sizes)
+            found = np.stack(refined)
+        ((_, _, own),) = turn.cut(found)
+        into[...] = own
+        return own.argmax(axis=-1).astype(np.int32)
+
+    def predict_large(self, image: np.ndarray, into: np.ndarray | None = None) -> np.ndarray:
         """Predict one image window by window.
 
         Args:
             image: uint8 `[H, W, 3]`.
+            into: Floats `[H, W, C]` that get the probabilities; None where nobody wants them.
 
         Returns:
             The class map `[H, W]`, uint8 for up to 256 classes, else int32.
@@ -121,7 +154,8 @@ class Predictor:
         """
         plan = large.plan(size_of(image[None]), self.inference)
         self.compiled_shapes |= {(1, *seen.canvas) for seen in plan.views}
-        return large.class_map(image, plan, self._of_window, len(self.info.class_names))
+        num_classes = len(self.info.class_names)
+        return large.class_map(image, plan, self._of_window, num_classes, into)
 
     def _of_window(self, image: np.ndarray, seen: large.Seen) -> np.ndarray:
         """Return the probabilities of a window of a large image at a scale: float32 `[h, w, C]`."""

@@ -10,7 +10,6 @@ from ml_collections import ConfigDict
 from PIL import Image
 
 from gcn_jax import IGNORE_LABEL, data
-from gcn_jax.data.pipeline import shuffled, training_examples
 from gcn_jax.errors import UserError, setting
 from gcn_jax.models.preprocessing import IMAGENET_MEAN
 from gcn_jax.report import cases, html, pictures
@@ -37,8 +36,8 @@ class View(NamedTuple):
         seed: The seed of order and augmentation.
     """
 
-    source: data.Source | data.Mixture
-    augment: data.Augment | None
+    source: "data.Source | data.Mixture"
+    augment: "data.Augment | None"
     seed: int = 0
 
 
@@ -99,6 +98,8 @@ def contact_sheet(view: View, path: str | Path, *, num_images: int = 24) -> Path
     Returns:
         The path of the page.
     """
+    from gcn_jax.data.pipeline import shuffled, training_examples  # here: it imports Grain
+
     source, augment, seed = view
     order = shuffled(source, seed)
     if augment is None:
@@ -120,7 +121,7 @@ def contact_sheet(view: View, path: str | Path, *, num_images: int = 24) -> Path
     return html.write(path, "contact_sheet.html.jinja", page)
 
 
-def _settings(augment: data.Augment) -> dict[str, str]:
+def _settings(augment: "data.Augment") -> dict[str, str]:
     fields = dataclasses.asdict(augment)
     fields["fill"] = ", ".join(f"{value:.0f}" for value in augment.fill)
     return {name: str(value) for name, value in fields.items()}
@@ -130,7 +131,7 @@ def _cells(
     order: Sequence[Mapping[str, Any]],
     seen: Sequence[Mapping[str, Any]],
     num_images: int,
-    source: data.Source | data.Mixture,
+    source: "data.Source | data.Mixture",
 ) -> Iterator[dict[str, Any]]:
     """Yield what the page shows of each image: whose it is, how it looks, which classes it has."""
     for i in range(num_images):
@@ -161,5 +162,5 @@ def _cells(
         }
 
 
-def _legend(labels: Iterable[int], source: data.Source | data.Mixture) -> list[dict[str, str]]:
+def _legend(labels: Iterable[int], source: "data.Source | data.Mixture") -> list[dict[str, str]]:
     return cases.legend(labels, source.class_names, source.palette)

@@ -3,13 +3,12 @@
 import contextlib
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 #: Stands for the page's text colour while matplotlib draws; nothing else has it.
 _INK = "#010203"
@@ -54,6 +53,8 @@ def curves(
     Returns:
         An `<svg>` element.
     """
+    from matplotlib.ticker import MaxNLocator
+
     pairs = [pair for points in series.values() for pair in points]
     last = last or max(number for number, _ in pairs)
     highest = max(value for _, value in pairs)
@@ -149,15 +150,19 @@ def _luminance(color: np.ndarray) -> float:
 
 
 @contextlib.contextmanager
-def _figure(width: float, height: float) -> Iterator[Figure]:
+def _figure(width: float, height: float) -> Iterator["Figure"]:
     """Make a figure of so many inches in the style of the page."""
+    import matplotlib  # here, so that a picture or a table needs no plotting library
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(figure)
         yield figure
 
 
-def _svg(figure: Figure, **options: Any) -> str:
+def _svg(figure: "Figure", **options: Any) -> str:
     buffer = io.StringIO()
     figure.savefig(
         buffer, format="svg", transparent=True, metadata=dict.fromkeys(_METADATA), **options

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 
 from gcn_jax import atomic
@@ -21,6 +20,8 @@ def write(path: str | Path, template: str, page: Mapping[str, Any]) -> Path:
     Returns:
         The path of the page.
     """
+    import jinja2  # here, so that a picture or a table needs no templates
+
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,

@@ -84,7 +84,7 @@ def evaluation_report(
     result: EvaluationResult,
     path: str | Path,
     predictor: Predictor,
-    source: data.Source,
+    source: "data.Source",
     facts: Mapping[str, Any],
     session: Session | None = None,
     data_flags: Sequence[str] = (),

@@ -6,7 +6,6 @@ import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
@@ -171,8 +170,8 @@ def overlay_with_legend(
 
 @functools.lru_cache(maxsize=8)
 def _font(size: int) -> ImageFont.FreeTypeFont:
-    # The font that comes with matplotlib; Pillow's own knows no letters beyond ASCII.
-    return ImageFont.truetype(matplotlib.get_data_path() + "/fonts/ttf/DejaVuSans.ttf", size)
+    # Pillow's own knows no letters beyond ASCII.
+    return ImageFont.truetype(Path(__file__).parent / "fonts/DejaVuSans.ttf", size)
 
 
 def indexed(label: np.ndarray, palette: np.ndarray) -> Image.Image:

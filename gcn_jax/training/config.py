@@ -34,6 +34,7 @@ _MAY_CHANGE = (
     "patience",
     "eval_batch_size",
     "checkpoint_every",
+    "trackers",
     "data.data_dir",
     "data.manual_dir",
     "data.num_threads",
@@ -154,6 +155,9 @@ def default_config() -> ConfigDict:
     config.patience = 0
     config.checkpoint_every = 500
     config.eval_batch_size = 16
+    # Where metrics go besides metrics.jsonl: "tensorboard" (events in the workdir), "wandb",
+    # "mlflow", "trackio" (docs/trackers.md). One that fails does not end the run.
+    config.trackers = ("tensorboard",)
     return config
 
 

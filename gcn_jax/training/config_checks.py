@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from gcn_jax.errors import UserError, setting
+from gcn_jax.training.trackers import NAMES
 
 #: Steps are counted in int32.
 _MOST_STEPS = 2**31 - 1
@@ -153,6 +154,10 @@ CHECKS: Mapping[str, Check] = {
     "patience": _whole(0, _MOST_STEPS),
     "checkpoint_every": _EVERY,
     "eval_batch_size": _whole(1, _LARGEST_EVAL_BATCH),
+    "trackers": Check(
+        lambda value: isinstance(value, tuple | list) and all(one in NAMES for one in value),
+        f"a tuple of names: {', '.join(NAMES)}",
+    ),
 }
 
 #: Numbers among the fields of networks; names and switches the networks check themselves.

@@ -22,7 +22,7 @@ MULTIPLE = 32
 
 
 def with_crop_size(
-    config: ConfigDict, workdir: str | Path, train: data.Source | data.Mixture
+    config: ConfigDict, workdir: str | Path, train: "data.Source | data.Mixture"
 ) -> ConfigDict:
     """Fill in `augment.crop_size` where the config leaves it open.
 
@@ -50,14 +50,16 @@ def _size_before(folder: Workdir) -> tuple[int, ...] | None:
     return tuple(size) if size else None
 
 
-def _size_of_images(train: data.Source | data.Mixture) -> tuple[int, ...]:
+def _size_of_images(train: "data.Source | data.Mixture") -> tuple[int, ...]:
     sides = [statistics.median(lengths) for lengths in zip(*train.sampled_sizes, strict=True)]
     most = MOST_CPU_PIXELS if jax.default_backend() == "cpu" else MOST_PIXELS
     factor = min(1, math.sqrt(most / math.prod(sides)))
     return tuple(max(1, round(side * factor / MULTIPLE)) * MULTIPLE for side in sides)
 
 
-def check_batches(config: ConfigDict, train: data.Source | data.Mixture, val: data.Source) -> None:
+def check_batches(
+    config: ConfigDict, train: "data.Source | data.Mixture", val: "data.Source"
+) -> None:
     """Check that batches fit into memory, as far as they must, however little the rest takes.
 
     Args:

@@ -17,7 +17,7 @@ from gcn_jax.models.pretrained.steps import BEST_METRIC, why
 from gcn_jax.sessions import Session
 from gcn_jax.terminal import ProgressBar
 from gcn_jax.training.checkpoints import Checkpoints
-from gcn_jax.training.config import check_config, check_same_run
+from gcn_jax.training.config import check_config, check_same_run, json_settings
 from gcn_jax.training.crops import check_batches, with_crop_size
 from gcn_jax.training.devices import Agreement, give_back_freed_memory, make_mesh, to_devices
 from gcn_jax.training.initial_weights import with_preprocessing
@@ -74,7 +74,9 @@ def train_and_evaluate(
         bar = ProgressBar("step", config.num_steps, completed=first_step, transient=False)
         with (
             (
-                MetricWriter(folder.path, first_step) if is_main else contextlib.nullcontext()
+                MetricWriter(folder.path, first_step, config.trackers, json_settings(config))
+                if is_main
+                else contextlib.nullcontext()
             ) as writer,
             bar,
         ):

@@ -1,15 +1,18 @@
-"""The metrics of a run: written to `metrics.jsonl` and to TensorBoard."""
+"""The metrics of a run: written to `metrics.jsonl`, and from there to its trackers."""
 
 import contextlib
 import json
 import math
 import time
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from gcn_jax import atomic
 from gcn_jax.errors import UserError
+from gcn_jax.training.trackers import TENSORBOARD, senders
 from gcn_jax.workdir import Workdir
 
 #: The classes that the validation mIoU is over, in `metrics.jsonl`.
@@ -17,19 +20,29 @@ COUNTED_METRIC = "val/num_classes_counted"
 
 
 class MetricWriter:
-    """Writes scalars to `metrics.jsonl` (one JSON object a line) and as TensorBoard events.
+    """Writes scalars to `metrics.jsonl` (one JSON object a line) and to the run's trackers.
 
     Args:
         workdir: The run's folder.
         first_step: Lines of later steps are dropped: a resumed run makes them again.
+        trackers: As `config.trackers` has them; "tensorboard" stands for events in the workdir.
+        settings: The settings of the run by dotted name, for trackers.
     """
 
-    def __init__(self, workdir: str | Path, first_step: int = 0):
+    def __init__(
+        self,
+        workdir: str | Path,
+        first_step: int = 0,
+        trackers: Sequence[str] = (TENSORBOARD,),
+        settings: Mapping[str, Any] = MappingProxyType({}),
+    ):
         folder = Workdir(workdir)
         self._path = folder.metrics_file
         self._first_step = first_step
         lines = [json.dumps(line) for line in folder.read_metrics() if line["step"] <= first_step]
         atomic.write(self._path, "".join(f"{line}\n" for line in lines))
+        self._has_events = TENSORBOARD in trackers
+        self._senders = senders(trackers, workdir, settings)
 
     @cached_property
     def _events(self) -> Any:
@@ -52,23 +65,28 @@ class MetricWriter:
         try:
             with self._path.open("a") as file:
                 file.write(json.dumps({"step": step, **scalars}) + "\n")
-            for name, value in scalars.items():
-                self._events.add_scalar(name, value, step)
-            self._events.flush()
+            if self._has_events:
+                for name, value in scalars.items():
+                    self._events.add_scalar(name, value, step)
+                self._events.flush()
         except OSError as error:
             what = f"{self._path}, or the events beside it, cannot be written: {error.strerror}"
             raise UserError(what) from error
+        for sender in self._senders:
+            sender.log(step, scalars)
 
     def __enter__(self) -> "MetricWriter":
         """Return itself, to be closed at the end of the block."""
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """Close the event file."""
+        """Close the event file, and what else is open."""
         self.close()
 
     def close(self) -> None:
-        """Close the event file."""
+        """Close the event file, and let trackers take what they were sent, for a time."""
+        for sender in self._senders:
+            sender.close()
         if "_events" in self.__dict__:  # else nothing was written
             with contextlib.suppress(OSError):  # every write has flushed it, or has failed
                 self._events.close()

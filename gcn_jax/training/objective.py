@@ -66,7 +66,7 @@ class Objective(NamedTuple):
 MEAN_CROSS_ENTROPY = Objective((Term(1.0, losses.cross_entropy_sum, losses.weighted_pixels),))
 
 
-def make_objective(settings: ConfigDict, source: data.Source | data.Mixture) -> Objective:
+def make_objective(settings: ConfigDict, source: "data.Source | data.Mixture") -> Objective:
     """Make the objective of a run.
 
     Args:
@@ -118,7 +118,7 @@ def _check(settings: ConfigDict) -> None:
         raise UserError(f"loss.focal_gamma is {settings.focal_gamma}; it is 0 or more")
 
 
-def _class_weights(text: str, source: data.Source | data.Mixture) -> np.ndarray:
+def _class_weights(text: str, source: "data.Source | data.Mixture") -> np.ndarray:
     """Return float32 `[C]`, from the name of a method or from numbers such as `"1,2.5,0.5"`."""
     try:
         weights = np.array([float(part) for part in text.split(",")], np.float32)

@@ -33,7 +33,7 @@ class Parts(NamedTuple):
 
 def make_parts(
     config: ConfigDict,
-    source: data.Source | data.Mixture,
+    source: "data.Source | data.Mixture",
     mean: tuple[float, float, float],
     std: tuple[float, float, float],
 ) -> Parts:

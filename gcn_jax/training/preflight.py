@@ -19,6 +19,7 @@ from gcn_jax.training.devices import make_mesh
 from gcn_jax.training.initial_weights import with_preprocessing
 from gcn_jax.training.parts import make_parts
 from gcn_jax.training.run import check_room, open_data, with_absolute_paths
+from gcn_jax.training.trackers import check_installed
 from gcn_jax.weights import IMAGENET, imagenet_file
 from gcn_jax.weights.backbone import read_backbone_preprocessing
 from gcn_jax.workdir import Workdir
@@ -61,6 +62,8 @@ def missing(config: ConfigDict, workdir: str | Path) -> list[Need]:
         check_config(config)
     with needed("workdir"):
         check_same_run(config, folder.path)
+    with needed("trackers"):
+        check_installed(config.trackers)
     with needed("devices"):
         make_mesh(config)
     if not needs:

@@ -38,8 +38,8 @@ class Run(NamedTuple):
     config: ConfigDict
     folder: Workdir
     device_mesh: jax.sharding.Mesh
-    train: data.Source | data.Mixture
-    val: data.Source
+    train: "data.Source | data.Mixture"
+    val: "data.Source"
     parts: Parts
     checkpoints: Checkpoints
 
@@ -59,7 +59,7 @@ class Run(NamedTuple):
         )
 
 
-def open_data(config: ConfigDict) -> tuple[data.Source | data.Mixture, data.Source]:
+def open_data(config: ConfigDict) -> "tuple[data.Source | data.Mixture, data.Source]":
     """Open what is trained on, and what is validated on.
 
     Args:

@@ -12,7 +12,7 @@ def open_run_data(
     split: str | None = None,
     data_dir: str | None = None,
     manual_dir: str | None = None,
-) -> data.Source:
+) -> "data.Source":
     """Open the validation data of a run, or another split of the same data set.
 
     Args:

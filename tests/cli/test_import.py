@@ -14,8 +14,8 @@ from gcn_jax import models
 from gcn_jax.cli import evaluate, import_, predict, process, verify
 from gcn_jax.data import prepare
 from gcn_jax.data.builders.class_counts import data_set_with
+from gcn_jax.data.builders.published_classes import VOC_CLASSES
 from gcn_jax.data.builders.registry import make_builder
-from gcn_jax.data.builders.voc_segmentation import VOC_CLASSES
 from gcn_jax.errors import UserError
 from gcn_jax.models.network import variable_shapes
 from gcn_jax.report import training_report

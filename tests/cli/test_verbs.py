@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from sklearn.metrics import confusion_matrix
 
-from gcn_jax.data.builders.voc_segmentation import VOC_CLASSES
+from gcn_jax.data.builders.published_classes import VOC_CLASSES
 from gcn_jax.models.pretrained.info import ModelInfo
 from gcn_jax.training import default_config
 from gcn_jax.workdir import Workdir

@@ -29,7 +29,8 @@ def test_bands_give_the_class_of_the_sum_of_all_windows(shape, overlap, strip_by
         return window / np.float32(256) + place
 
     view = bands.View((16, 16), probabilities)
-    labels = bands.class_map(image, [view], overlap, 3, strip_bytes)
+    found = np.empty((*shape, 3), np.float32)
+    labels = bands.class_map(image, [view], overlap, 3, strip_bytes, found)
 
     rows, columns = make_grid(shape, (16, 16), overlap)
     assert set(asked) == {(16, 16, 3)}
@@ -46,6 +47,7 @@ def test_bands_give_the_class_of_the_sum_of_all_windows(shape, overlap, strip_by
     assert count.min() >= 1
     assert labels.dtype == np.uint8
     np.testing.assert_array_equal(labels, (total / count).argmax(-1))
+    np.testing.assert_allclose(found, total / total.sum(-1, keepdims=True), rtol=1e-5)
 
 
 def test_the_means_of_several_views_are_added():
@@ -54,7 +56,8 @@ def test_the_means_of_several_views_are_added():
     rng = np.random.default_rng(2)
     small, wide = rng.random((16, 16, 2), np.float32), rng.random((64, 12, 2), np.float32)
     seen = [bands.View((16, 16), lambda _: small), bands.View((64, 12), lambda _: wide[:40])]
-    labels = bands.class_map(image, seen, 0.5, 2, strip_bytes=40 * 14 * 2 * 4)
+    found = np.empty((40, 36, 2), np.float16)
+    labels = bands.class_map(image, seen, 0.5, 2, 40 * 14 * 2 * 4, found)
 
     expected = np.zeros((40, 36, 2))
     for part, tops, lefts in (
@@ -69,6 +72,7 @@ def test_the_means_of_several_views_are_added():
                 count[top : top + height, left : left + width] += 1
         expected += total / count
     np.testing.assert_array_equal(labels, expected.argmax(-1))
+    np.testing.assert_allclose(found, expected / expected.sum(-1, keepdims=True), atol=1e-3)
 
 
 @pytest.mark.parametrize("flip", [False, True])

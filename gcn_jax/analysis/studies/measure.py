@@ -14,7 +14,7 @@ from gcn_jax.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from gcn_jax.training.parts import make_parts
 
 
-def images_per_second(predictor: Predictor, source: data.Source, repeats: int = 5) -> float:
+def images_per_second(predictor: Predictor, source: "data.Source", repeats: int = 5) -> float:
     """Time prediction, from images on the host to class maps on the device.
 
     Args:

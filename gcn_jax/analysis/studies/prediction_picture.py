@@ -18,7 +18,7 @@ _WIDTH, _GAP = 240, 6
 def draw(
     examples: Sequence[Mapping[str, Any]],
     predictions: Mapping[str, Sequence[np.ndarray]],
-    source: data.Source,
+    source: "data.Source",
     path: Path,
 ) -> None:
     """Draw images, the truth and a row of predictions for each network, as a PNG file.

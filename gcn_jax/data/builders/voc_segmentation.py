@@ -10,19 +10,10 @@ from pathlib import Path
 from gcn_jax.data.builders.download import Archive
 from gcn_jax.data.builders.locating import Form
 from gcn_jax.data.builders.published import PublishedBuilder
-from gcn_jax.data.classes import ClassTable, class_colors, voc_palette
+from gcn_jax.data.builders.published_classes import VOC_CLASSES
+from gcn_jax.data.classes import ClassTable
 from gcn_jax.data.files import read_lines
 from gcn_jax.data.problems import Pair
-
-#: The 21 classes, in the order of the published label images, with VOC's colours.
-VOC_CLASSES = ClassTable(
-    (
-        "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat",
-        "chair", "cow", "diningtable", "dog", "horse", "motorbike", "person", "pottedplant",
-        "sheep", "sofa", "train", "tvmonitor",
-    ),
-    class_colors(voc_palette(), 21),
-)  # fmt: skip
 
 
 class VocPhotographs(PublishedBuilder, skip_registration=True):  # type: ignore[call-arg]  # TFDS has no types

@@ -10,8 +10,8 @@ from gcn_jax.data.builders.coco_instances import VOC_LABELS, read_instances
 from gcn_jax.data.builders.coco_masks import LONGEST_OUTLINE, decode
 from gcn_jax.data.builders.coco_voc import CocoVoc
 from gcn_jax.data.builders.download import Archive
+from gcn_jax.data.builders.published_classes import VOC_CLASSES
 from gcn_jax.data.builders.registry import make_builder
-from gcn_jax.data.builders.voc_segmentation import VOC_CLASSES
 from gcn_jax.errors import UserError
 from tests.helpers.published_data import make_coco, serve
 

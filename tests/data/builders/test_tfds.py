@@ -52,7 +52,7 @@ def test_a_folder_is_prepared_and_read_by_tfds(tmp_path, caplog):
 def test_a_notebook_sees_no_warning(tmp_path):
     make_camvid(tmp_path / "CamVid")
     code = (
-        "import tensorflow_datasets as tfds, gcn_jax.data\n"
+        "import tensorflow_datasets as tfds, gcn_jax.data.builders.registry\n"
         f"b = tfds.builder('camvid', data_dir={str(tmp_path / 'data')!r}, root={str(tmp_path)!r})\n"
         "b.download_and_prepare()\n"
         "print(len(b.as_data_source('val')))"
