@@ -6,7 +6,7 @@ place, `backend.py`: in plain words (`plain.py`), or on a CPU in those that are 
 checkpoint never depends on it.
 """
 
-from gcn_jax.models.layers.activation import relu
+from gcn_jax.models.layers.activation import gelu, relu
 from gcn_jax.models.layers.backend import plain_formulation
 from gcn_jax.models.layers.conv import (
     Conv,
@@ -21,8 +21,9 @@ from gcn_jax.models.layers.conv import (
     lecun_normal,
     normal_init,
 )
-from gcn_jax.models.layers.norm import BatchNorm
+from gcn_jax.models.layers.norm import BatchNorm, LayerNorm
 from gcn_jax.models.layers.resize import (
+    fit,
     resize_bilinear,
     resize_bilinear_2x,
     sample_bilinear,
@@ -35,10 +36,13 @@ __all__ = [
     "Deconv2x",
     "Dtype",
     "Initializer",
+    "LayerNorm",
     "bilinear_kernel_init",
     "bilinear_taps",
     "convolve",
     "deconvolve",
+    "fit",
+    "gelu",
     "he_normal",
     "lecun_normal",
     "normal_init",
