@@ -3,7 +3,6 @@
 import dataclasses
 from collections.abc import Callable, Mapping
 from functools import partial
-from types import MappingProxyType
 from typing import Any, ClassVar
 
 from flax import linen as nn
@@ -41,7 +40,7 @@ class Backbone:
     """
 
     make: Callable[..., nn.Module]
-    dilated: Mapping[int, Callable[..., nn.Module]] = MappingProxyType({})
+    dilated: Mapping[int, Callable[..., nn.Module]] = dataclasses.field(default_factory=dict)
     pyramid: bool = True
     batch_norm: bool = True
     stochastic_depth: bool = False

@@ -200,8 +200,8 @@ class ResNet(nn.Module):
         Returns:
             stem, before the max-pooling, `[N, ceil(H / 2), ceil(W / 2), C]`, and res2 to res5, each
             `[N, ceil(H / stride), ceil(W / stride), C]`, with C = 64, 64, 128, 256, 512 (of res2 to
-            res5 four times as many from depth 50 on; of a deep stem 128), or with `ceil_mode` of size
-            (n + 1) // stride + 1 (a feature more where stride divides n or n + 1); with
+            res5 four times as many from depth 50 on; of a deep stem 128), or with `ceil_mode` of
+            size (n + 1) // stride + 1 (a feature more where stride divides n or n + 1); with
             `num_classes`, also logits, float32 `[N, num_classes]`.
         """
         conv = partial(Conv, use_bias=False, dtype=self.dtype)

@@ -8,13 +8,13 @@ import scipy.stats
 from jax import lax
 
 from gcn_jax.models.layers import (
-    LayerNorm,
-    fit,
-    gelu,
     BatchNorm,
     Conv,
     Deconv2x,
+    LayerNorm,
     deconvolve,
+    fit,
+    gelu,
     he_normal,
     lecun_normal,
     normal_init,
@@ -178,9 +178,7 @@ def test_gelu_is_the_exact_one():
 
 def test_maps_are_cut_or_their_border_is_repeated():
     x = np.arange(6.0).reshape(1, 2, 3, 1)
-    np.testing.assert_array_equal(
-        fit(x, (4, 2))[0, :, :, 0], [[0, 1], [3, 4], [3, 4], [3, 4]]
-    )
+    np.testing.assert_array_equal(fit(x, (4, 2))[0, :, :, 0], [[0, 1], [3, 4], [3, 4], [3, 4]])
     np.testing.assert_array_equal(fit(x, (1, 3)), x[:, :1])
 
 
