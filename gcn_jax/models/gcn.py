@@ -149,6 +149,9 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "gcn_resnet101_caffe": {"backbone": "resnet101_caffe"},
     "gcn_resnet152_caffe": {"backbone": "resnet152_caffe"},
     "gcn_resnet50_gcn": {"backbone": "resnet50_gcn"},
+    "gcn_convnext_tiny": {"backbone": "convnext_tiny"},
+    "gcn_convnext_small": {"backbone": "convnext_small"},
+    "gcn_convnext_base": {"backbone": "convnext_base"},
     "gcn_plain4": {"backbone": "plain4"},
     "_tiny": {"backbone": "_tiny", "kernel_size": 5},
 }

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from flax import linen as nn
 
 from gcn_jax.errors import UserError, check_choice
+from gcn_jax.models.backbones import convnext
 from gcn_jax.models.backbones.plain import Plain
 from gcn_jax.models.backbones.resnet import ResNet
 from gcn_jax.models.backbones.resnet_gcn import ResNetGCN
@@ -70,6 +71,11 @@ def _plain(*widths: *tuple[int, int, int, int]) -> Backbone:
     return Backbone(make, dilated={8: make, 16: make})
 
 
+def _convnext(variant: str) -> Backbone:
+    make = partial(convnext.ConvNeXt, variant, norm_features=True)
+    return Backbone(make, batch_norm=False, stochastic_depth=True)
+
+
 #: Names with "_" in front are for tests.
 BACKBONES: Mapping[str, Backbone] = {
     "resnet18": _resnet(18),
@@ -89,8 +95,11 @@ BACKBONES: Mapping[str, Backbone] = {
     "resnet101s": _resnet(101, deep_stem=True),
     # The paper's Figure 5.
     "resnet50_gcn": Backbone(partial(ResNetGCN, depth=50), zero_init_residual=True),
+    # With a layer norm of each level's features, as under UPerNet.
+    **{f"convnext_{variant}": _convnext(variant) for variant in convnext.PUBLISHED},
     "plain4": _plain(24, 48, 96, 96),
     "_tiny": _plain(4, 8, 8, 8),
+    "_convnext": _convnext("_tiny"),
 }
 
 

@@ -24,6 +24,7 @@ from gcn_jax.models.layers.conv import (
 from gcn_jax.models.layers.norm import BatchNorm, LayerNorm
 from gcn_jax.models.layers.resize import (
     fit,
+    repeat_2x,
     resize_bilinear,
     resize_bilinear_2x,
     sample_bilinear,
@@ -48,6 +49,7 @@ __all__ = [
     "normal_init",
     "plain_formulation",
     "relu",
+    "repeat_2x",
     "resize_bilinear",
     "resize_bilinear_2x",
     "sample_bilinear",

@@ -40,6 +40,15 @@ def fit(x: jax.Array, size: tuple[int, int]) -> jax.Array:
     return x
 
 
+def repeat_2x(x: jax.Array) -> jax.Array:
+    """Resize `[N, H, W, C]` to `[N, 2H, 2W, C]`: each pixel becomes four."""
+    for axis in (1, 2):
+        n = x.shape[axis]
+        pair = jnp.stack([x, x], axis + 1)
+        x = pair.reshape(*x.shape[:axis], 2 * n, *x.shape[axis + 1 :])
+    return x
+
+
 def resize_bilinear_2x(x: jax.Array) -> jax.Array:
     """Resize `[N, H, W, C]` to `[N, 2H, 2W, C]`, pixel centres at halves, the border repeated.
 
