@@ -18,6 +18,7 @@ from gcn_jax.models import (
     deeplabv3plus,
     fcn,
     fcn_resnet,
+    fpn,
     gcn,
     pspnet,
     segnet,
@@ -39,6 +40,7 @@ NETWORKS: tuple[tuple[type[SegmentationNetwork], Any], ...] = (
     (deeplabv3.DeepLabV3, deeplabv3),
     (deeplabv3plus.DeepLabV3Plus, deeplabv3plus),
     (unet.UNet, unet),
+    (fpn.FPN, fpn),
     (upernet.UPerNet, upernet),
     (classifier.Classifier, classifier),
 )

@@ -238,3 +238,12 @@ def test_images_that_are_no_batch_of_floats_are_refused(images):
     model = create_model("_tiny", num_classes=3)
     with pytest.raises(UserError, match=r"must be normalised floats \[N, H, W, 3\]"):
         jax.eval_shape(model.init, jax.random.key(0), images)
+
+
+@pytest.mark.parametrize("size", [(65, 97), (62, 91), (1, 40)])
+def test_maps_that_were_rounded_down_are_fused(size):
+    """ConvNeXt's: the coarser one, doubled, may lack a row of the finer one."""
+    model = GCN(num_classes=3, backbone="_convnext", kernel_size=3)
+    images = jax.ShapeDtypeStruct((1, *size, 3), jnp.float32)
+    logits = jax.eval_shape(model.init_with_output, jax.random.key(0), images)[0]
+    assert logits.shape == (1, *size, 3)

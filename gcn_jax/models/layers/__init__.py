@@ -21,7 +21,7 @@ from gcn_jax.models.layers.conv import (
     lecun_normal,
     normal_init,
 )
-from gcn_jax.models.layers.norm import BatchNorm, LayerNorm
+from gcn_jax.models.layers.norm import BatchNorm, GroupNorm, LayerNorm
 from gcn_jax.models.layers.resize import (
     fit,
     repeat_2x,
@@ -36,6 +36,7 @@ __all__ = [
     "Conv",
     "Deconv2x",
     "Dtype",
+    "GroupNorm",
     "Initializer",
     "LayerNorm",
     "bilinear_kernel_init",

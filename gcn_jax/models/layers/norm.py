@@ -1,4 +1,4 @@
-"""Batch and layer normalisation."""
+"""Batch, layer and group normalisation."""
 
 import jax
 import jax.numpy as jnp
@@ -84,3 +84,31 @@ class LayerNorm(nn.Module):
         x = x * lax.rsqrt((x * x).mean(-1, keepdims=True) + self.epsilon)
         ones = (1,) * (x.ndim - 1)
         return (x * scale.reshape(*ones, -1) + bias.reshape(*ones, -1)).astype(self.dtype)
+
+
+class GroupNorm(nn.Module):
+    """Group normalisation (Wu and He 2018) of each example, computed in float32.
+
+    Parameters: `scale`, `bias` `[C]`, float32.
+
+    Attributes:
+        groups: In how many groups channels are normalised together; it divides their number.
+        epsilon: A small number that is added to the variance.
+        dtype: The output's.
+    """
+
+    groups: int = 32
+    epsilon: float = EPSILON
+    dtype: Dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Normalise `[N, H, W, C]` along H, W and the channels of each group."""
+        channels = (x.shape[-1],)
+        scale = self.param("scale", nn.initializers.ones, channels, jnp.float32)
+        bias = self.param("bias", nn.initializers.zeros, channels, jnp.float32)
+        y = x.astype(jnp.float32).reshape(*x.shape[:3], self.groups, -1)
+        y = y - y.mean((1, 2, 4), keepdims=True)
+        y = y * lax.rsqrt((y * y).mean((1, 2, 4), keepdims=True) + self.epsilon)
+        y = y.reshape(x.shape) * scale[None, None, None] + bias[None, None, None]
+        return y.astype(self.dtype)

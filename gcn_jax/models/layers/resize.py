@@ -84,6 +84,8 @@ def resize_bilinear(
     """
     for axis, new in zip((1, 2), size, strict=True):
         old, index = x.shape[axis], indices(new)
+        if old == new:
+            continue
         if not align_corners:
             x = _interpolate(x, axis, (2 * index + 1) * old - new, 2 * new)
         elif new == 1:

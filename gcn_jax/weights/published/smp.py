@@ -1,4 +1,4 @@
-"""U-Net and DeepLabV3+ on ResNets as segmentation_models.pytorch saves them."""
+"""U-Net, FPN and DeepLabV3+ on ResNets as segmentation_models.pytorch saves them."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -56,6 +56,17 @@ def _unet_layer(layer: str) -> str:
     return f"decoder.blocks.{int(block) - 1}.conv{number}.{('conv', 'bn').index(kind)}"
 
 
+def _fpn_layer(layer: str) -> str:
+    """Return theirs: branch4_2_norm is decoder.seg_blocks.1.block.1.block.1."""
+    if layer in ("score", "lateral5"):
+        return _SCORE if layer == "score" else "decoder.p5"
+    level, *steps = map(int, re.findall(r"\d", layer))
+    if not steps:
+        return f"decoder.p{level}.skip_conv"
+    kind = ("conv", "norm").index(layer.rpartition("_")[2])
+    return f"decoder.seg_blocks.{5 - level}.block.{max(level - 1, 2) - steps[0]}.block.{kind}"
+
+
 def _identify(tensors: Tensors, head: str, kernels: tuple[str, ...], first: str) -> Identity | None:
     """Know a network by its kernels; `first` is the one with as many outputs as `features`."""
     bottleneck = "encoder.layer1.0.conv3.weight" in tensors
@@ -97,6 +108,15 @@ def _family(
 
 
 _UNET_DECODER = tuple(f"decoder.blocks.{i}.conv{j}.0.weight" for i in range(5) for j in (1, 2))
+_FPN_DECODER = (
+    "decoder.p5.weight",
+    *(f"decoder.p{level}.skip_conv.weight" for level in (4, 3, 2)),
+    *(
+        f"decoder.seg_blocks.{i}.block.{j}.block.0.weight"
+        for i, count in enumerate((3, 2, 1, 1))
+        for j in range(count)
+    ),
+)
 _DEEPLAB_DECODER = tuple(
     f"{theirs}.weight"
     for layer, theirs in _DEEPLAB_LAYERS.items()
@@ -105,5 +125,6 @@ _DEEPLAB_DECODER = tuple(
 
 FAMILIES = (
     _family("U-Net", "unet", _UNET_DECODER, _unet_layer),
+    _family("FPN", "fpn", _FPN_DECODER, _fpn_layer),
     _family("DeepLabV3+", "deeplabv3plus", _DEEPLAB_DECODER, _DEEPLAB_LAYERS.__getitem__),
 )

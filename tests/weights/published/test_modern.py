@@ -18,6 +18,7 @@ from tests.helpers.random_values import normal
 #: File -> (network, the first kernel of its scores).
 NETWORKS = {
     "smp_unet_resnet34": ("unet_resnet34", "segmentation_head.0.weight"),
+    "smp_fpn_resnet34": ("fpn_resnet34", "segmentation_head.0.weight"),
     "smp_deeplabv3plus_resnet50": ("deeplabv3plus_resnet50", "segmentation_head.0.weight"),
     "upernet_convnext_tiny": ("upernet_convnext_tiny", "decode_head.classifier.weight"),
 }
