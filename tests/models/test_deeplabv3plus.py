@@ -12,7 +12,13 @@ from tests.helpers import reference
 from tests.helpers.random_values import normal, random_variables
 
 #: Name -> parameters with 21 classes, of the network and of its backbone.
-PARAMETERS = {}
+PARAMETERS = {
+    "deeplabv3plus_resnet18": (12_334_437, 11_176_512),
+    "deeplabv3plus_resnet34": (22_442_597, 21_284_672),
+    "deeplabv3plus_resnet50": (26_682_725, 23_508_032),
+    "deeplabv3plus_resnet101": (45_674_853, 42_500_160),
+    "deeplabv3plus_plain4": (748_253, 135_960),
+}
 
 
 def separable(x, params, statistics, dilation=1):

@@ -25,6 +25,9 @@ PARAMETERS = {
     "gcn_resnet101_caffe": (45_079_716, 42_500_160),
     "gcn_resnet152_caffe": (60_723_364, 58_143_808),
     "gcn_resnet50_gcn": (23_076_336, 20_496_780),
+    "gcn_convnext_tiny": (28_889_028, 27_821_472),
+    "gcn_convnext_small": (50_523_588, 49_456_032),
+    "gcn_convnext_base": (88_938_212, 87_568_256),
     "gcn_plain4": (440_544, 135_960),
     "_tiny": (110_468, 1_604),
 }

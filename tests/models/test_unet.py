@@ -10,7 +10,13 @@ from tests.helpers import reference
 from tests.helpers.random_values import normal, random_variables
 
 #: Name -> parameters with 21 classes, of the network and of its backbone.
-PARAMETERS = {}
+PARAMETERS = {
+    "unet_resnet18": (14_331_109, 11_176_512),
+    "unet_resnet34": (24_439_269, 21_284_672),
+    "unet_resnet50": (32_524_005, 23_508_032),
+    "unet_resnet101": (51_516_133, 42_500_160),
+    "unet_plain4": (1_825_869, 135_960),
+}
 
 
 def doubled(x, size):

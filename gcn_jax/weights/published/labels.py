@@ -26,7 +26,7 @@ def read_class_names(source: str, num_classes: int) -> tuple[str, ...] | None:
         else:
             path = Path(source).with_name("config.json")
         labels = read_object(path).get("id2label")
-    except UserError:
+    except (UserError, OSError):
         return None
     if not isinstance(labels, dict) or {*labels} != {str(i) for i in range(num_classes)}:
         return None

@@ -74,7 +74,8 @@ def test_features_without_norms_are_those_that_norms_are_given(small):
     bare = jax.jit(ConvNeXt("_tiny").apply)({"params": params}, image)
     for name, features in apply(variables, image).items():
         layer = variables["params"][name.replace("res", "norm")]
-        np.testing.assert_allclose(features, layer_norm(bare[name], layer), atol=1e-5)
+        expected = layer_norm(np.asarray(bare[name], np.float64), layer)
+        np.testing.assert_allclose(features, expected, atol=1e-5)
 
 
 def test_a_dropped_branch_leaves_the_shortcut_of_an_example():
