@@ -8,7 +8,13 @@ from tests.helpers import reference
 from tests.helpers.random_values import normal, random_variables
 
 #: Name -> parameters with 21 classes, of the network and of its backbone.
-PARAMETERS = {}
+PARAMETERS = {
+    "fpn_resnet18": (13_049_813, 11_176_512),
+    "fpn_resnet34": (23_157_973, 21_284_672),
+    "fpn_resnet50": (26_118_613, 23_508_032),
+    "fpn_resnet101": (45_110_741, 42_500_160),
+    "fpn_plain4": (1_831_085, 135_960),
+}
 
 
 def corners_kept(x, size):

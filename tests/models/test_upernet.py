@@ -12,7 +12,15 @@ from tests.helpers.networks import without_dropout
 from tests.helpers.random_values import normal, random_variables
 
 #: Name -> parameters with 21 classes, of the network and of its backbone.
-PARAMETERS = {}
+PARAMETERS = {
+    "upernet_convnext_tiny": (60_143_306, 27_821_472),
+    "upernet_convnext_small": (81_777_866, 49_456_032),
+    "upernet_convnext_base": (122_003_626, 87_568_256),
+    "upernet_convnext_large": (234_895_466, 196_233_024),
+    "upernet_convnext_xlarge": (391_041_066, 348_151_552),
+    "upernet_resnet50": (66_397_546, 23_508_032),
+    "upernet_plain4": (27_063_362, 135_960),
+}
 
 
 def test_all_levels_are_scored_together_and_in_training_res4_by_itself():
