@@ -82,7 +82,7 @@ FAMILIES = (
         convert=_convert,
         mean=IMAGENET_MEAN,
         std=IMAGENET_STD,
-        licence="Apache-2.0 (mmsegmentation's code); the model cards say that of the weights",
+        licence="MIT (the model cards')",
         homepage="https://huggingface.co/openmmlab/upernet-convnext-tiny",
         names=_NAMES,
     ),
