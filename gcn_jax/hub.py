@@ -8,7 +8,7 @@ from gcn_jax.errors import UserError
 HUB = "hf://"
 
 #: How the names of files of weights end.
-WEIGHTS = (".safetensors", ".pth", ".pt", ".caffemodel")
+WEIGHTS = (".safetensors", ".pth", ".pt", "pytorch_model.bin", ".caffemodel")
 
 
 def is_on_hub(source: str | Path) -> bool:
@@ -45,21 +45,34 @@ def hub_file(source: str, filename: str) -> Path:
         ) from error
 
 
+def split_address(source: str) -> tuple[str, str]:
+    """Split an address into its repository, "hf://owner/name", and the file there, if it names one.
+
+    Args:
+        source: "hf://owner/name" or "hf://owner/name/path/of/the/file"; with "@revision" after the
+            name if need be, which stays there.
+    """
+    owner, _, rest = source.removeprefix(HUB).partition("/")
+    name, _, filename = rest.partition("/")
+    return f"{HUB}{owner}/{name}", filename
+
+
 def weights_file(source: str) -> Path:
     """Return where a file of weights of a repository lies.
 
     Args:
-        source: "hf://owner/name" of a repository with one file of weights, or
+        source: "hf://owner/name" of a repository with one file of weights (of transformers' two,
+            model.safetensors and pytorch_model.bin, it is the former), or
             "hf://owner/name/path/of/the/file"; with "@revision" after the name if need be.
 
     Raises:
         UserError: It cannot be had, or the repository has none or several of them.
     """
-    owner, _, rest = source.removeprefix(HUB).partition("/")
-    name, _, filename = rest.partition("/")
-    repository = f"{HUB}{owner}/{name}"
+    repository, filename = split_address(source)
     if not filename:
         found = [file for file in _list_files(repository) if file.endswith(WEIGHTS)]
+        if "model.safetensors" in found:  # the same weights, as transformers writes them
+            found = [file for file in found if file != "pytorch_model.bin"]
         if len(found) != 1:
             has = f"has {', '.join(found)}" if found else f"has no file that ends in {WEIGHTS}"
             raise UserError(f"{source} {has}; name one file as {repository}/FILE")

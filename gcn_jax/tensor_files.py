@@ -62,8 +62,8 @@ def read_weights(path: str | Path) -> dict[str, np.ndarray]:
         >>> variables = import_resnet(read_weights("resnet50.pth"), ResNet(depth=50))
 
     Args:
-        path: A `.safetensors` file, or a `.pth` or `.pt` one that `torch.save` wrote: a state dict,
-            or a dict that holds one as "state_dict" or "model".
+        path: A `.safetensors` file, or a `.pth`, `.pt` or `.bin` one that `torch.save` wrote: a
+            state dict, or a dict that holds one as "state_dict" or "model".
 
     Returns:
         Tensor name to array, in the dtype and the layout of the file. The arrays are read-only;
@@ -74,7 +74,8 @@ def read_weights(path: str | Path) -> dict[str, np.ndarray]:
             tensors; the message says what.
     """
     path = Path(path)
-    readers = {".safetensors": _read_safetensors, ".pth": _read_torch, ".pt": _read_torch}
+    readers = dict.fromkeys((".pth", ".pt", ".bin"), _read_torch)
+    readers[".safetensors"] = _read_safetensors
     if path.suffix not in readers:
         raise UserError(f"{path} is not a file of weights: its name ends in none of {[*readers]}")
     if not path.is_file():

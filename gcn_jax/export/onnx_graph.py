@@ -50,6 +50,7 @@ _SAME = {
     "sign": "Sign",
     "sqrt": "Sqrt",
     "exp": "Exp",
+    "erf": "Erf",
 }
 
 _TO_NCHW, _TO_NHWC = (0, 3, 1, 2), (0, 2, 3, 1)
@@ -238,6 +239,9 @@ class Graph:
     def _select_n(self, which, if_false, if_true, **_):
         return self.add("Where", which, if_true, if_false)
 
+    def _rsqrt(self, x, **_):
+        return self.add("Reciprocal", self.add("Sqrt", x))
+
     def _ne(self, x, y, **_):
         return self.add("Not", self.add("Equal", x, y))
 
@@ -300,7 +304,16 @@ class Graph:
         return self._transposed(product, [len(y_rest), *range(len(y_rest))])
 
     def _conv_general_dilated(
-        self, x, kernel, *, window_strides, padding, lhs_dilation, rhs_dilation, **_
+        self,
+        x,
+        kernel,
+        *,
+        window_strides,
+        padding,
+        lhs_dilation,
+        rhs_dilation,
+        feature_group_count,
+        **_,
     ):
         pads = [row[side] for side in (0, 1) for row in padding]
         if lhs_dilation == (1, 1):
@@ -311,6 +324,7 @@ class Graph:
                 strides=window_strides,
                 pads=pads,
                 dilations=rhs_dilation,
+                group=feature_group_count,
             )
         sizes = kernel.shape[:2] * 2
         return self._nchw(

@@ -11,6 +11,7 @@ from gcn_jax.models.classifier import Classifier
 from gcn_jax.models.deeplab_largefov import DeepLabLargeFOV
 from gcn_jax.models.deeplab_v2 import DeepLabV2
 from gcn_jax.models.deeplabv3 import DeepLabV3
+from gcn_jax.models.deeplabv3plus import DeepLabV3Plus
 from gcn_jax.models.fcn import FCN
 from gcn_jax.models.fcn_resnet import FCNResNet
 from gcn_jax.models.gcn import GCN, BoundaryRefine
@@ -23,6 +24,8 @@ from gcn_jax.models.pretrained.restore import Pretrained, from_pretrained, load_
 from gcn_jax.models.pspnet import PSPNet
 from gcn_jax.models.registry import create_model, list_models
 from gcn_jax.models.segnet import SegNet
+from gcn_jax.models.unet import UNet
+from gcn_jax.models.upernet import UPerNet
 
 __all__ = [
     "FCN",
@@ -32,6 +35,7 @@ __all__ = [
     "DeepLabLargeFOV",
     "DeepLabV2",
     "DeepLabV3",
+    "DeepLabV3Plus",
     "FCNResNet",
     "GlobalConv",
     "ModelInfo",
@@ -39,6 +43,8 @@ __all__ = [
     "Pretrained",
     "SegNet",
     "SegmentationNetwork",
+    "UNet",
+    "UPerNet",
     "create_model",
     "from_pretrained",
     "list_models",

@@ -8,7 +8,7 @@ kernel 4 that start as bilinear interpolation.
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,16 @@ from flax import linen as nn
 from gcn_jax.errors import check_choice
 from gcn_jax.models.backbones.registry import BackboneNetwork
 from gcn_jax.models.gcn_heads import HEADS, check_odd
-from gcn_jax.models.layers import Conv, Deconv2x, Dtype, normal_init, relu, resize_bilinear_2x
+from gcn_jax.models.layers import (
+    Conv,
+    Deconv2x,
+    Dtype,
+    fit,
+    normal_init,
+    relu,
+    resize_bilinear_2x,
+    size_of,
+)
 
 # Nine residual branches lie in a row: each starts small, so that scores do not grow with depth.
 _small_init = normal_init(0.01)
@@ -75,6 +84,8 @@ class GCN(BackboneNetwork):
     boundary_refinement: bool = True
     upsampling: str = "deconv"
 
+    on_pyramid: ClassVar[bool] = True
+
     def __post_init__(self):
         for head in (self.head, self.finer_head or self.head):
             check_choice("head", head, HEADS)
@@ -92,15 +103,15 @@ class GCN(BackboneNetwork):
         for level in (4, 3, 2):
             finer = self._score(features[f"res{level}"], level)
             if strides[level] < strides[level + 1]:
-                scores = self._upsample(scores, finer.shape, f"deconv{level + 1}")
+                scores = self._upsample(scores, size_of(finer), f"deconv{level + 1}")
             scores = self._refine(scores + finer, f"refine_sum{level}")
 
         # ResNet: 1/4 -> 1/2 -> 1, named deconv2 and deconv1.
         stride, step = strides[2], 2
         while stride > 1:
             stride //= 2
-            size = (images.shape[0], -(-images.shape[1] // stride), -(-images.shape[2] // stride))
-            scores = self._upsample(scores, size, f"deconv{step}")
+            height, width = (-(-n // stride) for n in size_of(images))
+            scores = self._upsample(scores, (height, width), f"deconv{step}")
             scores = self._refine(scores, f"refine_up{step}")
             step -= 1
         return scores.astype(jnp.float32)
@@ -118,13 +129,13 @@ class GCN(BackboneNetwork):
             return scores
         return BoundaryRefine(dtype=self.dtype, name=name)(scores)
 
-    def _upsample(self, scores: jax.Array, shape: tuple[int, ...], name: str) -> jax.Array:
-        """Double the size, and crop what an odd target does not have (2 * ceil(n / 2) >= n)."""
+    def _upsample(self, scores: jax.Array, size: tuple[int, int], name: str) -> jax.Array:
+        """Double the size; an odd target has a row less, or of maps rounded down one more."""
         if self.upsampling == "deconv":
             scores = Deconv2x(dtype=self.dtype, name=name)(scores)
         else:
             scores = resize_bilinear_2x(scores)
-        return scores[:, : shape[1], : shape[2], :]
+        return fit(scores, size)
 
 
 #: Name -> the fields that it fixes. Names with "_" in front are for tests.
@@ -138,6 +149,9 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "gcn_resnet101_caffe": {"backbone": "resnet101_caffe"},
     "gcn_resnet152_caffe": {"backbone": "resnet152_caffe"},
     "gcn_resnet50_gcn": {"backbone": "resnet50_gcn"},
+    "gcn_convnext_tiny": {"backbone": "convnext_tiny"},
+    "gcn_convnext_small": {"backbone": "convnext_small"},
+    "gcn_convnext_base": {"backbone": "convnext_base"},
     "gcn_plain4": {"backbone": "plain4"},
     "_tiny": {"backbone": "_tiny", "kernel_size": 5},
 }

@@ -15,11 +15,15 @@ from gcn_jax.models import (
     deeplab_largefov,
     deeplab_v2,
     deeplabv3,
+    deeplabv3plus,
     fcn,
     fcn_resnet,
+    fpn,
     gcn,
     pspnet,
     segnet,
+    unet,
+    upernet,
 )
 from gcn_jax.models.network import SegmentationNetwork
 
@@ -34,6 +38,10 @@ NETWORKS: tuple[tuple[type[SegmentationNetwork], Any], ...] = (
     (pspnet.PSPNet, pspnet),
     (fcn_resnet.FCNResNet, fcn_resnet),
     (deeplabv3.DeepLabV3, deeplabv3),
+    (deeplabv3plus.DeepLabV3Plus, deeplabv3plus),
+    (unet.UNet, unet),
+    (fpn.FPN, fpn),
+    (upernet.UPerNet, upernet),
     (classifier.Classifier, classifier),
 )
 

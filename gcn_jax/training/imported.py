@@ -1,7 +1,9 @@
 """Published networks as workdirs, of which everything is possible that is with a run's."""
 
+import operator
+import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -43,8 +45,9 @@ def import_network(
         workdir: The folder, which must not hold a run.
         network: What the network must be, as for `load_published`; any if None.
         fields: Fields of the network, as for `load_published`.
-        classes: The names of the classes; by default those of the data set that published networks
-            with so many classes are for, or else "class 0" and so on.
+        classes: The names of the classes; by default those of a `config.json` beside the file,
+            without one those of the data set that published networks with so many classes are for,
+            or else "class 0" and so on.
 
     Returns:
         What `model.json` and `source.json` hold.
@@ -90,11 +93,11 @@ def _describe(
         raise UserError(f"{source} has {count} classes; 2 to {_MOST_CLASSES} can be had")
     data_set = "folder"
     if classes is None:
-        known = data_set_with(count)
-        data_set, classes = known or (
-            data_set,
-            ClassTable(tuple(f"class {i}" for i in range(count))),
-        )
+        known, names = data_set_with(count), published.class_names
+        if known and (names is None or _are_alike(names, known[1].names)):
+            data_set, classes = known
+        else:
+            classes = ClassTable(names or tuple(f"class {i}" for i in range(count)))
     elif len(classes.names) != count:
         raise UserError(f"{source} has {count} classes, and {len(classes.names)} are named")
     info = ModelInfo(
@@ -106,6 +109,15 @@ def _describe(
         std=published.family.std,
     )
     return info, data_set
+
+
+def _are_alike(names: Sequence[str], others: Sequence[str]) -> bool:
+    """Whether most names are the same but for case, "_", and what is behind a comma."""
+    left, right = (
+        [re.split("[,;]", name)[0].strip().lower().replace("_", " ") for name in list_]
+        for list_ in (names, others)
+    )
+    return 2 * sum(map(operator.eq, left, right)) > len(left)
 
 
 def _config(info: ModelInfo, data_set: str):

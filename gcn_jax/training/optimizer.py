@@ -47,7 +47,7 @@ def make_optimizer(
 ) -> optax.GradientTransformation:
     """Make SGD with momentum: `v = momentum * v + (g + decay * w)`, `w = w - rate * v`.
 
-    Weight decay is for kernels only, not for biases and batch-norm. `clip_norm` bounds the norm of
+    Weight decay is for kernels only, not for biases and norms. `clip_norm` bounds the norm of
     the loss's gradient. `head_multiplier` scales the rate of every layer outside the backbone,
     `bias_multiplier` that of the biases of all convolutions. With frozen batch-norm its scales and
     biases stay, unless `learn_frozen_batch_norm` is set: then its statistics alone do.
@@ -82,14 +82,15 @@ def _outside_backbone(params: Any) -> Any:
 
 
 def _batch_norms(params: Any) -> Any:
-    return _mark(params, _is_batch_norm)
+    """Mark the batch-norms, whose names have "bn"; layer norms learn as other layers do."""
+    return _mark(params, lambda path, paths: _is_norm(path, paths) and "bn" in path[-2])
 
 
 def _conv_biases(params: Any) -> Any:
-    return _mark(params, lambda path, paths: path[-1] == "bias" and not _is_batch_norm(path, paths))
+    return _mark(params, lambda path, paths: path[-1] == "bias" and not _is_norm(path, paths))
 
 
-def _is_batch_norm(path: tuple[str, ...], paths: Any) -> bool:
+def _is_norm(path: tuple[str, ...], paths: Any) -> bool:
     return (*path[:-1], "scale") in paths  # which no other layer has; its bias counts too
 
 

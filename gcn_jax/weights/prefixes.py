@@ -8,7 +8,10 @@ import numpy as np
 from gcn_jax.weights.registry import SOURCE_FILES
 
 #: Names of what a backbone was a part of: DataParallel's, MoCo's, those of segmentation codes.
-_PARTS = ("module", "model", "backbone", "encoder", "encoder_q", "base_encoder", "pretrained")
+_PARTS = (
+    *("module", "model", "backbone", "encoder", "encoder_q", "base_encoder", "pretrained"),
+    "convnext",
+)
 _FIRST_LAYERS = "|".join(re.escape(name) for file in SOURCE_FILES for name in file.FIRST_LAYERS)
 _FIRST = re.compile(rf"((?:(?:{'|'.join(_PARTS)})\.)*)(?:{_FIRST_LAYERS})\.weight")
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from gcn_jax.weights import resnet, vgg
+from gcn_jax.weights import convnext, resnet, vgg
 
 #: Each file that reads published weights, with the function that makes variables of a backbone, its
 #: second argument, from tensors by name. `ARCHITECTURES` there are those that it reads, and
@@ -11,6 +11,7 @@ from gcn_jax.weights import resnet, vgg
 SOURCE_FILES: Mapping[Any, Callable[..., dict[str, Any]]] = {
     resnet: resnet.import_resnet,
     vgg: vgg.import_vgg,
+    convnext: convnext.import_convnext,
 }
 
 #: Architecture, by timm's name (`SegmentationNetwork.backbone_weights`) -> that function.

@@ -17,12 +17,14 @@ from gcn_jax.data.builders.class_counts import data_set_with
 from gcn_jax.data.builders.published_classes import VOC_CLASSES
 from gcn_jax.data.builders.registry import make_builder
 from gcn_jax.errors import UserError
+from gcn_jax.hub import weights_file
 from gcn_jax.models.network import variable_shapes
 from gcn_jax.report import training_report
 from gcn_jax.training import default_config
 from gcn_jax.training import imported as imported_module
 from gcn_jax.training.config import check_config, check_same_run
 from gcn_jax.training.initial_weights import start_variables, with_preprocessing
+from gcn_jax.weights.published.load import Published
 from gcn_jax.weights.published.registry import identify
 from gcn_jax.workdir import Origin, Workdir
 from tests.helpers import published_networks as published
@@ -243,6 +245,19 @@ def test_the_number_of_classes_names_a_data_set():
     assert data_set_with(12) is None
 
 
+def test_names_of_classes_are_those_beside_the_file(file):
+    found = identify(published.small_fcn(32, 21))
+    described = imported_module._describe
+    whole = Published(found.family, found.identity, {}, "00")
+    assert described(whole, None, "a")[0].class_names == VOC_CLASSES.names
+    parts = tuple(f"part {i}" for i in range(21))
+    info, data_set = described(whole._replace(class_names=parts), None, "a")
+    assert (info.class_names, data_set) == (parts, "folder")
+    theirs = tuple(name.upper() + ", or so" for name in VOC_CLASSES.names)
+    info, data_set = described(whole._replace(class_names=theirs), None, "a")
+    assert (info.class_names, data_set) == (VOC_CLASSES.names, "voc_segmentation")
+
+
 def test_a_repository_has_one_file_or_the_file_is_named(file, tmp_path, monkeypatch):
     hub = FakeHub(tmp_path / "hub", monkeypatch)
     folder = hub.folder("somebody/fcn")
@@ -254,6 +269,15 @@ def test_a_repository_has_one_file_or_the_file_is_named(file, tmp_path, monkeypa
     (folder / "weights/fcn32s.safetensors").symlink_to(file)
     process.call(import_, ["hf://somebody/fcn", "--workdir", str(workdir)])
     assert Workdir(workdir).read_origin().source == "hf://somebody/fcn"
+    (folder / "model.safetensors").symlink_to(file)
+    (folder / "pytorch_model.bin").write_bytes(b"the same, as a pickle")
+    assert weights_file("hf://somebody/fcn/model.safetensors") == folder / "model.safetensors"
+    (folder / "weights/fcn32s.safetensors").rename(folder / "spare")
+    assert weights_file("hf://somebody/fcn") == folder / "model.safetensors"
+    (folder / "model.safetensors").unlink()
+    assert weights_file("hf://somebody/fcn") == folder / "pytorch_model.bin"
+    (folder / "pytorch_model.bin").unlink()
+    (folder / "spare").rename(folder / "weights/fcn32s.safetensors")
     (folder / "other.pth").symlink_to(file)
     with pytest.raises(
         UserError, match=r"has other.pth, weights/fcn32s.safetensors; .* hf://somebody/fcn/FILE"

@@ -399,6 +399,7 @@ def test_mistakes_get_one_line_and_exit_code_2(trained, verb, arguments, message
         ("deeplab_v2", ["name=deeplab_v2_resnet18"]),
         ("pspnet", ["name=pspnet_resnet18"]),
         ("deeplabv3", ["name=deeplabv3_resnet18"]),
+        ("deeplabv3plus", ["name=deeplabv3plus_resnet18"]),
     ],
 )
 def test_rivals_go_through_the_same_verbs(config, network, voc_folder, tmp_path):

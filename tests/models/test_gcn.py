@@ -25,6 +25,9 @@ PARAMETERS = {
     "gcn_resnet101_caffe": (45_079_716, 42_500_160),
     "gcn_resnet152_caffe": (60_723_364, 58_143_808),
     "gcn_resnet50_gcn": (23_076_336, 20_496_780),
+    "gcn_convnext_tiny": (28_889_028, 27_821_472),
+    "gcn_convnext_small": (50_523_588, 49_456_032),
+    "gcn_convnext_base": (88_938_212, 87_568_256),
     "gcn_plain4": (440_544, 135_960),
     "_tiny": (110_468, 1_604),
 }
@@ -238,3 +241,12 @@ def test_images_that_are_no_batch_of_floats_are_refused(images):
     model = create_model("_tiny", num_classes=3)
     with pytest.raises(UserError, match=r"must be normalised floats \[N, H, W, 3\]"):
         jax.eval_shape(model.init, jax.random.key(0), images)
+
+
+@pytest.mark.parametrize("size", [(65, 97), (62, 91), (1, 40)])
+def test_maps_that_were_rounded_down_are_fused(size):
+    """ConvNeXt's: the coarser one, doubled, may lack a row of the finer one."""
+    model = GCN(num_classes=3, backbone="_convnext", kernel_size=3)
+    images = jax.ShapeDtypeStruct((1, *size, 3), jnp.float32)
+    logits = jax.eval_shape(model.init_with_output, jax.random.key(0), images)[0]
+    assert logits.shape == (1, *size, 3)

@@ -79,6 +79,16 @@ def test_frozen_batch_norm_stays():
     assert change["gcn5"]["left_k1"]["bias"] != 0
 
 
+def test_layer_norm_learns_beside_frozen_batch_norm():
+    layers = {name: {"scale": jnp.ones(1), "bias": jnp.ones(1)} for name in ("norm", "bn")}
+    tx = optimizer(frozen_batch_norm=True, momentum=0.0, bias_multiplier=2.0)
+    change, _ = tx.update(layers, tx.init(layers), layers)
+    assert jax.tree.map(lambda array: float(array[0]), change) == {
+        "norm": {"scale": pytest.approx(-0.1), "bias": pytest.approx(-0.1)},
+        "bn": {"scale": 0, "bias": 0},
+    }
+
+
 def test_batch_norm_with_frozen_statistics_can_learn():
     settings = {"momentum": 0.0, "learn_frozen_batch_norm": True}
     change = updates(optimizer(frozen_batch_norm=True, **settings))

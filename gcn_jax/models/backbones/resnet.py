@@ -198,18 +198,18 @@ class ResNet(nn.Module):
             train: Batch-norm uses the statistics of the batch, and updates the running ones.
 
         Returns:
-            res2 to res5, each `[N, ceil(H / stride), ceil(W / stride), C]`, with C = 64, 128, 256,
-            512 (four times as many from depth 50 on), or with `ceil_mode` of size
-            (n + 1) // stride + 1 (a feature more where stride divides n or n + 1); with
+            stem, before the max-pooling, `[N, ceil(H / 2), ceil(W / 2), C]`, and res2 to res5, each
+            `[N, ceil(H / stride), ceil(W / stride), C]`, with C = 64, 64, 128, 256, 512 (of res2 to
+            res5 four times as many from depth 50 on; of a deep stem 128), or with `ceil_mode` of
+            size (n + 1) // stride + 1 (a feature more where stride divides n or n + 1); with
             `num_classes`, also logits, float32 `[N, num_classes]`.
         """
         conv = partial(Conv, use_bias=False, dtype=self.dtype)
         norm = partial(
             BatchNorm, use_running_average=not train or self.frozen_batch_norm, dtype=self.dtype
         )
-        x = max_pool(self._stem(images, conv, norm), ceil_mode=self.ceil_mode)
-
-        features, before = {}, 1
+        features, before = {"stem": self._stem(images, conv, norm)}, 1
+        x = max_pool(features["stem"], ceil_mode=self.ceil_mode)
         for level, num_blocks in zip((2, 3, 4, 5), VARIANTS[self.depth][1], strict=True):
             block: Callable[..., nn.Module] = self.block_of(level)
             if self.remat:

@@ -6,7 +6,7 @@ place, `backend.py`: in plain words (`plain.py`), or on a CPU in those that are 
 checkpoint never depends on it.
 """
 
-from gcn_jax.models.layers.activation import relu
+from gcn_jax.models.layers.activation import gelu, relu
 from gcn_jax.models.layers.backend import plain_formulation
 from gcn_jax.models.layers.conv import (
     Conv,
@@ -21,8 +21,10 @@ from gcn_jax.models.layers.conv import (
     lecun_normal,
     normal_init,
 )
-from gcn_jax.models.layers.norm import BatchNorm
+from gcn_jax.models.layers.norm import BatchNorm, GroupNorm, LayerNorm
 from gcn_jax.models.layers.resize import (
+    fit,
+    repeat_2x,
     resize_bilinear,
     resize_bilinear_2x,
     sample_bilinear,
@@ -34,16 +36,21 @@ __all__ = [
     "Conv",
     "Deconv2x",
     "Dtype",
+    "GroupNorm",
     "Initializer",
+    "LayerNorm",
     "bilinear_kernel_init",
     "bilinear_taps",
     "convolve",
     "deconvolve",
+    "fit",
+    "gelu",
     "he_normal",
     "lecun_normal",
     "normal_init",
     "plain_formulation",
     "relu",
+    "repeat_2x",
     "resize_bilinear",
     "resize_bilinear_2x",
     "sample_bilinear",

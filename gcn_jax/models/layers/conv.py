@@ -65,7 +65,8 @@ class Conv(nn.Module):
     A 1 x 1 convolution is computed as a matrix product: XLA on CPU runs it about twice as fast
     forward, and three times backward, as its convolution.
 
-    Parameters: `kernel` `[kh, kw, C_in, features]` and, with `use_bias`, `bias` `[features]`.
+    Parameters: `kernel` `[kh, kw, C_in / groups, features]` and, with `use_bias`, `bias`
+    `[features]`.
 
     Attributes:
         features: Number of output channels.
@@ -74,6 +75,8 @@ class Conv(nn.Module):
         padding: Zeros on either side of each axis; None stands for `dilation * (k - 1) // 2`, with
             which an odd kernel keeps the size at stride 1 and gives `ceil(n / s)` at stride s.
         dilation: Step between kernel taps, for both axes.
+        groups: In how many groups of channels input and output fall apart, each of which is
+            convolved by itself; as many as there are channels make it depthwise.
         use_bias: Whether a bias is added.
         kernel_init: Initialiser of the kernel.
         dtype: That of computation and output; parameters are float32.
@@ -84,6 +87,7 @@ class Conv(nn.Module):
     strides: int = 1
     padding: tuple[int, int] | None = None
     dilation: int = 1
+    groups: int = 1
     use_bias: bool = True
     kernel_init: Initializer = he_normal
     dtype: Dtype = jnp.float32
@@ -91,7 +95,7 @@ class Conv(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """Convolve `[N, H, W, C_in]` to `[N, H', W', features]`."""
-        shape = (*self.kernel_size, x.shape[-1], self.features)
+        shape = (*self.kernel_size, x.shape[-1] // self.groups, self.features)
         kernel = self.param("kernel", self.kernel_init, shape, jnp.float32).astype(self.dtype)
         padding = self.padding
         if padding is None:
@@ -113,7 +117,7 @@ def convolve(
 
     Args:
         x: `[N, H, W, C]`.
-        kernel: `[kh, kw, C, C']`, of x's dtype.
+        kernel: `[kh, kw, C / groups, C']`, of x's dtype.
         strides: Step between output pixels, for both axes.
         padding: Zeros on either side of H and of W.
         dilation: Step between kernel taps, for both axes.
@@ -121,7 +125,7 @@ def convolve(
     Returns:
         `[N, H', W', C']` of x's dtype.
     """
-    if kernel.shape[:2] == (1, 1) and padding == (0, 0):
+    if kernel.shape[:3] == (1, 1, x.shape[3]) and padding == (0, 0):
         return formulation(x).multiply(every_nth(x, strides), kernel[0, 0])
     return formulation(x).convolve(x, kernel, strides, padding, dilation)
 

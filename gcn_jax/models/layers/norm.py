@@ -1,4 +1,4 @@
-"""Batch normalisation."""
+"""Batch, layer and group normalisation."""
 
 import jax
 import jax.numpy as jnp
@@ -58,3 +58,57 @@ class BatchNorm(nn.Module):
         factor = scale * lax.rsqrt(var + self.epsilon)
         shift = bias - mean * factor
         return (x * factor[None, None, None] + shift[None, None, None]).astype(self.dtype)
+
+
+class LayerNorm(nn.Module):
+    """Layer normalisation (Ba et al. 2016) of each pixel, computed in float32.
+
+    Parameters: `scale`, `bias` `[C]`, float32.
+
+    Attributes:
+        epsilon: A small number that is added to the variance.
+        dtype: The output's.
+    """
+
+    epsilon: float = 1e-6
+    dtype: Dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Normalise `[..., C]` along the last axis."""
+        channels = (x.shape[-1],)
+        scale = self.param("scale", nn.initializers.ones, channels, jnp.float32)
+        bias = self.param("bias", nn.initializers.zeros, channels, jnp.float32)
+        x = x.astype(jnp.float32)
+        x = x - x.mean(-1, keepdims=True)
+        x = x * lax.rsqrt((x * x).mean(-1, keepdims=True) + self.epsilon)
+        ones = (1,) * (x.ndim - 1)
+        return (x * scale.reshape(*ones, -1) + bias.reshape(*ones, -1)).astype(self.dtype)
+
+
+class GroupNorm(nn.Module):
+    """Group normalisation (Wu and He 2018) of each example, computed in float32.
+
+    Parameters: `scale`, `bias` `[C]`, float32.
+
+    Attributes:
+        groups: In how many groups channels are normalised together; it divides their number.
+        epsilon: A small number that is added to the variance.
+        dtype: The output's.
+    """
+
+    groups: int = 32
+    epsilon: float = EPSILON
+    dtype: Dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Normalise `[N, H, W, C]` along H, W and the channels of each group."""
+        channels = (x.shape[-1],)
+        scale = self.param("scale", nn.initializers.ones, channels, jnp.float32)
+        bias = self.param("bias", nn.initializers.zeros, channels, jnp.float32)
+        y = x.astype(jnp.float32).reshape(*x.shape[:3], self.groups, -1)
+        y = y - y.mean((1, 2, 4), keepdims=True)
+        y = y * lax.rsqrt((y * y).mean((1, 2, 4), keepdims=True) + self.epsilon)
+        y = y.reshape(x.shape) * scale[None, None, None] + bias[None, None, None]
+        return y.astype(self.dtype)

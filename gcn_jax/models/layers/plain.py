@@ -35,7 +35,7 @@ def convolve(
 
     Args:
         x: `[N, H, W, C]`.
-        kernel: `[kh, kw, C, C']`, of x's dtype.
+        kernel: `[kh, kw, C / groups, C']`, of x's dtype.
         strides: Step between output pixels, for both axes.
         padding: Zeros on either side of H and of W.
         dilation: Step between kernel taps, for both axes.
@@ -50,6 +50,7 @@ def convolve(
         [(p, p) for p in padding],
         rhs_dilation=(dilation, dilation),
         dimension_numbers=_NHWC,
+        feature_group_count=x.shape[3] // kernel.shape[2],
     )
 
 

@@ -18,6 +18,37 @@ def size_of(x: jax.Array | np.ndarray) -> tuple[int, int]:
     return x.shape[1], x.shape[2]
 
 
+def fit(x: jax.Array, size: tuple[int, int]) -> jax.Array:
+    """Cut maps to a size, or repeat their last row and column up to it.
+
+    So what was upsampled by a whole number gets the size of a finer map, whether coarse maps were
+    rounded up or down.
+
+    Args:
+        x: `[N, H, W, C]`.
+        size: Height and width.
+
+    Returns:
+        `[N, *size, C]` of x's dtype.
+    """
+    for axis, new in zip((1, 2), size, strict=True):
+        old = x.shape[axis]
+        if old == new:  # also where an export leaves the size open
+            continue
+        last = [_take(x, old - 1, old, axis)] * (new - old)
+        x = jnp.concatenate([x, *last], axis) if last else _take(x, 0, new, axis)
+    return x
+
+
+def repeat_2x(x: jax.Array) -> jax.Array:
+    """Resize `[N, H, W, C]` to `[N, 2H, 2W, C]`: each pixel becomes four."""
+    for axis in (1, 2):
+        n = x.shape[axis]
+        pair = jnp.stack([x, x], axis + 1)
+        x = pair.reshape(*x.shape[:axis], 2 * n, *x.shape[axis + 1 :])
+    return x
+
+
 def resize_bilinear_2x(x: jax.Array) -> jax.Array:
     """Resize `[N, H, W, C]` to `[N, 2H, 2W, C]`, pixel centres at halves, the border repeated.
 
@@ -53,6 +84,8 @@ def resize_bilinear(
     """
     for axis, new in zip((1, 2), size, strict=True):
         old, index = x.shape[axis], indices(new)
+        if old == new:
+            continue
         if not align_corners:
             x = _interpolate(x, axis, (2 * index + 1) * old - new, 2 * new)
         elif new == 1:

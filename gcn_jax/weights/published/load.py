@@ -12,6 +12,7 @@ from gcn_jax.models.registry import create_model
 from gcn_jax.tensor_files import read_weights
 from gcn_jax.weights.caffemodel import read_caffemodel
 from gcn_jax.weights.published.family import Family, Identity
+from gcn_jax.weights.published.labels import read_class_names
 from gcn_jax.weights.published.registry import identify
 
 #: The ending of files of Caffe.
@@ -26,12 +27,15 @@ class Published(NamedTuple):
         identity: Its name and fields for `create_model`.
         variables: float32 params and, with batch-norm, batch_stats.
         sha256: The digest of the file, in hexadecimal digits.
+        class_names: What a `config.json` beside the file calls the classes, label 0 first, if it
+            does.
     """
 
     family: Family
     identity: Identity
     variables: dict[str, Any]
     sha256: str
+    class_names: tuple[str, ...] | None = None
 
 
 def load_published(
@@ -66,4 +70,5 @@ def load_published(
         raise UserError(f"{source}: {error}") from None
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    return Published(family, identity, variables, sha256)
+    class_names = read_class_names(source, identity.fields["num_classes"])
+    return Published(family, identity, variables, sha256, class_names)

@@ -5,7 +5,15 @@ from typing import NamedTuple
 
 from gcn_jax.errors import UserError, check_choice
 from gcn_jax.models.registry import MODELS
-from gcn_jax.weights.published import caffe, deeplab_pytorch, pytorch_fcn, semseg, torchvision
+from gcn_jax.weights.published import (
+    caffe,
+    deeplab_pytorch,
+    pytorch_fcn,
+    semseg,
+    smp,
+    torchvision,
+    upernet,
+)
 from gcn_jax.weights.published.family import Family, Identity, Tensors
 
 #: All families. Those without `only_as` know different files.
@@ -14,6 +22,8 @@ FAMILIES: tuple[Family, ...] = (
     *deeplab_pytorch.FAMILIES,
     *semseg.FAMILIES,
     *torchvision.FAMILIES,
+    *smp.FAMILIES,
+    *upernet.FAMILIES,
     *caffe.FAMILIES,
 )
 

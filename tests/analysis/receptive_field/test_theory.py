@@ -17,6 +17,7 @@ from gcn_jax.analysis.receptive_field.theory import (
 )
 from gcn_jax.errors import UserError
 from gcn_jax.models import GCN, create_model
+from gcn_jax.models.backbones.convnext import ConvNeXt
 from gcn_jax.models.backbones.resnet import ResNet
 from gcn_jax.models.layers import Conv, Deconv2x, resize_bilinear_2x
 from gcn_jax.models.layers.pooling import max_pool
@@ -142,6 +143,18 @@ def test_published_fields():
     caffe = receptive_fields(ResNet(50, stride_in_1x1=True, num_classes=3))
     assert caffe["res5"].horizontal == AxisField(483, Fraction(32), 0)
     assert caffe["logits"] == ReceptiveField(None, None)
+
+
+def test_convnext():
+    """Patches of 4 pixels; a block sees 6 features more, and each halving one; 1, 1, 2, 1 blocks.
+
+    The patches of all levels begin with the image: theirs is the middle of 4, 8, 16, 32 pixels.
+    """
+    fields = receptive_fields(ConvNeXt("_tiny"))
+    sizes = (4 + 6 * 4, 28 + 4 + 6 * 8, 80 + 8 + 12 * 16, 280 + 16 + 6 * 32)
+    for level, size in zip((2, 3, 4, 5), sizes, strict=True):
+        field = AxisField(size, Fraction(2**level), (2**level - 1) / 2)
+        assert fields[f"res{level}"] == ReceptiveField(field, field)
 
 
 @pytest.mark.parametrize(

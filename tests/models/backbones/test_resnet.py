@@ -41,8 +41,9 @@ def test_features_and_logits_are_those_of_torchvision(depth):
         outputs = model.apply(variables, images(*size))
         prefix = "{}x{}/".format(*size)
         assert_close(outputs.pop("logits"), reference[prefix + "logits"], f"{prefix}logits")
-        assert list(outputs) == ["res2", "res3", "res4", "res5"]
-        for name, features in outputs.items():
+        assert list(outputs) == ["stem", "res2", "res3", "res4", "res5"]
+        for name in ("res2", "res3", "res4", "res5"):
+            features = outputs[name]
             assert_close(features[..., :16], reference[prefix + name], prefix + name)
             moments = np.array([features.mean(), features.std()])
             assert_close(moments, reference[prefix + name + "_moments"], f"{prefix}{name} moments")
@@ -61,6 +62,7 @@ def test_feature_sizes_are_the_ceiling_of_the_strides():
     model = ResNet(depth=50)
     outputs = jax.eval_shape(model.init_with_output, jax.random.key(0), images(65, 97))[0]
     assert {name: features.shape for name, features in outputs.items()} == {
+        "stem": (1, 33, 49, 64),
         "res2": (1, 17, 25, 256),
         "res3": (1, 9, 13, 512),
         "res4": (1, 5, 7, 1024),

@@ -4,13 +4,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.stats
 from jax import lax
 
 from gcn_jax.models.layers import (
     BatchNorm,
     Conv,
     Deconv2x,
+    LayerNorm,
     deconvolve,
+    fit,
+    gelu,
     he_normal,
     lecun_normal,
     normal_init,
@@ -132,6 +136,50 @@ def test_bilinear_resize_to_any_size(shape, size, align_corners):
     y = resize_bilinear(jnp.stack([x, -x], -1)[None], size, align_corners=align_corners)
     expected = resize_by_loops(x, size, align_corners)
     np.testing.assert_allclose(y[0], np.stack([expected, -expected], -1), atol=1e-6)
+
+
+@pytest.mark.parametrize(("channels", "features", "groups"), [(6, 6, 6), (6, 4, 2)])
+def test_groups_of_channels_are_convolved_by_themselves(channels, features, groups):
+    x = normal(2, 7, 6, channels)
+    conv = Conv(features, (3, 3), strides=2, groups=groups)
+    kernel, bias = normal(3, 3, channels // groups, features, seed=1), normal(features, seed=2)
+    params = {"kernel": kernel, "bias": bias}
+    made = jax.eval_shape(conv.init, jax.random.key(0), x)["params"]
+    assert jax.tree.map(jnp.shape, made) == jax.tree.map(jnp.shape, params)
+    parts = [
+        Conv(features // groups, (3, 3), strides=2, use_bias=False).apply(
+            {"params": {"kernel": kernel_part}}, x_part
+        )
+        for x_part, kernel_part in zip(
+            np.split(x, groups, axis=3), np.split(kernel, groups, axis=3), strict=True
+        )
+    ]
+    expected = np.concatenate(parts, axis=3) + bias
+    np.testing.assert_allclose(conv.apply({"params": params}, x), expected, atol=1e-5)
+
+
+def test_layer_norm_normalises_each_pixel():
+    x = 3 * normal(2, 3, 4, 5) + 7
+    scale, bias = normal(5, seed=1), normal(5, seed=2)
+    y = LayerNorm(epsilon=0.5).apply({"params": {"scale": scale, "bias": bias}}, x)
+    x = x.astype(np.float64)
+    deviation = np.sqrt(x.var(axis=-1, keepdims=True) + 0.5)
+    expected = (x - x.mean(axis=-1, keepdims=True)) / deviation * scale + bias
+    np.testing.assert_allclose(y, expected, atol=1e-5)
+    rough = LayerNorm(dtype=jnp.bfloat16).init_with_output(jax.random.key(0), x)[0]
+    assert rough.dtype == jnp.bfloat16
+
+
+def test_gelu_is_the_exact_one():
+    x = np.linspace(-6, 6, 101).astype("float32")
+    np.testing.assert_allclose(gelu(x), x * scipy.stats.norm.cdf(x), rtol=0, atol=1e-6)
+    assert gelu(jnp.bfloat16(1)).dtype == jnp.bfloat16
+
+
+def test_maps_are_cut_or_their_border_is_repeated():
+    x = np.arange(6.0).reshape(1, 2, 3, 1)
+    np.testing.assert_array_equal(fit(x, (4, 2))[0, :, :, 0], [[0, 1], [3, 4], [3, 4], [3, 4]])
+    np.testing.assert_array_equal(fit(x, (1, 3)), x[:, :1])
 
 
 def test_bilinear_resize_agrees_with_doubling_and_keeps_the_dtype():

@@ -41,7 +41,7 @@ def convolve(
 
     Args:
         x: `[N, H, W, C]`.
-        kernel: `[kh, kw, C, C']`, of x's dtype.
+        kernel: `[kh, kw, C / groups, C']`, of x's dtype.
         strides: Step between output pixels, for both axes.
         padding: Zeros on either side of H and of W.
         dilation: Step between kernel taps, for both axes.
@@ -51,6 +51,8 @@ def convolve(
     """
     kh, kw, c_in, c_out = kernel.shape
     how = (strides, padding, dilation)
+    if c_in < x.shape[3]:
+        return plain.convolve(x, kernel, *how)
     if strides > 1:
         return cpu_products.convolve(x, kernel, *how)
     if c_in >= _TO_FEW * c_out and (min(kh, kw) == 1 or (kh == kw == 3 and c_out <= _NARROW)):
