@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from gcn_jax.errors import UserError
+from gcn_jax.errors import check_choice
 from gcn_jax.models.layers import (
     Conv,
     Dtype,
@@ -211,8 +211,7 @@ class MiT(nn.Module):
     strides: ClassVar[tuple[int, int, int, int]] = (4, 8, 16, 32)
 
     def __post_init__(self):
-        if self.variant not in VARIANTS:
-            raise UserError(f"MiT has no variant {self.variant!r}; choose one of {list(VARIANTS)}")
+        check_choice("variant of MiT", self.variant, VARIANTS)
         super().__post_init__()
 
     @nn.compact
