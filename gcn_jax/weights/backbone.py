@@ -4,7 +4,6 @@ The hub's models are timm's, `model.safetensors` beside a `config.json` that say
 prepared, or transformers', where `preprocessor_config.json` does.
 """
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,19 +14,23 @@ from gcn_jax.models.network import SegmentationNetwork
 from gcn_jax.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from gcn_jax.tensor_files import read_weights
 from gcn_jax.weights.imagenet import IMAGENET, imagenet_file
+from gcn_jax.weights.preparation import (
+    PREPROCESSOR,
+    Color,
+    as_color,
+    is_usable,
+    read_preparation,
+)
 from gcn_jax.weights.prefixes import without_prefix
 from gcn_jax.weights.registry import SOURCES
 from gcn_jax.weights.relatives import check_relative
 from gcn_jax.workdir import read_object
 
-#: Files of a repository.
-CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
+#: The file of a repository that says what it holds.
+CONFIG = "config.json"
 
 #: What the `config.json` of transformers has, and timm's has not.
 _TRANSFORMERS = "model_type"
-
-#: (red, green, blue), in 0..255.
-Color = tuple[float, float, float]
 
 
 def load_backbone_weights(
@@ -98,27 +101,20 @@ def read_backbone_preprocessing(source: str) -> tuple[Color, Color]:
     if not is_on_hub(source):
         return IMAGENET_MEAN, IMAGENET_STD
     config = _read_json(source, CONFIG)
-    by_transformers = _TRANSFORMERS in config
+    if _TRANSFORMERS in config:
+        preparation = read_preparation(_read_json(source, PREPROCESSOR))
+        if preparation is None:
+            raise UserError(f"{source}: its {PREPROCESSOR} has no image_mean and image_std")
+        return preparation.mean, preparation.std
     try:
-        if by_transformers:
-            prepared = _read_json(source, PREPROCESSOR)
-            mean, std = (_color(prepared[key]) for key in ("image_mean", "image_std"))
-        else:
-            prepared = config["pretrained_cfg"]
-            mean, std = (_color(prepared[key]) for key in ("mean", "std"))
-        known = all(map(math.isfinite, (*mean, *std))) and min(std) > 0
+        prepared = config["pretrained_cfg"]
+        mean, std = (as_color(prepared[key]) for key in ("mean", "std"))
+        known = is_usable(mean, std)
     except (ValueError, KeyError, TypeError, OverflowError):
         known = False
-    if not known and by_transformers:
-        raise UserError(f"{source}: its {PREPROCESSOR} has no image_mean and image_std")
     if not known:
         raise UserError(f"{_not_timm(source)}: it has no pretrained_cfg with mean and std")
     return mean, std
-
-
-def _color(values: Sequence[float]) -> Color:
-    red, green, blue = (round(255 * float(value), 6) for value in values)
-    return red, green, blue
 
 
 def _check_architecture(source: str, config: dict[str, Any], expected: str) -> None:
