@@ -14,6 +14,7 @@ from gcn_jax.models.network import SegmentationNetwork
 from gcn_jax.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from gcn_jax.tensor_files import read_weights
 from gcn_jax.weights.imagenet import IMAGENET, imagenet_file
+from gcn_jax.weights.prefixes import without_prefix
 from gcn_jax.weights.preparation import (
     PREPROCESSOR,
     Color,
@@ -21,7 +22,6 @@ from gcn_jax.weights.preparation import (
     is_usable,
     read_preparation,
 )
-from gcn_jax.weights.prefixes import without_prefix
 from gcn_jax.weights.registry import SOURCES
 from gcn_jax.weights.relatives import check_relative
 from gcn_jax.workdir import read_object

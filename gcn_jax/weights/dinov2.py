@@ -11,8 +11,11 @@ from gcn_jax.models.network import variable_shapes
 from gcn_jax.weights.matching import LEAVES, Leaf, as_convolutions, import_variables
 
 #: Architectures, by the names of the registry. They were not trained on ImageNet: their weights are
-#: "hf://facebook/dinov2-small" and so on (Apache-2.0).
+#: "hf://facebook/dinov2-small" and so on.
 ARCHITECTURES: Mapping[str, str | None] = {f"dinov2_{variant}": None for variant in PUBLISHED}
+
+#: Of those weights.
+LICENCE = "Apache-2.0"
 
 #: The first convolution, by its name in published files: what is before it is a prefix.
 FIRST_LAYERS = ("embeddings.patch_embeddings.projection",)

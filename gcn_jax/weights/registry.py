@@ -22,6 +22,12 @@ SOURCES: Mapping[str, Callable[..., dict[str, Any]]] = {
 }
 
 
+#: Architecture -> under which licence the weights on the hub are, where the files name one.
+LICENCES: Mapping[str, str] = {
+    name: file.LICENCE for file in (mit, dinov2) for name in file.ARCHITECTURES
+}
+
+
 def list_sources() -> list[str]:
     """Return the architectures whose published weights can be loaded."""
     return list(SOURCES)

@@ -12,8 +12,8 @@ from gcn_jax.models.registry import create_model
 from gcn_jax.tensor_files import read_weights
 from gcn_jax.weights.caffemodel import read_caffemodel
 from gcn_jax.weights.preparation import Preparation
-from gcn_jax.weights.published.family import Family, Identity
 from gcn_jax.weights.published.beside import read_class_names, read_preparation_beside
+from gcn_jax.weights.published.family import Family, Identity
 from gcn_jax.weights.published.registry import identify
 
 #: The ending of files of Caffe.
