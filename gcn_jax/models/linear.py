@@ -52,7 +52,7 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
         for size in ("small", "base", "large")
         for registers in ("", "_reg")
     },
-    "linear_resnet50": {"backbone": "resnet50"},
+    "linear_plain4": {"backbone": "plain4"},
 }
 
 #: The name of one, and the fields that make it small, for tests.

@@ -10,7 +10,15 @@ from tests.helpers import reference
 from tests.helpers.random_values import normal, random_variables
 
 #: Name -> parameters with 21 classes, of the network and of its backbone.
-PARAMETERS = {}
+PARAMETERS = {
+    "linear_dinov2_small": (22_065_045, 22_056_192),
+    "linear_dinov2_small_reg": (22_066_581, 22_057_728),
+    "linear_dinov2_base": (86_597_397, 86_579_712),
+    "linear_dinov2_base_reg": (86_600_469, 86_582_784),
+    "linear_dinov2_large": (304_391_189, 304_367_616),
+    "linear_dinov2_large_reg": (304_395_285, 304_371_712),
+    "linear_plain4": (138_189, 135_960),
+}
 
 
 def test_scores_are_linear_in_normalised_features():

@@ -9,7 +9,15 @@ from tests.helpers.networks import without_dropout
 from tests.helpers.random_values import normal, random_variables
 
 #: Name -> parameters with 21 classes, of the network and of its backbone.
-PARAMETERS = {}
+PARAMETERS = {
+    "segformer_b0": (3_719_541, 3_319_392),
+    "segformer_b1": (13_682_645, 13_151_424),
+    "segformer_b2": (27_362_773, 24_196_288),
+    "segformer_b3": (47_238_613, 44_072_128),
+    "segformer_b4": (64_009_173, 60_842_688),
+    "segformer_b5": (84_609_493, 81_443_008),
+    "segformer_plain4": (170_989, 135_960),
+}
 
 
 def test_levels_are_fused_from_coarse_to_fine():

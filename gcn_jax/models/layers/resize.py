@@ -143,12 +143,14 @@ def _cubic_weights(old: int, new: Any, antialias: bool) -> Any:
     place = ((2 * index + 1) * old - new) / (2 * new)
     if antialias:
         stretch = (old / (0 * index + new)).clip(1)
-        weights = _cubic(abs(place - np.arange(old)) / stretch, -0.5)
+        weights = _cubic(abs(place - np.arange(old)[None]) / stretch, -0.5)
         weights = weights / weights.sum(1, keepdims=True)
     else:
-        beyond = np.arange(-2, old + 2)  # as far as the kernel reaches
-        border_repeated = np.eye(old)[beyond.clip(0, old - 1)]
-        weights = _cubic(abs(place - beyond), -0.75) @ border_repeated
+        weights = _cubic(abs(place - np.arange(-2, old + 2)[None]), -0.75)
+        before, inside, after = weights[:, :2], weights[:, 2:-2], weights[:, -2:]
+        pixel = np.arange(old)[None]
+        weights = inside + (pixel == 0) * before.sum(1, keepdims=True)
+        weights = weights + (pixel == old - 1) * after.sum(1, keepdims=True)
     return weights.astype(np.float32)
 
 
