@@ -1,4 +1,4 @@
-"""How images are prepared, as transformers writes it into the `preprocessor_config.json`."""
+"""Preparation of images, as transformers writes it into the `preprocessor_config.json`."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ PREPROCESSOR = "preprocessor_config.json"
 
 
 class Preparation(NamedTuple):
-    """How images were prepared in training.
+    """Preparation of the images that a network was trained on.
 
     Attributes:
         mean: What is subtracted, RGB in 0..255.
@@ -63,5 +63,10 @@ def as_color(values: Sequence[float]) -> Color:
 
 
 def is_usable(mean: Color, std: Color) -> bool:
-    """Whether images can be normalised by these."""
+    """Whether images can be normalised so.
+
+    Args:
+        mean: What is subtracted.
+        std: By what they are divided then.
+    """
     return all(map(math.isfinite, (*mean, *std))) and min(std) > 0

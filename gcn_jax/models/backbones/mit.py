@@ -39,7 +39,7 @@ STOCHASTIC_DEPTH = 0.1
 
 
 class Sizes(NamedTuple):
-    """What differs between the variants.
+    """A size of the transformer.
 
     Attributes:
         widths: Channels of res2, res3, res4, res5.

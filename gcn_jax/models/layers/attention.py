@@ -10,9 +10,9 @@ def attend(query: jax.Array, key: jax.Array, value: jax.Array, heads: int) -> ja
     maps have the most pixels, they are what an image needs most memory for.
 
     Args:
-        query: `[N, ..., C]`, Q pixels or tokens.
-        key: `[N, ..., C]`, K of them.
-        value: Of the key's shape.
+        query: `[N, ..., C]`, of Q pixels or tokens.
+        key: `[N, ..., C]`, of K pixels or tokens.
+        value: One of each, of the key's shape.
         heads: How many parts the channels make, each with weights of its own; a divisor of C.
 
     Returns:

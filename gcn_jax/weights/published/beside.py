@@ -1,4 +1,4 @@
-"""What transformers writes beside its weights: names of classes, how images are prepared."""
+"""Files that transformers writes beside its weights: names of classes, how images are prepared."""
 
 from pathlib import Path
 from typing import Any
