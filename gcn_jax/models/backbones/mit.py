@@ -29,10 +29,8 @@ from gcn_jax.models.layers.plain import cut
 #: Of all layer norms, whatever a published configuration says.
 EPSILON = 1e-5
 
-#: Of res2, res3, res4, res5: kernel sizes and strides of the patches, heads of the attention, and
-#: how many times smaller the map of its keys and values is, along both axes.
-PATCHES, STEPS = (7, 3, 3, 3), (4, 2, 2, 2)
-HEADS, REDUCTIONS = (1, 2, 5, 8), (8, 4, 2, 1)
+#: Of res2, res3, res4, res5: kernel sizes and strides of the patches, heads of the attention.
+PATCHES, STEPS, HEADS = (7, 3, 3, 3), (4, 2, 2, 2), (1, 2, 5, 8)
 
 #: For what share of the images the last residual branches are left out, in training.
 STOCHASTIC_DEPTH = 0.1
@@ -44,10 +42,13 @@ class Sizes(NamedTuple):
     Attributes:
         widths: Channels of res2, res3, res4, res5.
         depths: Number of blocks there.
+        reductions: How many times smaller the map of the attention's keys and values is, along both
+            axes.
     """
 
     widths: tuple[int, int, int, int]
     depths: tuple[int, int, int, int]
+    reductions: tuple[int, int, int, int] = (8, 4, 2, 1)
 
 
 #: Name -> sizes, as published.
@@ -61,7 +62,7 @@ PUBLISHED = {
 }
 
 #: The same, and one for tests.
-VARIANTS = {**PUBLISHED, "_tiny": Sizes((4, 8, 10, 16), (1, 1, 1, 1))}
+VARIANTS = {**PUBLISHED, "_tiny": Sizes((4, 8, 10, 16), (1, 1, 1, 1), (2, 2, 2, 1))}
 
 #: A layer that is the same at each pixel; its kernel is `[1, 1, C_in, C_out]`.
 _pixelwise = partial(Conv, kernel_size=(1, 1), kernel_init=normal_init(0.02))
@@ -225,7 +226,7 @@ class MiT(nn.Module):
         Returns:
             res2 to res5, each `[N, ceil(H / stride), ceil(W / stride), width]`.
         """
-        widths, depths = VARIANTS[self.variant]
+        widths, depths, reductions = VARIANTS[self.variant]
         count, block = sum(depths), nn.remat(Block) if self.remat else Block
         drops = [self.stochastic_depth * i / max(count - 1, 1) for i in range(count)]
         features, x = {}, images
@@ -236,7 +237,7 @@ class MiT(nn.Module):
                 PATCHES[i],
                 STEPS[i],
                 tuple(drops[first : first + depth]),
-                partial(block, HEADS[i], REDUCTIONS[i], train=train, dtype=self.dtype),
+                partial(block, HEADS[i], reductions[i], train=train, dtype=self.dtype),
                 dtype=self.dtype,
                 name=f"stage{i + 1}",
             )(x)

@@ -34,7 +34,7 @@ def _identify(tensors: Tensors) -> Identity | None:
     depths = tuple(count_blocks(tensors, f"{_ENCODER}block.{i}.") for i in range(4))
     widths = tuple(len(tensors[name]) for name in _NAMES[:4])
     for variant, sizes in PUBLISHED.items():
-        if sizes == (widths, depths):
+        if (sizes.widths, sizes.depths) == (widths, depths):
             num_classes = len(tensors["decode_head.classifier.weight"])
             return Identity(f"segformer_{variant}", {"num_classes": num_classes})
     return None
