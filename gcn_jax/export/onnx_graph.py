@@ -252,6 +252,12 @@ class Graph:
         index = self.add("ArgMax", x, axis=axes[0], keepdims=0)
         return self.add("Cast", index, to=TYPES[np.dtype(index_dtype).name])
 
+    def _stop_gradient(self, x, **_):
+        return x
+
+    def _reduce_max(self, x, *, axes, **_):
+        return self.add("ReduceMax", x, axes=[int(axis) for axis in axes], keepdims=0)
+
     def _reduce_sum(self, x, *, axes, **_):
         return self.add("ReduceSum", x, self._ints(*axes), keepdims=0)
 
@@ -288,9 +294,12 @@ class Graph:
         pads = [max(0, row[side]) for side in (0, 1) for row in padding_config]
         return self.add("Pad", x, self._ints(*pads), fill) if any(pads) else x
 
-    def _dot_general(self, x, y, *, shapes, dimension_numbers, **_):
-        ((x_axis,), (y_axis,)), (batch, _batch) = dimension_numbers
-        if batch or 2 not in map(len, shapes):
+    def _dot_general(self, x, y, *, shapes, out, dimension_numbers, **_):
+        summed, batches = dimension_numbers
+        if batches[0]:
+            return self._products(x, y, shapes, out, summed, batches)
+        (x_axis,), (y_axis,) = summed
+        if 2 not in map(len, shapes):
             raise NotImplementedError("only products with a matrix are known in ONNX here")
         x_rest, y_rest = (
             [a for a in range(len(shape)) if a != axis]
@@ -302,6 +311,27 @@ class Graph:
         left = self._transposed(y, [*y_rest, y_axis])
         product = self.add("MatMul", left, self._transposed(x, [x_axis, *x_rest]))
         return self._transposed(product, [len(y_rest), *range(len(y_rest))])
+
+    def _products(self, x, y, shapes, out, summed, batches):
+        """Multiply matrices one by one, those of the heads of an attention."""
+        batch = [shapes[0][axis] for axis in batches[0]]
+        inner = math.prod(shapes[0][axis] for axis in summed[0])
+        free = [
+            [a for a in range(len(shape)) if a not in (*of_batch, *of_sum)]
+            for shape, of_batch, of_sum in zip(shapes, batches, summed, strict=True)
+        ]
+        rows, columns = (
+            math.prod(shape[axis] for axis in axes)
+            for shape, axes in zip(shapes, free, strict=True)
+        )
+        left = self._transposed(x, [*batches[0], *free[0], *summed[0]])
+        right = self._transposed(y, [*batches[1], *summed[1], *free[1]])
+        product = self.add(
+            "MatMul",
+            self._shaped(left, [*batch, rows, inner]),
+            self._shaped(right, [*batch, inner, columns]),
+        )
+        return self._shaped(product, out.shape)
 
     def _conv_general_dilated(
         self,

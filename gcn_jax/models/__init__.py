@@ -16,6 +16,7 @@ from gcn_jax.models.fcn import FCN
 from gcn_jax.models.fcn_resnet import FCNResNet
 from gcn_jax.models.gcn import GCN, BoundaryRefine
 from gcn_jax.models.gcn_heads import GlobalConv
+from gcn_jax.models.linear import Linear
 from gcn_jax.models.network import SegmentationNetwork
 from gcn_jax.models.pretrained.info import ModelInfo, read_info
 from gcn_jax.models.pretrained.predict import predict
@@ -23,6 +24,7 @@ from gcn_jax.models.pretrained.publishing import push_to_hub
 from gcn_jax.models.pretrained.restore import Pretrained, from_pretrained, load_pretrained
 from gcn_jax.models.pspnet import PSPNet
 from gcn_jax.models.registry import create_model, list_models
+from gcn_jax.models.segformer import SegFormer
 from gcn_jax.models.segnet import SegNet
 from gcn_jax.models.unet import UNet
 from gcn_jax.models.upernet import UPerNet
@@ -38,9 +40,11 @@ __all__ = [
     "DeepLabV3Plus",
     "FCNResNet",
     "GlobalConv",
+    "Linear",
     "ModelInfo",
     "PSPNet",
     "Pretrained",
+    "SegFormer",
     "SegNet",
     "SegmentationNetwork",
     "UNet",

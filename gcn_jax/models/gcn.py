@@ -8,7 +8,7 @@ kernel 4 that start as bilinear interpolation.
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +21,7 @@ from gcn_jax.models.layers import (
     Conv,
     Deconv2x,
     Dtype,
+    enlarge,
     fit,
     normal_init,
     relu,
@@ -74,6 +75,7 @@ class GCN(BackboneNetwork):
         boundary_refinement: Whether scores are refined after every head, fusion and last
             upsampling.
         upsampling: A name in `UPSAMPLINGS`.
+        frozen_backbone: Whether the backbone stays as it is in training.
     """
 
     backbone: str = "resnet50"
@@ -83,8 +85,7 @@ class GCN(BackboneNetwork):
     stack_channels: int | None = None
     boundary_refinement: bool = True
     upsampling: str = "deconv"
-
-    on_pyramid: ClassVar[bool] = True
+    frozen_backbone: bool = False
 
     def __post_init__(self):
         for head in (self.head, self.finer_head or self.head):
@@ -96,7 +97,9 @@ class GCN(BackboneNetwork):
     def _compute_logits(self, images: jax.Array, *, train: bool) -> jax.Array:
         """Add the scores of every level to those of the next finer one, and upsample the sum."""
         backbone = self.make_backbone()
-        features = backbone(images, train=train)
+        features = backbone(images, train=train and not self.frozen_backbone)
+        if self.frozen_backbone:
+            features = jax.lax.stop_gradient(features)
         strides = dict(zip((2, 3, 4, 5), backbone.strides, strict=True))
 
         scores = self._score(features["res5"], 5)
@@ -108,12 +111,14 @@ class GCN(BackboneNetwork):
 
         # ResNet: 1/4 -> 1/2 -> 1, named deconv2 and deconv1.
         stride, step = strides[2], 2
-        while stride > 1:
+        while stride % 2 == 0:
             stride //= 2
             height, width = (-(-n // stride) for n in size_of(images))
             scores = self._upsample(scores, (height, width), f"deconv{step}")
             scores = self._refine(scores, f"refine_up{step}")
             step -= 1
+        if stride > 1:  # patches of 14 pixels
+            scores = enlarge(scores, size_of(images), stride)
         return scores.astype(jnp.float32)
 
     def _score(self, features: jax.Array, level: int) -> jax.Array:
@@ -152,6 +157,11 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "gcn_convnext_tiny": {"backbone": "convnext_tiny"},
     "gcn_convnext_small": {"backbone": "convnext_small"},
     "gcn_convnext_base": {"backbone": "convnext_base"},
+    **{f"gcn_mit_b{i}": {"backbone": f"mit_b{i}"} for i in range(6)},
+    **{
+        f"gcn_dinov2_{size}": {"backbone": f"dinov2_{size}", "frozen_backbone": True}
+        for size in ("small", "base", "large")
+    },
     "gcn_plain4": {"backbone": "plain4"},
     "_tiny": {"backbone": "_tiny", "kernel_size": 5},
 }

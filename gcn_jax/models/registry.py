@@ -20,7 +20,9 @@ from gcn_jax.models import (
     fcn_resnet,
     fpn,
     gcn,
+    linear,
     pspnet,
+    segformer,
     segnet,
     unet,
     upernet,
@@ -42,6 +44,8 @@ NETWORKS: tuple[tuple[type[SegmentationNetwork], Any], ...] = (
     (unet.UNet, unet),
     (fpn.FPN, fpn),
     (upernet.UPerNet, upernet),
+    (segformer.SegFormer, segformer),
+    (linear.Linear, linear),
     (classifier.Classifier, classifier),
 )
 

@@ -20,6 +20,7 @@ from gcn_jax.training.checkpoints import Checkpoints
 from gcn_jax.training.config import default_config, model_settings
 from gcn_jax.training.run import check_room
 from gcn_jax.training.state import TrainState
+from gcn_jax.weights.preparation import Preparation
 from gcn_jax.weights.published.load import Published, load_published
 from gcn_jax.workdir import Origin, Workdir
 
@@ -76,7 +77,8 @@ def import_network(
         if unfinished:  # what was read is as good as what is there, and complete
             shutil.rmtree(folder.checkpoints, ignore_errors=True)
         folder.write_origin(origin)
-        atomic.write(folder.config_file, _config(info, data_set).to_json(indent=2))
+        config = _config(info, data_set, published.preparation)
+        atomic.write(folder.config_file, config.to_json(indent=2))
         with Checkpoints(workdir) as checkpoints:
             checkpoints.save(0, state, {})
         write_info(workdir, info)  # last: once it is there, the folder is a workdir
@@ -100,13 +102,14 @@ def _describe(
             classes = ClassTable(names or tuple(f"class {i}" for i in range(count)))
     elif len(classes.names) != count:
         raise UserError(f"{source} has {count} classes, and {len(classes.names)} are named")
+    prepared = published.preparation or published.family
     info = ModelInfo(
         name=name,
         fields=fields,
         class_names=classes.names,
         palette=class_colors(classes.palette, count),
-        mean=published.family.mean,
-        std=published.family.std,
+        mean=prepared.mean,
+        std=prepared.std,
     )
     return info, data_set
 
@@ -120,12 +123,14 @@ def _are_alike(names: Sequence[str], others: Sequence[str]) -> bool:
     return 2 * sum(map(operator.eq, left, right)) > len(left)
 
 
-def _config(info: ModelInfo, data_set: str):
-    """Return the default settings with a network and its data."""
+def _config(info: ModelInfo, data_set: str, preparation: Preparation | None):
+    """Return the default settings with a network, its data and the size of its crops."""
     config = default_config()
     config.model = model_settings(info.name)
     config.model.update({key: value for key, value in info.fields.items() if key in config.model})
     config.data.train = (f"{data_set}:train",)
     config.data.val = f"{data_set}:val"
     config.data.mean, config.data.std = info.mean, info.std
+    if preparation and preparation.size:
+        config.augment.crop_size = preparation.size
     return config

@@ -43,7 +43,11 @@ def make_schedule(settings: ConfigDict, num_steps: int) -> optax.Schedule:
 
 
 def make_optimizer(
-    settings: ConfigDict, schedule: optax.Schedule, *, frozen_batch_norm: bool
+    settings: ConfigDict,
+    schedule: optax.Schedule,
+    *,
+    frozen_batch_norm: bool,
+    frozen_backbone: bool = False,
 ) -> optax.GradientTransformation:
     """Make SGD with momentum: `v = momentum * v + (g + decay * w)`, `w = w - rate * v`.
 
@@ -56,6 +60,7 @@ def make_optimizer(
         settings: `config.optimizer`.
         schedule: The learning rate, from `make_schedule`.
         frozen_batch_norm: `config.model.frozen_batch_norm`.
+        frozen_backbone: Whether nothing of the backbone moves, decay included.
 
     Returns:
         An optax gradient transformation over the parameters of a network.
@@ -69,12 +74,17 @@ def make_optimizer(
         optax.masked(optax.scale(settings.head_multiplier), _outside_backbone),
         optax.masked(optax.scale(settings.bias_multiplier), _conv_biases),
         optax.masked(optax.set_to_zero(), _batch_norms) if stays else optax.identity(),
+        optax.masked(optax.set_to_zero(), _in_backbone) if frozen_backbone else optax.identity(),
         optax.scale_by_learning_rate(schedule),
     )
 
 
 def _kernels(params: Any) -> Any:
     return _mark(params, lambda path, _: path[-1] == "kernel")
+
+
+def _in_backbone(params: Any) -> Any:
+    return _mark(params, lambda path, _: path[0] == BACKBONE)
 
 
 def _outside_backbone(params: Any) -> Any:

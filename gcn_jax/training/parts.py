@@ -55,7 +55,10 @@ def make_parts(
     )
     schedule = make_schedule(settings, config.num_steps)
     tx = make_optimizer(
-        settings, schedule, frozen_batch_norm=config.model.get("frozen_batch_norm", False)
+        settings,
+        schedule,
+        frozen_batch_norm=config.model.get("frozen_batch_norm", False),
+        frozen_backbone=getattr(model, "frozen_backbone", False),
     )
     step = make_train_step(
         model,

@@ -18,7 +18,7 @@ from gcn_jax.training.checkpoints import Checkpoints
 from gcn_jax.training.initial_weights import start_variables
 from gcn_jax.training.parts import Parts
 from gcn_jax.training.state import TrainState
-from gcn_jax.weights import IMAGENET
+from gcn_jax.weights import IMAGENET, LICENCES
 from gcn_jax.workdir import Workdir
 
 
@@ -191,6 +191,9 @@ def headline(run: Run, state: TrainState) -> str:
         begin += f", except {', '.join(config.init_except)}" if config.init_except else ""
     elif config.backbone_weights and not first_step:
         begin += f", its backbone from {config.backbone_weights}"
+        published = config.backbone_weights == IMAGENET or is_on_hub(config.backbone_weights)
+        licence = LICENCES.get(run.parts.model.backbone_weights)
+        begin += f" ({licence})" if published and licence else ""
         begin += f", except {', '.join(config.backbone_except)}" if config.backbone_except else ""
     return (
         f"{begin}: {config.model.name}, {parameters:,} parameters, {len(run.train)} images of "

@@ -90,6 +90,18 @@ def import_variables(
     )
 
 
+def as_convolutions(state_dict: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Reshape linear layers, `[out, in]`, to the convolutions 1 x 1 that they are here.
+
+    Args:
+        state_dict: Tensor name to array in PyTorch's layout.
+    """
+    return {
+        name: array[:, :, None, None] if np.ndim(array) == 2 else array
+        for name, array in state_dict.items()
+    }
+
+
 def excepted_layers(layers: Iterable[str], patterns: Sequence[str]) -> set[str]:
     """Return the layers of a backbone that weights do not fill.
 

@@ -11,6 +11,7 @@ from gcn_jax.weights.registry import SOURCE_FILES
 _PARTS = (
     *("module", "model", "backbone", "encoder", "encoder_q", "base_encoder", "pretrained"),
     "convnext",
+    "segformer",
 )
 _FIRST_LAYERS = "|".join(re.escape(name) for file in SOURCE_FILES for name in file.FIRST_LAYERS)
 _FIRST = re.compile(rf"((?:(?:{'|'.join(_PARTS)})\.)*)(?:{_FIRST_LAYERS})\.weight")

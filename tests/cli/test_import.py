@@ -288,3 +288,30 @@ def test_a_repository_has_one_file_or_the_file_is_named(file, tmp_path, monkeypa
     assert Workdir(tmp_path / "second").read_origin().source == address
     with pytest.raises(UserError, match="hf://somebody/absent: cannot be had from the hub"):
         process.call(import_, ["hf://somebody/absent", "--workdir", str(tmp_path / "third")])
+
+
+def test_a_repository_of_transformers_gives_classes_palette_and_preprocessing(
+    tmp_path, monkeypatch, capsys
+):
+    folder = FakeHub(tmp_path / "hub", monkeypatch).folder("nvidia/segformer-b0-finetuned-ade")
+    shapes = published.shapes("segformer_b0")
+    for leaf in ("weight", "bias"):
+        name = f"decode_head.classifier.{leaf}"
+        shapes[name] = (150, *shapes[name][1:])
+    safetensors.numpy.save_file(published.tensors(shapes), folder / "model.safetensors")
+    (folder / "pytorch_model.bin").write_bytes(b"the same, as a pickle")
+    names = data_set_with(150)[1].names
+    labels = {str(i): name.upper() for i, name in enumerate(names)}
+    (folder / "config.json").write_text(json.dumps({"id2label": labels}))
+    prepared = {"image_mean": [0.5, 0.4, 0.3], "image_std": [0.2, 0.1, 0.25], "size": 512}
+    (folder / "preprocessor_config.json").write_text(json.dumps(prepared))
+    address, workdir = "hf://nvidia/segformer-b0-finetuned-ade", tmp_path / "run"
+    lines = " ".join(run(capsys, import_, address, "--workdir", workdir).split())
+    assert "SegFormer of transformers: segformer_b0 (num_classes=150)" in lines
+    assert "licence: NVIDIA Source Code License for SegFormer: for research and eval" in lines
+    info = models.read_info(workdir)
+    assert (info.class_names, len(info.palette)) == (names, 150)
+    assert (info.mean, info.std) == ((127.5, 102.0, 76.5), (51.0, 25.5, 63.75))
+    settings = Workdir(workdir).read_config()
+    assert settings["augment"]["crop_size"] == [512, 512]
+    assert settings["data"]["val"] == "ade20k:val"

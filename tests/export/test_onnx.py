@@ -14,6 +14,7 @@ from gcn_jax.export.images import make_batches
 from gcn_jax.export.onnx_file import write_onnx
 from gcn_jax.export.program import pad
 from gcn_jax.export.target import make_target
+from gcn_jax.models.layers import attend, gelu
 from gcn_jax.models.registry import TINY_MODELS
 from tests.helpers.exported import logits_of, photos, pretrained
 from tests.helpers.networks import tiny
@@ -127,6 +128,10 @@ def in_onnx(function, x, size=None):
         lambda x: jnp.concatenate([jnp.zeros_like(x), x], axis=2),
         lambda x: jnp.stack([x, 2 * x, x - 1], axis=2),
         lambda x: x[:, 1:5, 2:] - x[:, :1, 3:4],
+        lambda x: attend(
+            x @ normal(3, 4) / 99, x[:, :3] @ normal(3, 4) / 99, x[:, :3] @ normal(3, 4), 2
+        ),
+        lambda x: gelu(x / 99 - 1),
         lambda x: jax.lax.reduce_window(
             x, -jnp.inf, jax.lax.max, (1, 3, 2, 1), (1, 2, 1, 1), [(0, 0), (1, 2), (0, 1), (0, 0)]
         ),
@@ -139,7 +144,18 @@ def in_onnx(function, x, size=None):
             dimension_numbers=("NHWC", "HWIO", "NHWC"),
         ),
     ],
-    ids=["pad", "product", "where", "concatenate", "stack", "slice", "max", "deconvolution"],
+    ids=[
+        "pad",
+        "product",
+        "where",
+        "concatenate",
+        "stack",
+        "slice",
+        "attention",
+        "gelu",
+        "max",
+        "deconvolution",
+    ],
 )
 def test_primitives_mean_in_onnx_what_they_mean_in_jax(function, monkeypatch):
     x = photos(2, 6, 7)

@@ -24,15 +24,15 @@ def published_counts():
 
 
 def learners():
-    """Return name -> fields of all networks that differ in more than their backbone.
+    """Return name -> fields of all networks that differ in more than sizes and their backbone.
 
     They are wide enough to learn from scratch in a few steps.
     """
     small = dict(zip((network for network, _ in NETWORKS), TINY_MODELS.values(), strict=True))
-    wide = {"backbone": "plain4", "width": 1 / 8}
+    wide = {"backbone": "plain4", "width": 1 / 8, "frozen_backbone": False, "head_width": 64}
     found, kinds = {}, []
     for name, (network, fixed) in MODELS.items():
-        kind = network, {field: value for field, value in fixed.items() if field != "backbone"}
+        kind = network, {field: value for field, value in fixed.items() if field not in wide}
         if name.startswith("_") or kind in kinds:
             continue
         kinds.append(kind)

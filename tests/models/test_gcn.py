@@ -28,6 +28,15 @@ PARAMETERS = {
     "gcn_convnext_tiny": (28_889_028, 27_821_472),
     "gcn_convnext_small": (50_523_588, 49_456_032),
     "gcn_convnext_base": (88_938_212, 87_568_256),
+    "gcn_mit_b0": (3_802_308, 3_319_392),
+    "gcn_mit_b1": (13_956_900, 13_151_424),
+    "gcn_mit_b2": (25_001_764, 24_196_288),
+    "gcn_mit_b3": (44_877_604, 44_072_128),
+    "gcn_mit_b4": (61_648_164, 60_842_688),
+    "gcn_mit_b5": (82_248_484, 81_443_008),
+    "gcn_dinov2_small": (23_148_024, 22_056_192),
+    "gcn_dinov2_base": (88_639_224, 86_579_712),
+    "gcn_dinov2_large": (307_072_248, 304_367_616),
     "gcn_plain4": (440_544, 135_960),
     "_tiny": (110_468, 1_604),
 }
@@ -38,6 +47,18 @@ def tiny_variables():
     """Return initial variables of `_tiny` with three classes."""
     model = create_model("_tiny", num_classes=3)
     return jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, 16, 16, 3)))
+
+
+def test_levels_of_one_stride_are_added_and_enlarged():
+    """A vision transformer's: 14 = 2 * 7 is doubled once."""
+    model = GCN(num_classes=3, backbone="_dinov2", kernel_size=3)
+    for height, width in ((1, 1), (33, 47)):
+        images = jax.ShapeDtypeStruct((2, height, width, 3), jnp.float32)
+        logits, variables = jax.eval_shape(model.init_with_output, jax.random.key(0), images)
+        assert logits.shape == (2, height, width, 3)
+        layers = variables["params"].keys()
+        assert {name for name in layers if name.startswith("deconv")} == {"deconv2"}
+        assert {name for name in layers if name.startswith("refine_up")} == {"refine_up2"}
 
 
 def test_boundary_refine_by_hand():

@@ -79,6 +79,16 @@ def test_frozen_batch_norm_stays():
     assert change["gcn5"]["left_k1"]["bias"] != 0
 
 
+def test_a_frozen_backbone_stays_whatever_its_gradient_and_its_decay():
+    settings = default_config().optimizer
+    schedule = make_schedule(settings, 100)
+    tx = make_optimizer(settings, schedule, frozen_batch_norm=False, frozen_backbone=True)
+    params = {name: {"conv": {"kernel": jnp.ones(1)}} for name in ("backbone", "score")}
+    change, _ = tx.update(params, tx.init(params), params)
+    assert change["backbone"]["conv"]["kernel"] == 0
+    assert change["score"]["conv"]["kernel"] != 0
+
+
 def test_layer_norm_learns_beside_frozen_batch_norm():
     layers = {name: {"scale": jnp.ones(1), "bias": jnp.ones(1)} for name in ("norm", "bn")}
     tx = optimizer(frozen_batch_norm=True, momentum=0.0, bias_multiplier=2.0)

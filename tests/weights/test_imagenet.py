@@ -66,7 +66,10 @@ def test_a_backbone_without_a_file_is_named():
 def test_files_are_of_architectures_that_can_be_read_and_carry_their_digits():
     assert {"resnet50", "vgg16_bn"} < imagenet.FILES.keys() <= {*list_sources()}
     for name, url in imagenet.FILES.items():
-        assert re.fullmatch(rf"https://.*/{name}-[0-9a-f]{{8}}\.pth", url)
+        if name.startswith("mit_"):
+            assert url == f"hf://nvidia/{name.replace('_', '-')}"
+        else:
+            assert re.fullmatch(rf"https://.*/{name}-[0-9a-f]{{8}}\.pth", url)
 
 
 @pytest.mark.parametrize("prefix", ["backbone.", "encoder.", "module.", "module.encoder_q."])

@@ -228,6 +228,7 @@ def _convolution(equation, reach, kernel):
 
 def _dot_general(equation, *operands):
     contracted, batched = equation.params["dimension_numbers"]
+    operands = _keys_joined(contracted, batched, operands)
     reaches = []
     for side, reach in enumerate(operands):
         if not isinstance(reach, np.ndarray):
@@ -248,6 +249,24 @@ def _dot_general(equation, *operands):
             reach = np.moveaxis(reach, others, range(first, first + len(others)))
         reaches.append(reach)
     return functools.reduce(np.minimum, reaches)
+
+
+def _keys_joined(contracted, batched, operands):
+    """Let each product with a map of the image depend on all of that map, if the other is one, too.
+
+    Such are the weights of an attention: the sum by which they are divided is of all keys, and an
+    array of all pairs of pixels would have no room.
+    """
+    if not all(isinstance(operand, np.ndarray) for operand in operands):
+        return operands
+    free = [
+        tuple(a + 1 for a in range(o.ndim - 1) if a not in (*summed, *batch))
+        for o, summed, batch in zip(operands, contracted, batched, strict=True)
+    ]
+    left, right = operands
+    if all(left.shape[axis] == 1 for axis in free[0]):
+        return operands
+    return left, right.min(axis=free[1], keepdims=True)
 
 
 def _times(reach: np.ndarray, matrix: np.ndarray) -> np.ndarray:

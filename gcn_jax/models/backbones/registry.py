@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from flax import linen as nn
 
 from gcn_jax.errors import UserError, check_choice
-from gcn_jax.models.backbones import convnext
+from gcn_jax.models.backbones import convnext, dinov2, mit
 from gcn_jax.models.backbones.plain import Plain
 from gcn_jax.models.backbones.resnet import ResNet
 from gcn_jax.models.backbones.resnet_gcn import ResNetGCN
@@ -76,6 +76,15 @@ def _convnext(variant: str) -> Backbone:
     return Backbone(make, batch_norm=False, stochastic_depth=True)
 
 
+def _mit(variant: str) -> Backbone:
+    return Backbone(partial(mit.MiT, variant), batch_norm=False, stochastic_depth=True)
+
+
+def _dinov2(variant: str) -> Backbone:
+    make = partial(dinov2.DINOv2, variant)
+    return Backbone(make, pyramid=False, batch_norm=False, stochastic_depth=True)
+
+
 #: Names with "_" in front are for tests.
 BACKBONES: Mapping[str, Backbone] = {
     "resnet18": _resnet(18),
@@ -97,9 +106,13 @@ BACKBONES: Mapping[str, Backbone] = {
     "resnet50_gcn": Backbone(partial(ResNetGCN, depth=50), zero_init_residual=True),
     # With a layer norm of each level's features, as under UPerNet.
     **{f"convnext_{variant}": _convnext(variant) for variant in convnext.PUBLISHED},
+    **{f"mit_{variant}": _mit(variant) for variant in mit.PUBLISHED},
+    **{f"dinov2_{variant}": _dinov2(variant) for variant in dinov2.PUBLISHED},
     "plain4": _plain(24, 48, 96, 96),
     "_tiny": _plain(4, 8, 8, 8),
     "_convnext": _convnext("_tiny"),
+    "_mit": _mit("_tiny"),
+    "_dinov2": _dinov2("_tiny"),
 }
 
 

@@ -1,4 +1,4 @@
-"""The primitives every network is built from: convolution, batch-norm, upsampling, pooling.
+"""The primitives every network is built from: convolution, norms, attention, upsampling, pooling.
 
 Networks use these instead of `flax.linen`'s own, so how a primitive is computed can change in one
 place, `backend.py`: in plain words (`plain.py`), or on a CPU in those that are fastest there
@@ -7,6 +7,7 @@ checkpoint never depends on it.
 """
 
 from gcn_jax.models.layers.activation import gelu, relu
+from gcn_jax.models.layers.attention import attend
 from gcn_jax.models.layers.backend import plain_formulation
 from gcn_jax.models.layers.conv import (
     Conv,
@@ -23,8 +24,10 @@ from gcn_jax.models.layers.conv import (
 )
 from gcn_jax.models.layers.norm import BatchNorm, GroupNorm, LayerNorm
 from gcn_jax.models.layers.resize import (
+    enlarge,
     fit,
     repeat_2x,
+    resize_bicubic,
     resize_bilinear,
     resize_bilinear_2x,
     sample_bilinear,
@@ -39,10 +42,12 @@ __all__ = [
     "GroupNorm",
     "Initializer",
     "LayerNorm",
+    "attend",
     "bilinear_kernel_init",
     "bilinear_taps",
     "convolve",
     "deconvolve",
+    "enlarge",
     "fit",
     "gelu",
     "he_normal",
@@ -51,6 +56,7 @@ __all__ = [
     "plain_formulation",
     "relu",
     "repeat_2x",
+    "resize_bicubic",
     "resize_bilinear",
     "resize_bilinear_2x",
     "sample_bilinear",

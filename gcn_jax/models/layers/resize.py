@@ -95,6 +95,72 @@ def resize_bilinear(
     return x
 
 
+def enlarge(x: jax.Array, size: tuple[int, int], factor: int) -> jax.Array:
+    """Resize maps `factor` times, bilinearly, and cut them to a size or repeat the border up to it.
+
+    So a map of patches, the last of which reach beyond the image, gets the image's size: the edges
+    of patches stay where they are.
+
+    Args:
+        x: float `[N, H, W, C]` of any precision.
+        size: Height and width.
+        factor: Pixels to a pixel of x.
+
+    Returns:
+        `[N, *size, C]` of x's dtype.
+    """
+    for axis, new in zip((1, 2), size, strict=True):
+        x = _interpolate(x, axis, 2 * indices(new) + 1 - factor, 2 * factor)
+    return x
+
+
+def resize_bicubic(x: jax.Array, size: tuple[int, int], *, antialias: bool = False) -> jax.Array:
+    """Resize `[N, H, W, C]` to `[N, *size, C]`, the values those of PyTorch's `interpolate`.
+
+    The outer edges of the corner pixels stay where they are.
+
+    Args:
+        x: float `[N, H, W, C]` of any precision.
+        size: Height and width.
+        antialias: Whether the kernel is as wide as the step where x gets smaller. PyTorch's kernel
+            is another one then (a = -0.5, not -0.75), and ends at the border, which else repeats.
+
+    Returns:
+        `[N, *size, C]` of x's dtype.
+    """
+    for axis, new in zip((1, 2), size, strict=True):
+        weights = _cubic_weights(x.shape[axis], new, antialias)
+        y = jnp.tensordot(
+            weights, x.astype(jnp.float32), axes=(1, axis), precision=lax.Precision.HIGHEST
+        )
+        x = jnp.moveaxis(y, 0, axis).astype(x.dtype)
+    return x
+
+
+def _cubic_weights(old: int, new: Any, antialias: bool) -> Any:
+    """Return float32 `[new, old]`: the weight of each old pixel of an axis in each new one."""
+    index = indices(new)[:, None]
+    place = ((2 * index + 1) * old - new) / (2 * new)
+    if antialias:
+        stretch = (old / (0 * index + new)).clip(1)
+        weights = _cubic(abs(place - np.arange(old)[None]) / stretch, -0.5)
+        weights = weights / weights.sum(1, keepdims=True)
+    else:
+        weights = _cubic(abs(place - np.arange(-2, old + 2)[None]), -0.75)
+        before, inside, after = weights[:, :2], weights[:, 2:-2], weights[:, -2:]
+        pixel = np.arange(old)[None]
+        weights = inside + (pixel == 0) * before.sum(1, keepdims=True)
+        weights = weights + (pixel == old - 1) * after.sum(1, keepdims=True)
+    return weights.astype(np.float32)
+
+
+def _cubic(distance: Any, a: float) -> Any:
+    """Return the kernel of cubic convolution (Keys 1981) at distances."""
+    near = ((a + 2) * distance - (a + 3)) * distance**2 + 1
+    far = ((distance - 5) * distance + 8) * a * distance - 4 * a
+    return near * (distance <= 1) + far * ((distance > 1) & (distance < 2))
+
+
 def sample_bilinear(x: jax.Array, size: tuple[int, int], step: float) -> jax.Array:
     """Sample `[N, H, W, C]` at every `step`-th pixel from the first on, to `[N, *size, C]`.
 

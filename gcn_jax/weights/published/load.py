@@ -11,8 +11,9 @@ from gcn_jax.hub import is_on_hub, weights_file
 from gcn_jax.models.registry import create_model
 from gcn_jax.tensor_files import read_weights
 from gcn_jax.weights.caffemodel import read_caffemodel
+from gcn_jax.weights.preparation import Preparation
+from gcn_jax.weights.published.beside import read_class_names, read_preparation_beside
 from gcn_jax.weights.published.family import Family, Identity
-from gcn_jax.weights.published.labels import read_class_names
 from gcn_jax.weights.published.registry import identify
 
 #: The ending of files of Caffe.
@@ -29,6 +30,8 @@ class Published(NamedTuple):
         sha256: The digest of the file, in hexadecimal digits.
         class_names: What a `config.json` beside the file calls the classes, label 0 first, if it
             does.
+        preparation: How a `preprocessor_config.json` beside the file prepares images, if it says;
+            else it is as the family does.
     """
 
     family: Family
@@ -36,6 +39,7 @@ class Published(NamedTuple):
     variables: dict[str, Any]
     sha256: str
     class_names: tuple[str, ...] | None = None
+    preparation: Preparation | None = None
 
 
 def load_published(
@@ -71,4 +75,5 @@ def load_published(
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     class_names = read_class_names(source, identity.fields["num_classes"])
-    return Published(family, identity, variables, sha256, class_names)
+    preparation = read_preparation_beside(source)
+    return Published(family, identity, variables, sha256, class_names, preparation)

@@ -9,6 +9,7 @@ from gcn_jax.weights.published import (
     caffe,
     deeplab_pytorch,
     pytorch_fcn,
+    segformer,
     semseg,
     smp,
     torchvision,
@@ -24,6 +25,7 @@ FAMILIES: tuple[Family, ...] = (
     *torchvision.FAMILIES,
     *smp.FAMILIES,
     *upernet.FAMILIES,
+    *segformer.FAMILIES,
     *caffe.FAMILIES,
 )
 

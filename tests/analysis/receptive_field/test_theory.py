@@ -18,6 +18,8 @@ from gcn_jax.analysis.receptive_field.theory import (
 from gcn_jax.errors import UserError
 from gcn_jax.models import GCN, create_model
 from gcn_jax.models.backbones.convnext import ConvNeXt
+from gcn_jax.models.backbones.dinov2 import DINOv2
+from gcn_jax.models.backbones.mit import MiT
 from gcn_jax.models.backbones.resnet import ResNet
 from gcn_jax.models.layers import Conv, Deconv2x, resize_bilinear_2x
 from gcn_jax.models.layers.pooling import max_pool
@@ -155,6 +157,17 @@ def test_convnext():
     for level, size in zip((2, 3, 4, 5), sizes, strict=True):
         field = AxisField(size, Fraction(2**level), (2**level - 1) / 2)
         assert fields[f"res{level}"] == ReceptiveField(field, field)
+
+
+def test_attention_sees_the_whole_image():
+    fields = receptive_fields(MiT("_tiny"))
+    assert fields["stage1/patches"].vertical == AxisField(7, Fraction(4), 0.0)
+    for level in ("res2", "res5"):
+        assert fields[level] == ReceptiveField(None, None)
+    rows, columns = traced_reach(DINOv2("_tiny"), (45, 30))["res2"]
+    np.testing.assert_array_equal(rows.first, 0)
+    np.testing.assert_array_equal(rows.last, 44)
+    np.testing.assert_array_equal(columns.last, 29)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 from jax import lax
+from PIL import Image
 
 from gcn_jax.models.layers import (
     BatchNorm,
@@ -13,11 +14,13 @@ from gcn_jax.models.layers import (
     Deconv2x,
     LayerNorm,
     deconvolve,
+    enlarge,
     fit,
     gelu,
     he_normal,
     lecun_normal,
     normal_init,
+    resize_bicubic,
     resize_bilinear,
     resize_bilinear_2x,
     sample_bilinear,
@@ -197,6 +200,47 @@ def test_sampling_puts_features_at_multiples_of_their_stride():
     aligned = resize_bilinear(x, (9, 13), align_corners=True)
     np.testing.assert_allclose(sample_bilinear(x, (9, 13), 1 / 4), aligned, atol=1e-6)
     np.testing.assert_allclose(sample_bilinear(aligned, (3, 4), 4), x, atol=1e-6)
+
+
+def test_patches_are_enlarged_with_their_edges_where_they_are():
+    x = normal(1, 3, 4, 2)
+    whole = resize_bilinear(x, (15, 20))
+    np.testing.assert_allclose(enlarge(x, (13, 16), 5), whole[:, :13, :16], atol=1e-6)
+    longer = enlarge(x, (17, 20), 5)
+    np.testing.assert_allclose(longer[:, :15], whole, atol=1e-6)
+    np.testing.assert_allclose(longer[:, 15:], np.repeat(whole[:, -1:], 2, axis=1), atol=1e-6)
+
+
+def cubic(distance, a):
+    d = abs(distance)
+    if d <= 1:
+        return (a + 2) * d**3 - (a + 3) * d**2 + 1
+    return a * (d**3 - 5 * d**2 + 8 * d - 4) if d < 2 else 0.0
+
+
+@pytest.mark.parametrize("length", [1, 3, 7, 11, 15])
+def test_bicubic_resize_sums_four_neighbours_and_repeats_the_border(length):
+    """PyTorch's kernel, with a = -0.75, by points."""
+    line = normal(7, seed=1).astype(np.float64)
+    expected = np.zeros(length)
+    for i in range(length):
+        place = (i + 0.5) * 7 / length - 0.5
+        first = int(np.floor(place))
+        for j in range(first - 1, first + 3):
+            expected[i] += cubic(place - j, -0.75) * line[min(max(j, 0), 6)]
+    x = np.float32(line)[None, :, None, None]
+    np.testing.assert_allclose(resize_bicubic(x, (length, 1))[0, :, 0, 0], expected, atol=1e-6)
+    turned = x.transpose(0, 2, 1, 3)
+    np.testing.assert_allclose(resize_bicubic(turned, (1, length))[0, 0, :, 0], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [(5, 4), (9, 7), (20, 31)])
+def test_bicubic_resize_with_antialias_is_pillow_s(size):
+    """PyTorch's is after it."""
+    x = normal(9, 13)
+    image = Image.fromarray(x).resize(size[::-1], Image.Resampling.BICUBIC)
+    found = resize_bicubic(x[None, :, :, None], size, antialias=True)[0, :, :, 0]
+    np.testing.assert_allclose(found, np.asarray(image), atol=1e-5)
 
 
 def test_an_initial_deconvolution_interpolates_each_channel():

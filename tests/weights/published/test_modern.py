@@ -21,6 +21,8 @@ NETWORKS = {
     "smp_fpn_resnet34": ("fpn_resnet34", "segmentation_head.0.weight"),
     "smp_deeplabv3plus_resnet50": ("deeplabv3plus_resnet50", "segmentation_head.0.weight"),
     "upernet_convnext_tiny": ("upernet_convnext_tiny", "decode_head.classifier.weight"),
+    "segformer_b0": ("segformer_b0", "decode_head.classifier.weight"),
+    "segformer_b2": ("segformer_b2", "decode_head.classifier.weight"),
 }
 QUICK = ("smp_unet_resnet34", "65x97/logits_every3")
 
@@ -100,6 +102,27 @@ def test_logits_are_those_of_the_published_code(file, key):
     model, variables = loaded(file)
     # Not under jit: layers of few shapes are faster run one by one than compiled.
     compare(model.apply(variables, images(key)), file, key)
+
+
+@pytest.mark.parametrize(
+    ("file", "key"),
+    [
+        ("segformer_b0", "65x97/scores"),
+        *(
+            pytest.param(file, key, marks=pytest.mark.slow)
+            for file in ("segformer_b0", "segformer_b2")
+            for key in keys(file, "scores")
+            if (file, key) != ("segformer_b0", "65x97/scores")
+        ),
+    ],
+)
+def test_scores_of_segformer_before_they_are_resized_are_those_of_the_published_code(file, key):
+    model, variables = loaded(file)
+    logits, seen = model.apply(
+        variables, images(key), capture_intermediates=lambda m, _: m.name == "score"
+    )
+    compare(seen["intermediates"]["score"]["__call__"][0], file, key)
+    assert logits.shape == (*images(key).shape[:3], 21)
 
 
 @pytest.mark.slow
