@@ -38,7 +38,7 @@ import jax.extend.backend
 import jax.numpy as jnp
 from absl import flags
 
-from benchmarks import machine
+from benchmarks import hlo, machine
 from benchmarks.contestants import TITLES, Case, Program, our_program
 from gcn_jax import atomic
 from gcn_jax.analysis.costs.complexity import flops_by_part, level_of
@@ -56,10 +56,8 @@ _REPEATS = flags.DEFINE_integer("repeats", 5, "How many steps are profiled.")
 
 #: A graph of commands is one event of a GPU's profile: what is in it would not be told apart.
 _XLA_FLAGS = "--xla_gpu_enable_command_buffer="
-#: Operations that stand for those inside them, which are timed by themselves.
-_CONTAINERS = {"while", "call", "conditional"}
 #: The step outside the network: loss, optimiser, copies that carry no name.
-_OUTSIDE = "loss, optimiser, unnamed"
+OUTSIDE = "loss, optimiser, unnamed"
 
 
 class Operation(NamedTuple):
@@ -176,7 +174,7 @@ def part_of(name: str) -> str:
         'gcn5, backward'
     """
     if not re.match(r"(transpose\()?jvp\(\w", name) or re.match(r"(transpose\()?jvp\(jit", name):
-        return _OUTSIDE
+        return OUTSIDE
     return level_of(name) + (", backward" if name.startswith("transpose") else "")
 
 
@@ -189,41 +187,25 @@ def read_operations(text: str) -> dict[str, Operation]:
     """
     bodies = set(re.findall(r"body=%?([\w.\-]+)", text))
     written: dict[str, int] = {}
-    operations = {}
-    computation = ""
-    for line in text.splitlines():
-        if head := re.match(r"(?:ENTRY )?%?([\w.\-]+) \(.*\{$", line):
-            computation = head[1]
-        found = re.match(r"\s+(?:ROOT )?%?([\w.\-]+) = (\(.*?\)|\S+) ([\w\-]+)\(([^)]*)\)", line)
-        if not found:
-            continue
-        name, shape, kind, operands = found.groups()
-        written[name] = _bytes(shape)
-        operands = re.findall(r"%([\w.\-]+)", operands)
+    operations: dict[str, Operation] = {}
+    for name, computation, kind, shapes, operands, op_name in hlo.read_operations(text):
+        written[name] = sum(shape.padded for shape in shapes)
         reads = sum(written.get(operand, 0) for operand in operands)
         if computation in bodies:
             reads = written[name]
-        if kind not in _CONTAINERS:
-            label = re.search(r'op_name="(?:jit\(\w+\)/)?([^"]*)/[^"/]*"', line)
-            if label:
-                part = part_of(label[1])
-            else:
+        if kind not in hlo.CONTAINERS:
+            part = part_of_operation(op_name)
+            if part is None:
                 inherited = (operations[o].part for o in reversed(operands) if o in operations)
-                part = next((part for part in inherited if part != _OUTSIDE), _OUTSIDE)
+                part = next((part for part in inherited if part != OUTSIDE), OUTSIDE)
             operations[name] = Operation(part, written[name] + reads)
     return operations
 
 
-def _bytes(shape: str) -> int:
-    """Return the bytes of `f32[2,64]{1,0}` or of a tuple of such shapes."""
-    total = 0
-    for dtype, sizes in re.findall(r"\b([a-z]+\d*\w*)\[([\d,]*)\]", shape):
-        bits = re.search(r"\d+", dtype)  # none in pred
-        count = 1
-        for size in sizes.split(","):
-            count *= int(size or 1)
-        total += count * (int(bits[0]) // 8 if bits else 1)
-    return total
+def part_of_operation(op_name: str) -> str | None:
+    """Name the part that an operation of a compiled program belongs to; None if it has no name."""
+    found = re.fullmatch(r"(?:jit\(\w+\)/)?(.*)/[^/]*", op_name)
+    return part_of(found[1]) if found else None
 
 
 def _events(folder: str) -> list[tuple[str, float]]:
