@@ -40,8 +40,9 @@ from absl import flags
 
 from benchmarks import hlo, machine
 from benchmarks.contestants import TITLES, Case, Program, our_program
+from benchmarks.parts import OUTSIDE, part_of, part_of_operation
 from gcn_jax import atomic
-from gcn_jax.analysis.costs.complexity import flops_by_part, level_of
+from gcn_jax.analysis.costs.complexity import flops_by_part
 from gcn_jax.analysis.sheets import Sheet
 from gcn_jax.cli import process
 from gcn_jax.errors import check_choice
@@ -56,8 +57,6 @@ _REPEATS = flags.DEFINE_integer("repeats", 5, "How many steps are profiled.")
 
 #: A graph of commands is one event of a GPU's profile: what is in it would not be told apart.
 _XLA_FLAGS = "--xla_gpu_enable_command_buffer="
-#: The step outside the network: loss, optimiser, copies that carry no name.
-OUTSIDE = "loss, optimiser, unnamed"
 
 
 class Operation(NamedTuple):
@@ -166,18 +165,6 @@ def measure(program: Program, repeats: int) -> tuple[float, dict[str, Share]]:
     return statistics.median(times), dict(longest)
 
 
-def part_of(name: str) -> str:
-    """Name the part that a name stack or `op_name` belongs to: "gcn5", "backbone/res4, backward".
-
-    Example:
-        >>> part_of("transpose(jvp(GCN))/GCN._score/gcn5/left_k1")
-        'gcn5, backward'
-    """
-    if not re.match(r"(transpose\()?jvp\(\w", name) or re.match(r"(transpose\()?jvp\(jit", name):
-        return OUTSIDE
-    return level_of(name) + (", backward" if name.startswith("transpose") else "")
-
-
 def read_operations(text: str) -> dict[str, Operation]:
     """Read the operations of a compiled program, by name, from XLA's text.
 
@@ -200,12 +187,6 @@ def read_operations(text: str) -> dict[str, Operation]:
                 part = next((part for part in inherited if part != OUTSIDE), OUTSIDE)
             operations[name] = Operation(part, written[name] + reads)
     return operations
-
-
-def part_of_operation(op_name: str) -> str | None:
-    """Name the part that an operation of a compiled program belongs to; None if it has no name."""
-    found = re.fullmatch(r"(?:jit\(\w+\)/)?(.*)/[^/]*", op_name)
-    return part_of(found[1]) if found else None
 
 
 def _events(folder: str) -> list[tuple[str, float]]:

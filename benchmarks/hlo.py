@@ -160,9 +160,7 @@ def _shape(text: str, dtype: str, sizes: str, layout: str | None) -> Shape:
     for tile in re.findall(r"\(([\d,]+)\)", _after(r"T((?:\([\d,]+\))+)", how)):
         places = _tiled(places, [int(size) for size in tile.split(",")])
     space = _after(r"S\((\d+)\)", how)
-    return Shape(
-        text, math.prod(axes) * bits // 8, math.prod(places) * bits // 8, int(space or 0)
-    )
+    return Shape(text, math.prod(axes) * bits // 8, math.prod(places) * bits // 8, int(space or 0))
 
 
 def _bits(dtype: str, how: str) -> int:

@@ -8,15 +8,15 @@ import numpy as np
 import optax
 import pytest
 
-from benchmarks.ceilings import Operation, measure, part_of, read_operations
+from benchmarks.ceilings import Operation, measure, read_operations
 from benchmarks.contestants import Program
+from benchmarks.parts import OUTSIDE, part_of
 from gcn_jax import models
 from gcn_jax.analysis.costs.complexity import program_flops
 from gcn_jax.models.layers import plain_formulation
 from gcn_jax.training.state import create_state
 from gcn_jax.training.step import make_train_step
 
-OUTSIDE = "loss, optimiser, unnamed"
 #: A program as XLA prints it: a fusion's inside, a loop's, and what runs. @ stands for the names.
 PROGRAM = """\
 HloModule jit_train_step, is_scheduled=true
