@@ -23,6 +23,7 @@ On a CPU all of this is of one core: XLA's profile does not know the end of an o
 several threads share.
 """
 
+import collections
 import json
 import os
 import re
@@ -31,7 +32,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.extend.backend
@@ -57,6 +58,8 @@ _REPEATS = flags.DEFINE_integer("repeats", 5, "How many steps are profiled.")
 
 #: A graph of commands is one event of a GPU's profile: what is in it would not be told apart.
 _XLA_FLAGS = "--xla_gpu_enable_command_buffer="
+#: How many operations are listed.
+_MOST_OPERATIONS = 10
 
 
 class Operation(NamedTuple):
@@ -82,6 +85,20 @@ class Share(NamedTuple):
         return Share(*(mine + its for mine, its in zip(self, other, strict=True)))
 
 
+class Profile(NamedTuple):
+    """What was seen of some steps.
+
+    Attributes:
+        step_seconds: The seconds of one (median).
+        shares: What each part takes of it, longest first.
+        operations: The part and the seconds of the longest operations, by name.
+    """
+
+    step_seconds: float
+    shares: dict[str, Share]
+    operations: dict[str, dict[str, Any]]
+
+
 def main(argv):
     """Measure ceilings and parts, print a table, write both files."""
     del argv
@@ -94,8 +111,8 @@ def main(argv):
     case = Case(_MODEL.value, _SIZE.value, _BATCH.value, _DTYPE.value)
     report |= {"accelerator": jax.devices()[0].device_kind, "case": str(case)}
     ceilings = {"flops": matrix_rate(case.dtype), "moved": bandwidth()}
-    step_seconds, shares = measure(our_program(case), _REPEATS.value)
-    report |= {"ceilings": ceilings, "step_seconds": step_seconds}
+    step_seconds, shares, operations = measure(our_program(case), _REPEATS.value)
+    report |= {"ceilings": ceilings, "step_seconds": step_seconds, "operations": operations}
     report["parts"] = {part: share._asdict() for part, share in shares.items()}
     text = _markdown(report, shares)
     print(text)
@@ -129,15 +146,13 @@ def _seconds(function: Callable, *arguments: jax.Array) -> float:
 
 
 # --------------------------------------------------------------------------------------- the parts
-def measure(program: Program, repeats: int) -> tuple[float, dict[str, Share]]:
+def measure(program: Program, repeats: int) -> Profile:
     """Profile steps.
 
     Args:
         program: The compiled step, and what it is called with.
         repeats: How many steps are profiled.
 
-    Returns:
-        The seconds of a step (median), and what each part takes of it, longest first.
     """
     step, _, state, batch = program
     with plain_formulation():
@@ -157,12 +172,21 @@ def measure(program: Program, repeats: int) -> tuple[float, dict[str, Share]]:
                 times.append(time.perf_counter() - start)
         events = _events(folder)
     shares = {part: Share(flops=count) for part, count in flops.items()}
+    totals: collections.Counter[str] = collections.Counter()
     for name, seconds in events:
         if operation := operations.get(name):
+            totals[name] += seconds / repeats
             share = Share(seconds / repeats, 0, operation.moved / repeats)
             shares[operation.part] = shares.get(operation.part, Share()) + share
     longest = sorted(shares.items(), key=lambda item: -item[1].seconds)
-    return statistics.median(times), dict(longest)
+    return Profile(
+        statistics.median(times),
+        dict(longest),
+        {
+            name: {"part": operations[name].part, "seconds": seconds}
+            for name, seconds in totals.most_common(_MOST_OPERATIONS)
+        },
+    )
 
 
 def read_operations(text: str) -> dict[str, Operation]:

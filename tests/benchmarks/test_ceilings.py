@@ -79,9 +79,11 @@ def test_parts_of_a_step_hold_all_its_operations():
     with plain_formulation():
         flops = program_flops(lambda *args: step(*args), state, batch)
     jitted = jax.jit(step, donate_argnums=0)
-    seconds, shares = measure(Program(jitted, None, state, batch), repeats=2)
+    seconds, shares, longest = measure(Program(jitted, None, state, batch), repeats=2)
     assert sum(share.flops for share in shares.values()) == pytest.approx(flops, rel=1e-3)
     for part in ("backbone/conv4", "backbone/conv4, backward", "gcn4", "gcn4, backward"):
         assert shares[part].seconds > 0, part
         assert shares[part].moved > 0, part
     assert seconds > 0
+    assert len(longest) == 10
+    assert all(operation["part"] in shares for operation in longest.values())
