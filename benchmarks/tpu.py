@@ -9,11 +9,11 @@ chips of a topology in the words of `models/layers/plain.py`, which a TPU gets, 
 this machine's CPU. Nothing runs. The batch, of all chips, is split over them; for one large image
 `--split height` gives each chip some of its rows.
 
-All figures are of one chip. "By XLA's count" are the compiler's own numbers; the roofline divides
-them by what the chip can do at most, and is a lower bound of the time. Tables count otherwise: each
-operation reads and writes its arrays once, in the large memory (HBM) and as they lie there, filled
-up to whole tiles. That is more than XLA counts where an operation reads a part of an array. A fused
-operation carries one name: a neighbour may have paid for a part.
+All figures are of one chip. "By XLA's count" are the compiler's own numbers; its bytes hold those
+of the small memory on the chip, too. The tables count the large memory (HBM) alone: each operation
+reads and writes its arrays once, as they lie there, filled up to whole tiles, which is too much
+where it needs a part of an array. The roofline divides either by what the chip can do at most. A
+fused operation carries one name: a neighbour may have paid for a part.
 """
 
 import datetime

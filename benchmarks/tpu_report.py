@@ -42,15 +42,15 @@ def markdown(report: Mapping[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in report["versions"].items())
     program = "training step" if report["program"] == "train" else "forward pass"
     memory = ", ".join(f"{name} {size / 2**30:.2f}" for name, size in report["memory"].items())
+    total = sum((Traffic(**traffic) for traffic in report["parts"].values()), Traffic())
     lines = [
         f"# {report['network']}, {program}, on {report['topology']}\n",
         f"{report['batch']} x {report['size']} x {report['size']} px, {report['dtype']}, split: "
         f"{report['split']}; {report['chip']}; {report['date'][:10]}; {versions}. Compiled, not "
         "run; all figures are of one chip (`python -m benchmarks.tpu`).\n",
         f"Memory, GiB: {memory} (alias: outputs that lie where arguments lay).\n",
-        _roofline(report),
+        _roofline(report, total.padded),
     ]
-    total = sum((Traffic(**traffic) for traffic in report["parts"].values()), Traffic())
     parts = [
         (part, *_gigabytes(**traffic), f"{100 * traffic['padded'] / total.padded:.1f}")
         for part, traffic in report["parts"].items()
@@ -75,18 +75,23 @@ def markdown(report: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _roofline(report: Mapping[str, Any]) -> str:
+def _roofline(report: Mapping[str, Any], moved: int) -> str:
+    """Return a paragraph about the time that the chip takes at least for arithmetic and memory."""
     flops, accessed = report["cost"]["flops"], report["cost"]["bytes accessed"]
-    counted = f"By XLA's count: {flops / 1e9:,.1f} GFLOP, {accessed / 1e9:,.2f} GB accessed."
+    counted = (
+        f"By XLA's count: {flops / 1e9:,.1f} GFLOP, {accessed / 1e9:,.2f} GB accessed. "
+        f"Operations read and write {moved / 1e9:,.2f} GB of HBM."
+    )
     chip = CHIPS.get(report["topology"].partition(":")[0])
     if chip is None:
         return f"{counted} No rates of this chip are known here.\n"
-    arithmetic, moving = 1e3 * flops / chip.flops, 1e3 * accessed / chip.bandwidth
-    bound = "memory" if moving > arithmetic else "arithmetic"
+    arithmetic = 1e3 * flops / chip.flops
+    by_xla, by_operations = (1e3 * count / chip.bandwidth for count in (accessed, moved))
+    bound = "memory" if min(by_xla, by_operations) > arithmetic else "arithmetic"
     return (
         f"{counted} At {chip.flops / 1e12:.0f} TFLOP/s and {chip.bandwidth / 1e9:.0f} GB/s "
-        f"({chip.source}): {arithmetic:.2f} ms of arithmetic, {moving:.2f} ms of memory; at least "
-        f"{max(arithmetic, moving):.2f} ms, bound by {bound}.\n"
+        f"({chip.source}): {arithmetic:.2f} ms of arithmetic; {by_xla:.2f} and "
+        f"{by_operations:.2f} ms of memory; bound by {bound}.\n"
     )
 
 

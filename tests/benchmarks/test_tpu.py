@@ -72,11 +72,17 @@ def report():
 
 def test_the_report_divides_by_the_rates_of_the_chip(report):
     text = markdown(report)
-    # 394 GFLOP / 197 TFLOP/s, 8.19 GB / 819 GB/s
-    assert "2.00 ms of arithmetic, 10.00 ms of memory; at least 10.00 ms, bound by memory" in text
+    # 394 GFLOP / 197 TFLOP/s, 8.19 GB / 819 GB/s; PROGRAM has less than a microsecond of traffic.
+    assert "2.00 ms of arithmetic; 10.00 and 0.00 ms of memory; bound by arithmetic" in text
     assert "argument 1.00, temp 3.00" in text
     assert "| all-reduce | 1 | 0.01 |" in text
     assert text.index("| refine_up1, backward |") < text.index(f"| {OUTSIDE} |")
+
+
+def test_a_program_is_bound_by_memory_where_both_counts_say_so(report):
+    parts = {"gcn5": {"values": 1, "padded": 16_380_000_000}}
+    text = markdown(report | {"parts": parts})
+    assert "10.00 and 20.00 ms of memory; bound by memory" in text
 
 
 def test_a_chip_whose_rates_are_unknown_has_no_roofline(report):
