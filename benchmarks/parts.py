@@ -15,12 +15,12 @@ def part_of(name: str) -> str:
         >>> part_of("transpose(jvp(GCN))/GCN._score/gcn5/left_k1")
         'gcn5, backward'
     """
-    if not re.match(r"(transpose\()?jvp\(\w", name) or re.match(r"(transpose\()?jvp\(jit", name):
+    if not re.match(r"(transpose\()?jvp\((?!jit)\w|[A-Z]\w*/", name):  # in a forward pass: GCN/...
         return OUTSIDE
     return level_of(name) + (", backward" if name.startswith("transpose") else "")
 
 
 def part_of_operation(op_name: str) -> str | None:
     """Name the part that an operation of a compiled program belongs to; None if it has no name."""
-    found = re.fullmatch(r"(?:jit\(\w+\)/)?(.*)/[^/]*", op_name)
+    found = re.fullmatch(r"(?:jit\([^)]*\)/)?(.*)/[^/]*", op_name)
     return part_of(found[1]) if found else None

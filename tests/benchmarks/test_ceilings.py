@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.ceilings import Operation, measure, read_operations
 from benchmarks.contestants import Program
-from benchmarks.parts import OUTSIDE, part_of
+from benchmarks.parts import OUTSIDE, part_of, part_of_operation
 from gcn_jax import models
 from gcn_jax.analysis.costs.complexity import program_flops
 from gcn_jax.models.layers import plain_formulation
@@ -60,12 +60,30 @@ def test_operations_have_the_part_and_the_bytes_of_the_compiled_text():
     [
         ("jvp(SegNet)/jit(_where)", "(between modules)"),
         ("transpose(jvp(FCN))/backbone/backbone.stage/stage1/conv2", "backbone/stage1, backward"),
+        ("GCN/GCN._compute_logits/GCN._score/GCN._refine/refine4/conv2", "refine4"),
+        ("jvp(jit(log_softmax))", OUTSIDE),
         ("jvp()", OUTSIDE),
         ("mul", OUTSIDE),
     ],
 )
 def test_names_tell_the_part(name, part):
     assert part_of(name) == part
+
+
+@pytest.mark.parametrize(
+    ("op_name", "part"),
+    [
+        (
+            "jit(<lambda>)/GCN/GCN._compute_logits/backbone/jit(relu)/max",
+            "backbone/(between modules)",
+        ),
+        ("jit(step)/transpose(jvp(GCN))/gcn5/dot", "gcn5, backward"),
+        ("jit(<lambda>)/sub", OUTSIDE),
+        ("variables['params']['conv1']['bias']", None),
+    ],
+)
+def test_names_of_operations_tell_the_part(op_name, part):
+    assert part_of_operation(op_name) == part
 
 
 @pytest.mark.slow
