@@ -88,8 +88,8 @@ def main(argv):
         "jax", "jaxlib", "flax", "optax", "torch", "numpy", "pydensecrf2"
     )
     circumstances |= {"accelerator": _accelerator()}
-    words = "_".join(circumstances["accelerator"].lower().split())
-    folder = _ROOT / ("runs" if _TINY.value else "benchmarks/results") / f"gpu_{words}"
+    name = "_".join(["gpu", *circumstances["accelerator"].lower().split()])
+    folder = _ROOT / (f"runs/{name}_tiny" if _TINY.value else f"benchmarks/results/{name}")
     cells = _cells(folder)
     chosen = [cell for cell in cells if _ONLY.value in cell.name]
     if not chosen:
@@ -163,7 +163,9 @@ def _cells(folder: Path) -> list[Cell]:
         cells += _network_cells(Case(model, size, batch, "bfloat16"))
     cells += _network_cells(Case(first, size, batch, "float32"))
     if _CAMVID.value:
-        cells.append(Cell("camvid", lambda: _train_on_camvid(_ROOT / "runs" / folder.name)))
+        cells.append(
+            Cell("camvid", lambda: _train_on_camvid(_ROOT / "runs" / f"{folder.name}_camvid"))
+        )
     return cells
 
 
