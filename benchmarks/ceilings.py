@@ -23,6 +23,7 @@ On a CPU all of this is of one core: XLA's profile does not know the end of an o
 several threads share.
 """
 
+import collections
 import json
 import os
 import re
@@ -31,17 +32,18 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.extend.backend
 import jax.numpy as jnp
 from absl import flags
 
-from benchmarks import machine
+from benchmarks import hlo, machine
 from benchmarks.contestants import TITLES, Case, Program, our_program
+from benchmarks.parts import OUTSIDE, part_of, part_of_operation
 from gcn_jax import atomic
-from gcn_jax.analysis.costs.complexity import flops_by_part, level_of
+from gcn_jax.analysis.costs.complexity import flops_by_part
 from gcn_jax.analysis.sheets import Sheet
 from gcn_jax.cli import process
 from gcn_jax.errors import check_choice
@@ -56,10 +58,8 @@ _REPEATS = flags.DEFINE_integer("repeats", 5, "How many steps are profiled.")
 
 #: A graph of commands is one event of a GPU's profile: what is in it would not be told apart.
 _XLA_FLAGS = "--xla_gpu_enable_command_buffer="
-#: Operations that stand for those inside them, which are timed by themselves.
-_CONTAINERS = {"while", "call", "conditional"}
-#: The step outside the network: loss, optimiser, copies that carry no name.
-_OUTSIDE = "loss, optimiser, unnamed"
+#: How many operations are listed.
+_MOST_OPERATIONS = 10
 
 
 class Operation(NamedTuple):
@@ -85,6 +85,20 @@ class Share(NamedTuple):
         return Share(*(mine + its for mine, its in zip(self, other, strict=True)))
 
 
+class Profile(NamedTuple):
+    """What was seen of some steps.
+
+    Attributes:
+        step_seconds: The seconds of one (median).
+        shares: What each part takes of it, longest first.
+        operations: The part and the seconds of the longest operations, by name.
+    """
+
+    step_seconds: float
+    shares: dict[str, Share]
+    operations: dict[str, dict[str, Any]]
+
+
 def main(argv):
     """Measure ceilings and parts, print a table, write both files."""
     del argv
@@ -97,8 +111,8 @@ def main(argv):
     case = Case(_MODEL.value, _SIZE.value, _BATCH.value, _DTYPE.value)
     report |= {"accelerator": jax.devices()[0].device_kind, "case": str(case)}
     ceilings = {"flops": matrix_rate(case.dtype), "moved": bandwidth()}
-    step_seconds, shares = measure(our_program(case), _REPEATS.value)
-    report |= {"ceilings": ceilings, "step_seconds": step_seconds}
+    step_seconds, shares, operations = measure(our_program(case), _REPEATS.value)
+    report |= {"ceilings": ceilings, "step_seconds": step_seconds, "operations": operations}
     report["parts"] = {part: share._asdict() for part, share in shares.items()}
     text = _markdown(report, shares)
     print(text)
@@ -132,15 +146,13 @@ def _seconds(function: Callable, *arguments: jax.Array) -> float:
 
 
 # --------------------------------------------------------------------------------------- the parts
-def measure(program: Program, repeats: int) -> tuple[float, dict[str, Share]]:
+def measure(program: Program, repeats: int) -> Profile:
     """Profile steps.
 
     Args:
         program: The compiled step, and what it is called with.
         repeats: How many steps are profiled.
 
-    Returns:
-        The seconds of a step (median), and what each part takes of it, longest first.
     """
     step, _, state, batch = program
     with plain_formulation():
@@ -160,24 +172,21 @@ def measure(program: Program, repeats: int) -> tuple[float, dict[str, Share]]:
                 times.append(time.perf_counter() - start)
         events = _events(folder)
     shares = {part: Share(flops=count) for part, count in flops.items()}
+    totals: collections.Counter[str] = collections.Counter()
     for name, seconds in events:
         if operation := operations.get(name):
+            totals[name] += seconds / repeats
             share = Share(seconds / repeats, 0, operation.moved / repeats)
             shares[operation.part] = shares.get(operation.part, Share()) + share
     longest = sorted(shares.items(), key=lambda item: -item[1].seconds)
-    return statistics.median(times), dict(longest)
-
-
-def part_of(name: str) -> str:
-    """Name the part that a name stack or `op_name` belongs to: "gcn5", "backbone/res4, backward".
-
-    Example:
-        >>> part_of("transpose(jvp(GCN))/GCN._score/gcn5/left_k1")
-        'gcn5, backward'
-    """
-    if not re.match(r"(transpose\()?jvp\(\w", name) or re.match(r"(transpose\()?jvp\(jit", name):
-        return _OUTSIDE
-    return level_of(name) + (", backward" if name.startswith("transpose") else "")
+    return Profile(
+        statistics.median(times),
+        dict(longest),
+        {
+            name: {"part": operations[name].part, "seconds": seconds}
+            for name, seconds in totals.most_common(_MOST_OPERATIONS)
+        },
+    )
 
 
 def read_operations(text: str) -> dict[str, Operation]:
@@ -189,41 +198,19 @@ def read_operations(text: str) -> dict[str, Operation]:
     """
     bodies = set(re.findall(r"body=%?([\w.\-]+)", text))
     written: dict[str, int] = {}
-    operations = {}
-    computation = ""
-    for line in text.splitlines():
-        if head := re.match(r"(?:ENTRY )?%?([\w.\-]+) \(.*\{$", line):
-            computation = head[1]
-        found = re.match(r"\s+(?:ROOT )?%?([\w.\-]+) = (\(.*?\)|\S+) ([\w\-]+)\(([^)]*)\)", line)
-        if not found:
-            continue
-        name, shape, kind, operands = found.groups()
-        written[name] = _bytes(shape)
-        operands = re.findall(r"%([\w.\-]+)", operands)
+    operations: dict[str, Operation] = {}
+    for name, computation, kind, shapes, operands, op_name in hlo.read_operations(text):
+        written[name] = sum(shape.padded for shape in shapes)
         reads = sum(written.get(operand, 0) for operand in operands)
         if computation in bodies:
             reads = written[name]
-        if kind not in _CONTAINERS:
-            label = re.search(r'op_name="(?:jit\(\w+\)/)?([^"]*)/[^"/]*"', line)
-            if label:
-                part = part_of(label[1])
-            else:
+        if kind not in hlo.CONTAINERS:
+            part = part_of_operation(op_name)
+            if part is None:
                 inherited = (operations[o].part for o in reversed(operands) if o in operations)
-                part = next((part for part in inherited if part != _OUTSIDE), _OUTSIDE)
+                part = next((part for part in inherited if part != OUTSIDE), OUTSIDE)
             operations[name] = Operation(part, written[name] + reads)
     return operations
-
-
-def _bytes(shape: str) -> int:
-    """Return the bytes of `f32[2,64]{1,0}` or of a tuple of such shapes."""
-    total = 0
-    for dtype, sizes in re.findall(r"\b([a-z]+\d*\w*)\[([\d,]*)\]", shape):
-        bits = re.search(r"\d+", dtype)  # none in pred
-        count = 1
-        for size in sizes.split(","):
-            count *= int(size or 1)
-        total += count * (int(bits[0]) // 8 if bits else 1)
-    return total
 
 
 def _events(folder: str) -> list[tuple[str, float]]:

@@ -69,33 +69,57 @@ class Program(NamedTuple):
     batch: dict[str, Any]
 
 
-def our_program(case: Case) -> Program:
-    """Build our network, its training step and its forward pass."""
-    import jax
+class Functions(NamedTuple):
+    """What `train.py` and `predict.py` compile of a network, without any arrays.
 
+    Attributes:
+        create: Makes the state that a training begins with, of a key.
+        step: State and batch to the next state and metrics.
+        forward: Variables and images to logits.
+    """
+
+    create: Callable
+    step: Callable
+    forward: Callable
+
+
+def our_functions(model: str, dtype: str) -> Functions:
+    """Build our network, its training step and its forward pass.
+
+    Args:
+        model: A name of `models.create_model`.
+        dtype: "float32" or "bfloat16", of the computation.
+    """
     from gcn_jax import models
-    from gcn_jax.cli import process
     from gcn_jax.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD, normalize
     from gcn_jax.training.config import default_config
     from gcn_jax.training.optimizer import make_optimizer, make_schedule
     from gcn_jax.training.state import create_state
     from gcn_jax.training.step import make_train_step
 
-    process.keep_freed_memory()
     settings = default_config().optimizer
     settings.update(learning_rate=RATE, momentum=MOMENTUM, weight_decay=DECAY, schedule="constant")
     tx = make_optimizer(settings, make_schedule(settings, 1), frozen_batch_norm=False)
-    model = models.create_model(case.model, num_classes=NUM_CLASSES, dtype=case.dtype)
-    step = jax.jit(
-        make_train_step(model, tx, mean=IMAGENET_MEAN, std=IMAGENET_STD, seed=0),
-        donate_argnums=0,
-    )
-    forward = jax.jit(
-        lambda variables, image: model.apply(
+    network = models.create_model(model, num_classes=NUM_CLASSES, dtype=dtype)
+    return Functions(
+        lambda key: create_state(network, tx, key, ema=False),
+        make_train_step(network, tx, mean=IMAGENET_MEAN, std=IMAGENET_STD, seed=0),
+        lambda variables, image: network.apply(
             variables, normalize(image, IMAGENET_MEAN, IMAGENET_STD)
-        )
+        ),
     )
-    state = jax.jit(lambda key: create_state(model, tx, key, ema=False))(jax.random.key(0))
+
+
+def our_program(case: Case) -> Program:
+    """Build what trains our network and what predicts with it, and the arrays for both."""
+    import jax
+
+    from gcn_jax.cli import process
+
+    process.keep_freed_memory()
+    create, step, forward = our_functions(case.model, case.dtype)
+    step, forward = jax.jit(step, donate_argnums=0), jax.jit(forward)
+    state = jax.jit(create)(jax.random.key(0))
     images, labels = map(jax.device_put, case.data())
     return Program(step, forward, state, {"image": images, "label": labels})
 
@@ -186,6 +210,22 @@ CONTESTANTS = {
 }
 
 
-def peak_memory() -> int:
-    """Return the most memory of the host that this process has held, in bytes."""
+def peak_memory(contestant: str) -> int:
+    """Return the most bytes that arrays of this process took on its GPU.
+
+    On a CPU it is the most memory that the process has held.
+
+    Args:
+        contestant: Which of `CONTESTANTS` it runs.
+    """
+    if contestant == "gcn_jax":
+        import jax
+
+        if statistics := jax.local_devices()[0].memory_stats():  # None on a CPU
+            return statistics["peak_bytes_in_use"]
+    else:
+        import torch
+
+        if torch.cuda.is_available():
+            return torch.cuda.max_memory_allocated()
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

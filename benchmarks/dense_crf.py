@@ -1,6 +1,6 @@
 """Our dense CRF beside the authors' C++ (`pip install -e .[bench]`), interleaved in one run.
 
-    python -m benchmarks.dense_crf [--images FOLDER] [--json FILE]
+    python -m benchmarks.dense_crf [--images FOLDER] [--json FILE] [--set_images 60]
 
 First, single images of 500 x 375 pixels and 21 classes: the medians of both, and of the ratio of
 each pair of runs; building the lattices is included, compilation is not. Then a set of images of
@@ -32,13 +32,13 @@ from gcn_jax.inference.crf.mean_field import mean_field
 
 _IMAGES = flags.DEFINE_string("images", None, "Folder of photographs; synthetic ones if None.")
 _REPETITIONS = flags.DEFINE_integer("repetitions", 5, "Pairs of runs of each image.")
+_SET_IMAGES = flags.DEFINE_integer("set_images", 60, "Images in the set of many sizes.", 1)
 _JSON = flags.DEFINE_string("json", None, "File to write the results to.")
 
 _NUM_CLASSES = 21
 _SIZE = (375, 500)
 _NUM_SINGLE_IMAGES = 3
 _PRESETS = ("deeplab_v1", "deeplab_v2_resnet101")
-_NUM_SET_IMAGES = 60
 _BATCH_SIZE = 4
 
 Problem = tuple[np.ndarray, np.ndarray]  # probabilities and image
@@ -98,7 +98,7 @@ def _single(parameters: CRFParameters) -> dict[str, float]:
 def _many_sizes(parameters: CRFParameters) -> dict[str, float]:
     """Compare on a set of images, batch by batch in turns, first with compilation."""
     rng = np.random.default_rng(0)
-    sides = rng.integers(280, 501, _NUM_SET_IMAGES)
+    sides = rng.integers(280, 501, _SET_IMAGES.value)
     shapes = [(int(s), 500) if i % 3 else (500, int(s)) for i, s in enumerate(sides)]
     problems = [_problem(seed, *shape) for seed, shape in enumerate(shapes)]
     batches = [problems[i : i + _BATCH_SIZE] for i in range(0, len(problems), _BATCH_SIZE)]
@@ -166,7 +166,7 @@ def _problem(seed: int, height: int, width: int) -> Problem:
 
 def _photograph(seed: int, height: int, width: int) -> np.ndarray:
     paths = find_images([_IMAGES.value])
-    with Image.open(Path(paths[seed * len(paths) // _NUM_SET_IMAGES % len(paths)])) as file:
+    with Image.open(Path(paths[seed * len(paths) // _SET_IMAGES.value % len(paths)])) as file:
         return np.array(file.convert("RGB").resize((width, height), Image.Resampling.BICUBIC))
 
 

@@ -10,21 +10,19 @@ Each contestant has a process of its own. They take turns, one call each, so tha
 machine meets all of them; reported are medians over the turns, and of the ratio in each turn, after
 a few turns that do not count. The time to the first step is from the start of the process, without
 any compilation cache: imports, initialisation, compilation, one step. Peak memory is that of the
-process after training steps.
+process after training steps, on a GPU that of its memory.
 """
 
 import json
-import multiprocessing
 import os
 import statistics
-import time
 from pathlib import Path
 
-import psutil
 from absl import flags
 
 from benchmarks import machine
-from benchmarks.contestants import CONTESTANTS, TITLES, Case, peak_memory
+from benchmarks.contestants import CONTESTANTS, TITLES, Case
+from benchmarks.served import Served
 from gcn_jax import atomic
 from gcn_jax.cli import process
 from gcn_jax.errors import UserError
@@ -83,7 +81,7 @@ def _measure(case: Case) -> dict[str, dict]:
     """Return for each contestant the seconds of every turn, of the first step, and the memory."""
     eager = _EAGER.value or _QUICK.value
     names = [name for name in CONTESTANTS if not (eager and name == "torch.compile")]
-    contestants = {name: _Contestant(name, case) for name in names}
+    contestants = {name: Served(name, case) for name in names}
     results = {
         name: {"first_step": one.first_step, "peak_bytes": one.peak_bytes}
         for name, one in contestants.items()
@@ -100,44 +98,6 @@ def _measure(case: Case) -> dict[str, dict]:
     for one in contestants.values():
         one.close()
     return results
-
-
-class _Contestant:
-    """A process that builds a contestant and runs it when asked.
-
-    Attributes:
-        first_step: Seconds from the start of the process to the end of its first step.
-        peak_bytes: The most memory that it held until then and in one more step.
-    """
-
-    def __init__(self, name: str, case: Case):
-        context = multiprocessing.get_context("spawn")
-        self._pipe, pipe = context.Pipe()
-        self._process = context.Process(target=_serve, args=(name, case, pipe), daemon=True)
-        self._process.start()
-        pipe.close()  # that of the process stays: if it dies, `recv` says so
-        self.first_step, self.peak_bytes = self._pipe.recv()
-
-    def time(self, what: str) -> float:
-        """Run "step" or "forward" once and return its seconds."""
-        self._pipe.send(what)
-        return self._pipe.recv()
-
-    def close(self) -> None:
-        self._pipe.send(None)
-        self._process.join()
-
-
-def _serve(name: str, case: Case, pipe) -> None:
-    runs = CONTESTANTS[name](case)
-    runs["step"]()
-    first_step = time.time() - psutil.Process().create_time()
-    runs["step"]()
-    pipe.send((first_step, peak_memory()))
-    while (what := pipe.recv()) is not None:
-        start = time.perf_counter()
-        runs[what]()
-        pipe.send(time.perf_counter() - start)
 
 
 def _table(case: Case, results: dict[str, dict]) -> str:

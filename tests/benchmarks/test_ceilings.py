@@ -8,15 +8,15 @@ import numpy as np
 import optax
 import pytest
 
-from benchmarks.ceilings import Operation, measure, part_of, read_operations
+from benchmarks.ceilings import Operation, measure, read_operations
 from benchmarks.contestants import Program
+from benchmarks.parts import OUTSIDE, part_of, part_of_operation
 from gcn_jax import models
 from gcn_jax.analysis.costs.complexity import program_flops
 from gcn_jax.models.layers import plain_formulation
 from gcn_jax.training.state import create_state
 from gcn_jax.training.step import make_train_step
 
-OUTSIDE = "loss, optimiser, unnamed"
 #: A program as XLA prints it: a fusion's inside, a loop's, and what runs. @ stands for the names.
 PROGRAM = """\
 HloModule jit_train_step, is_scheduled=true
@@ -60,12 +60,30 @@ def test_operations_have_the_part_and_the_bytes_of_the_compiled_text():
     [
         ("jvp(SegNet)/jit(_where)", "(between modules)"),
         ("transpose(jvp(FCN))/backbone/backbone.stage/stage1/conv2", "backbone/stage1, backward"),
+        ("GCN/GCN._compute_logits/GCN._score/GCN._refine/refine4/conv2", "refine4"),
+        ("jvp(jit(log_softmax))", OUTSIDE),
         ("jvp()", OUTSIDE),
         ("mul", OUTSIDE),
     ],
 )
 def test_names_tell_the_part(name, part):
     assert part_of(name) == part
+
+
+@pytest.mark.parametrize(
+    ("op_name", "part"),
+    [
+        (
+            "jit(<lambda>)/GCN/GCN._compute_logits/backbone/jit(relu)/max",
+            "backbone/(between modules)",
+        ),
+        ("jit(step)/transpose(jvp(GCN))/gcn5/dot", "gcn5, backward"),
+        ("jit(<lambda>)/sub", OUTSIDE),
+        ("variables['params']['conv1']['bias']", None),
+    ],
+)
+def test_names_of_operations_tell_the_part(op_name, part):
+    assert part_of_operation(op_name) == part
 
 
 @pytest.mark.slow
@@ -79,9 +97,11 @@ def test_parts_of_a_step_hold_all_its_operations():
     with plain_formulation():
         flops = program_flops(lambda *args: step(*args), state, batch)
     jitted = jax.jit(step, donate_argnums=0)
-    seconds, shares = measure(Program(jitted, None, state, batch), repeats=2)
+    seconds, shares, longest = measure(Program(jitted, None, state, batch), repeats=2)
     assert sum(share.flops for share in shares.values()) == pytest.approx(flops, rel=1e-3)
     for part in ("backbone/conv4", "backbone/conv4, backward", "gcn4", "gcn4, backward"):
         assert shares[part].seconds > 0, part
         assert shares[part].moved > 0, part
     assert seconds > 0
+    assert len(longest) == 10
+    assert all(operation["part"] in shares for operation in longest.values())
