@@ -1,6 +1,6 @@
 """Check a built site: no dead link or anchor, and nothing that a page loads from elsewhere.
 
-    python docs/check_site.py docs/_build
+python docs/check_site.py docs/_build
 """
 
 import sys

@@ -12,7 +12,7 @@ author = copyright = "The gcn_jax authors"
 version = release = __version__
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "jupyter_execute", "notebooks/finetuned"]
 html_theme = "furo"
 html_title = f"gcn_jax {__version__}"
 html_copy_source = False
@@ -33,23 +33,24 @@ autodoc_default_options = {
     "special-members": "__call__",
 }
 autodoc_preserve_defaults = True
-napoleon_use_ivar = True
+napoleon_custom_sections = [("Attributes", "params_style")]
 napoleon_use_rtype = False
 
 
 def setup(app):
     """Leave out of the reference what is of Python and Flax, not of the classes documented."""
-    app.connect("autodoc-process-signature", _without_fields_of_linen)
-    app.connect("autodoc-skip-member", _without_fields_of_tuples)
+    app.connect("autodoc-process-signature", _signature_as_written)
+    app.connect("autodoc-skip-member", _skip_fields)
 
 
-def _without_fields_of_linen(app, what, name, obj, options, signature, returns):
-    """Cut `parent` and `name`, which every Linen module has, off a constructor's signature."""
+def _signature_as_written(app, what, name, obj, options, signature, returns):
+    """Cut `parent` and `name`, which every Linen module has, off a constructor; shorten dtypes."""
     if what == "class" and signature:
         signature = re.sub(r", (\*, )?parent: .*\)$", ")", signature)
+        signature = re.sub(r"<class 'jax\.numpy\.(\w+)'>", r"jnp.\1", signature)
     return signature, returns
 
 
-def _without_fields_of_tuples(app, what, name, obj, skip, options):
-    """Skip "Alias for field number 0": the class's docstring says what its fields are."""
-    return True if type(obj).__name__ == "_tuplegetter" else None
+def _skip_fields(app, what, name, obj, skip, options):
+    """Skip fields as members ("Alias for field number 0"): the docstring of their class has them."""
+    return True if type(obj).__name__ == "_tuplegetter" or name == "dtype" else None

@@ -27,7 +27,8 @@ def outputs_of(notebook):
     """Return the number of pictures of a notebook, its text, and its names of streams."""
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     pictures = sum("image/png" in output.get("data", {}) for output in outputs)
-    return pictures, "".join(o.get("text", "") for o in outputs), {o.get("name") for o in outputs}
+    texts = [o.get("text") or o.get("data", {}).get("text/plain", "") for o in outputs]
+    return pictures, "".join(texts), {o.get("name") for o in outputs}
 
 
 def test_quickstart_runs_and_plots(tmp_path):
@@ -44,17 +45,21 @@ def test_finetune_trains_and_plots(tmp_path):
     pictures, text, streams = run(tmp_path, "finetune")
     assert pictures == 2
     assert "problems: []" in text
-    assert "step 120: val mIoU" in text
+    assert "step 200: val mIoU" in text
     assert "stderr" not in streams
 
 
 @pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
-def test_notebooks_are_stored_as_they_ran_without_warnings(path):
+def test_notebooks_are_stored_as_they_ran_from_top_to_bottom_or_have_not_run(path):
     notebook = nbformat.read(path, as_version=4)
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    assert [cell.execution_count for cell in cells] == [*range(1, len(cells) + 1)]
+    counts = [cell.execution_count for cell in cells]
     pictures, text, streams = outputs_of(notebook)
-    assert pictures == 2
+    if any(counts):
+        assert counts == [*range(1, len(cells) + 1)]
+        assert pictures == 2
+    else:
+        assert not text
     assert "stderr" not in streams
     assert "warning" not in text.lower()
     assert "%pip install --quiet .." in cells[0].source

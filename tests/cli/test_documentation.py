@@ -25,7 +25,9 @@ COMMAND = re.compile(
 )
 FLAG = re.compile(r"(?<![\w-])--(?:no)?(?!xla_)([a-z]\w*(?:\.\w+)*)")
 #: Commands of other programs, with flags of their own.
-OTHERS = re.compile(r"(?:python -m (?:benchmarks|tests)|pip |pytest|ruff|make |jupyter |\.ci/)[^`\n]*")
+OTHERS = re.compile(
+    r"(?:python -m (?:benchmarks|tests)|pip |pytest|ruff|make |jupyter |\.ci/)[^`\n]*"
+)
 
 
 def flags_of(verb):
