@@ -12,8 +12,8 @@ test: .venv/installed
 
 docs: .venv/installed
 	$(BIN)/python -m pip install -e '.[docs]'
-	$(BIN)/python -m sphinx -q -W --keep-going -j auto -b html docs docs/_build
-	$(BIN)/python docs/check_site.py docs/_build
+	$(BIN)/python -m sphinx -q -W --keep-going -j auto -b html docs docs/_build/html
+	$(BIN)/python docs/check_site.py docs/_build/html
 
 .venv/installed: setup.cfg pyproject.toml
 	$(PYTHON) -m venv .venv

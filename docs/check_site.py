@@ -1,6 +1,8 @@
-"""Check a built site: no dead link or anchor, and nothing that a page loads from elsewhere.
+"""A check of a built site: no dead link or anchor, and nothing that a page loads from elsewhere.
 
-python docs/check_site.py docs/_build
+    python docs/check_site.py docs/_build/html
+
+Links to other sites are not tried.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""The site: `sphinx-build -W -b html docs docs/_build`, without a network.
+"""The site: `sphinx-build -W -b html docs docs/_build/html`, without a network.
 
 Pages with code cells run while it is built; the notebooks are shown as they are stored.
 """
@@ -12,7 +12,7 @@ author = copyright = "The gcn_jax authors"
 version = release = __version__
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
-exclude_patterns = ["_build", "jupyter_execute", "notebooks/finetuned"]
+exclude_patterns = ["_build", "notebooks/finetuned"]
 html_theme = "furo"
 html_title = f"gcn_jax {__version__}"
 html_copy_source = False
@@ -22,6 +22,7 @@ nb_execution_mode = "force"
 nb_execution_excludepatterns = ["notebooks/*"]
 nb_execution_raise_on_error = True
 nb_execution_timeout = 300
+nb_merge_streams = True
 
 # Docstrings are Google's style with code in single backticks.
 default_role = "code"
@@ -52,5 +53,5 @@ def _signature_as_written(app, what, name, obj, options, signature, returns):
 
 
 def _skip_fields(app, what, name, obj, skip, options):
-    """Skip fields as members ("Alias for field number 0"): the docstring of their class has them."""
+    """Skip fields as members ("Alias for field number 0"): their class documents them."""
     return True if type(obj).__name__ == "_tuplegetter" or name == "dtype" else None
