@@ -56,7 +56,7 @@ class DeepLabLargeFOV(SegmentationNetwork):
     width: float = 1.0
     batch_norm: bool = False
 
-    #: In training, logits are of every eighth pixel, for the labels `[:, ::8, ::8]`.
+    #: In training, logits and labels are of every eighth row and column.
     label_stride: ClassVar[int] = 8
 
     @nn.nowrap

@@ -79,7 +79,7 @@ class DeepLabV2(BackboneNetwork):
 
     on_dilated: ClassVar[bool] = True
 
-    #: In training, logits are of every eighth pixel, for the labels `[:, ::8, ::8]`.
+    #: In training, logits and labels are of every eighth row and column.
     label_stride: ClassVar[int] = 8
 
     #: So many pixels of the image lie between the scores of each scale.

@@ -27,14 +27,14 @@ class SegmentationNetwork(nn.Module, abc.ABC):
     A network adds its own fields and defines `make_backbone` and `_compute_logits`. Nothing else of
     it is known to the rest of the package.
 
-    Two images of 65 x 97 pixels and 21 classes, by a GCN on ResNet-50:
+    Two images of 65 x 97 pixels and 21 classes, by a GCN on ResNet-50::
 
         images                       float32 `[2, 65, 97, 3]`, normalised
         make_backbone()(images)      res2 `[2, 17, 25, 256]`, res3 `[2, 9, 13, 512]`,
                                      res4 `[2, 5, 7, 1024]`, res5 `[2, 3, 4, 2048]`
         apply(variables, images)     logits, float32 `[2, 65, 97, 21]`
 
-    and in training by DeepLab-v2, whose `label_stride` is 8:
+    and in training by DeepLab-v2, whose `label_stride` is 8::
 
         logits                       `[2, 9, 13, 21]`, for the labels `[:, ::8, ::8]`
         auxiliary logits "scale_0.5" `[2, 5, 7, 21]`, for those of every 16th pixel
@@ -65,7 +65,7 @@ class SegmentationNetwork(nn.Module, abc.ABC):
     dtype: DTypeLike = jnp.float32
     remat: bool = False
 
-    #: In training the logits are of every s-th pixel, for the labels `[:, ::s, ::s]`.
+    #: In training, logits and labels are of every s-th row and column.
     label_stride: ClassVar[int] = 1
 
     #: Name of auxiliary logits -> their stride, which may be a fraction. If it is empty, all have

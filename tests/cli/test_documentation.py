@@ -3,6 +3,7 @@
 import ast
 import re
 from importlib import import_module
+from importlib.metadata import metadata
 
 import pytest
 
@@ -12,6 +13,7 @@ from gcn_jax.cli.main import VERBS, module_of
 from gcn_jax.data.builders.published import PublishedBuilder
 from gcn_jax.data.builders.registry import BUILDERS
 from gcn_jax.models.backbones import list_backbones
+from gcn_jax.models.registry import MODELS, NETWORKS
 from gcn_jax.training.config import default_config, flatten, model_settings
 from tests.helpers.verbs import ROOT
 
@@ -23,7 +25,9 @@ COMMAND = re.compile(
 )
 FLAG = re.compile(r"(?<![\w-])--(?:no)?(?!xla_)([a-z]\w*(?:\.\w+)*)")
 #: Commands of other programs, with flags of their own.
-OTHERS = re.compile(r"(?:python -m (?:benchmarks|tests)|pip |pytest|ruff|make |\.ci/)[^`\n]*")
+OTHERS = re.compile(
+    r"(?:python -m (?:benchmarks|tests)|pip |pytest|ruff|make |jupyter |\.ci/)[^`\n]*"
+)
 
 
 def flags_of(verb):
@@ -82,14 +86,43 @@ def test_flags_that_are_mentioned_are_those_of_some_verb(path):
     assert [flag for flag in FLAG.findall(text) if unknown(flag, every)] == []
 
 
-def test_the_readme_names_what_the_command_has():
-    verbs = {verb for verb, _ in commands((ROOT / "README.md").read_text())}
-    assert verbs >= {*VERBS} - {"data prepare"}
+def rows_of(page):
+    """Return the first cells of the tables of a page, without their backticks."""
+    cells = re.findall(r"^\| (`.+?`.*?) \|", (ROOT / page).read_text(), re.M)
+    return [name for cell in cells for name in re.findall(r"`([^`]+)`", cell)]
 
 
-def test_the_readme_names_every_backbone_and_the_docs_every_published_data_set():
-    readme = (ROOT / "README.md").read_text()
-    assert [name for name in list_backbones() if f"`{name}`" not in readme] == []
+def test_the_site_has_a_row_for_every_verb_and_every_recipe():
+    assert sorted(rows_of("docs/commands.md")) == sorted(f"gcn-jax {verb}" for verb in VERBS)
+    assert sorted(rows_of("docs/recipes.md")) == sorted(recipes())
+
+
+def test_the_first_lines_of_the_readme_are_commands_that_exist():
+    text = (ROOT / "README.md").read_text()
+    assert {verb for verb, _ in commands(text)} >= {"train", "evaluate", "predict", "data validate"}
+    targets = {*re.findall(r"(?:^|`)make (\w+)", text, re.M)}
+    assert targets == {"quickstart", "test", "docs"}
+    assert all(f"\n{target}:" in (ROOT / "Makefile").read_text() for target in targets)
+
+
+def test_every_network_has_a_row():
+    rows = rows_of("docs/networks.md")
+    assert [name for name in models.list_models() if name not in rows] == []
+    readme = rows_of("README.md")
+    families = {cls: [n for n, (c, _) in MODELS.items() if c is cls] for cls, _ in NETWORKS}
+    assert [cls for cls, names in families.items() if not {*names} & {*readme}] == []
+
+
+def test_extras_that_are_told_to_install_exist():
+    for page in ("README.md", "docs/getting_started.md"):
+        told = {*re.findall(r"(?<!-)jax\[(\w+)\]", (ROOT / page).read_text())}
+        assert {"cuda13", "tpu"} <= told
+        assert told <= {*metadata("jax").get_all("Provides-Extra")}, page
+
+
+def test_the_docs_name_every_backbone_and_every_published_data_set():
+    rows = rows_of("docs/networks.md")
+    assert [name for name in list_backbones() if name not in rows] == []
     archives = (ROOT / "docs/data.md").read_text().partition("\n## Archives\n")[2]
     rows = re.findall(r"^\| `(\w+)` \|", archives, re.M)
     published = [name for name, cls in BUILDERS.items() if issubclass(cls, PublishedBuilder)]

@@ -6,7 +6,10 @@ import jax
 import numpy as np
 import optax
 
+from configs import quickstart
 from gcn_jax import models
+from gcn_jax.data.shapes import world
+from gcn_jax.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from gcn_jax.models.pretrained.info import ModelInfo, write_info
 from gcn_jax.training.checkpoints import Checkpoints
 from gcn_jax.training.state import create_state
@@ -36,6 +39,15 @@ def write_untrained(workdir, info, step, miou):
             step, create_state(model, optax.identity(), jax.random.key(0), ema=False), {}
         )
         checkpoints.add_scores(step, {"val/miou": miou})
+
+
+def write_quickstart(workdir):
+    """Write the workdir of the quick start, its network as it is before training."""
+    fields = {**quickstart.get_config().model, "num_classes": len(world.CLASS_NAMES)}
+    palette = tuple((20 * i, 255 - 20 * i, 0) for i in range(len(world.CLASS_NAMES)))
+    name = fields.pop("name")
+    info = ModelInfo(name, fields, world.CLASS_NAMES, palette, IMAGENET_MEAN, IMAGENET_STD)
+    write_untrained(workdir, info, step=2, miou=0.1)
 
 
 def assert_identical(left, right):

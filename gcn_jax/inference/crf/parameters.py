@@ -14,7 +14,8 @@ MOST_ITERATIONS, LARGEST = 1_000, 10_000
 class CRFParameters:
     """Kernels of a dense CRF with Potts compatibility.
 
-    Two pixels at distance |p|, with colours that differ by |I|, attract each other's labels with
+    Two pixels at distance `|p|`, with colours that differ by `|I|`, attract each other's labels
+    with ::
 
         bilateral_weight * exp(-|p|^2 / (2 bilateral_sxy^2) - |I|^2 / (2 bilateral_srgb^2))
         + gaussian_weight * exp(-|p|^2 / (2 gaussian_sxy^2)),

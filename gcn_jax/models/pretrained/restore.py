@@ -5,6 +5,9 @@ its output means, and `checkpoints/<step>/`, written by Orbax. A repository on t
 (see `publishing.py`) stands for a workdir with one checkpoint.
 """
 
+import contextlib
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +20,7 @@ from gcn_jax.errors import UserError
 from gcn_jax.hub import hub_file, is_on_hub
 from gcn_jax.models.network import variable_shapes
 from gcn_jax.models.pretrained.digests import (
+    DIGESTS,
     PUBLISHED_DIGESTS,
     check_digests,
     read_digests,
@@ -100,11 +104,33 @@ def open_checkpoints(folder: Path) -> Any:
 
     options = ocp.CheckpointManagerOptions(
         read_only=True,
+        save_interval_steps=0,  # else Orbax warns that it sets these two
+        create=False,
         lightweight_initialize=True,  # else the damaged scores of one step end it
         multiprocessing_options=_this_process(),
     )
-    handlers = {"state": ocp.PyTreeCheckpointHandler(), "data": ocp.JsonCheckpointHandler()}
-    return ocp.CheckpointManager(folder, options=options, item_handlers=handlers)
+    handlers = {  # of all items, also of those that are not asked for, which it warns of else
+        "state": ocp.PyTreeCheckpointHandler(),
+        "data": ocp.JsonCheckpointHandler(),
+        DIGESTS: ocp.JsonCheckpointHandler(),
+    }
+    with _no_warning_of_reading():
+        return ocp.CheckpointManager(folder, options=options, item_handlers=handlers)
+
+
+@contextlib.contextmanager
+def _no_warning_of_reading() -> Iterator[None]:
+    """Leave out Orbax's warning that a folder is opened to be read, which was asked for."""
+
+    def is_another(record: logging.LogRecord) -> bool:
+        return not str(record.msg).startswith("Given directory is read only")
+
+    logger = logging.getLogger("absl")
+    logger.addFilter(is_another)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_another)
 
 
 def folder_of_checkpoints(workdir: str | Path) -> Path:
