@@ -99,10 +99,10 @@ def _write_scores(result, predictor, source, settings, session) -> None:
 
 def _data_flags() -> list[str]:
     """Return the flags that said which checkpoint and which data, as they work from any folder."""
-    values = {name: FLAGS[name].value for name in _DATA_FLAGS if FLAGS[name].present}
+    values = {name: str(FLAGS[name].value) for name in _DATA_FLAGS if FLAGS[name].present}
     for name in ("data_dir", "manual_dir"):
         if name in values and values[name].lower() != "none":
-            values[name] = Path(values[name]).expanduser().resolve()
+            values[name] = str(Path(values[name]).expanduser().resolve())
     return [f"--{name}={value}" for name, value in values.items()]
 
 

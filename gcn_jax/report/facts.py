@@ -90,7 +90,8 @@ def _span(started: str, ended: str | None) -> str:
 
 def duration(seconds: float) -> str:
     """Return a time in its two largest units, such as "2 h 5 min"."""
-    left, parts = round(seconds), []
+    left = round(seconds)
+    parts: list[str] = []
     for unit, size in _UNITS:
         count, left = divmod(left, size)
         if count or parts:
