@@ -51,7 +51,12 @@ class UPerNet(BackboneNetwork):
         """Score all levels together at the size of res2, and interpolate."""
         features = self.make_backbone()(images, train=train)
         options: dict[str, Any] = {"frozen_batch_norm": self.frozen_batch_norm, "dtype": self.dtype}
-        layer = partial(ConvNormReLU, self.features, **options)
+        layer = partial(
+            ConvNormReLU,
+            self.features,
+            frozen_batch_norm=self.frozen_batch_norm,
+            dtype=self.dtype,
+        )
 
         def classify(x: jax.Array, width: int, name: str) -> jax.Array:
             head = ScoreHead(width, self.num_classes, DROPOUT, **options, name=name)

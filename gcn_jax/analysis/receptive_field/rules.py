@@ -212,11 +212,14 @@ def _convolution(equation, reach, kernel):
     if not isinstance(reach, np.ndarray) or isinstance(kernel, np.ndarray):
         _refuse(equation, "with a kernel that depends on the image")
     batch, channel, *axes = numbers.lhs_spec
-    if p["batch_group_count"] > 1 or (
-        p["feature_group_count"] > 1 and reach.shape[channel + 1] > 1
-    ):
-        _refuse(equation, "in groups")
-    reach = reach.min(axis=channel + 1, keepdims=True)
+    channels = equation.outvars[0].aval.shape[numbers.out_spec[1]]
+    depthwise = p["feature_group_count"] == equation.invars[0].aval.shape[channel] == channels
+    if not depthwise:  # which keeps what each channel sees
+        if p["batch_group_count"] > 1 or (
+            p["feature_group_count"] > 1 and reach.shape[channel + 1] > 1
+        ):
+            _refuse(equation, "in groups")
+        reach = reach.min(axis=channel + 1, keepdims=True)
     shape = equation.invars[1].aval.shape
     for i, (axis, kernel_axis) in enumerate(zip(axes, numbers.rhs_spec[2:], strict=True)):
         padding = (*p["padding"][i], p["lhs_dilation"][i] - 1)
