@@ -22,6 +22,7 @@ from gcn_jax.models.layers import (
     gelu,
     normal_init,
     resize_bicubic,
+    size_of,
 )
 
 #: Height and width of a patch, in px.
@@ -145,7 +146,7 @@ class DINOv2(nn.Module):
             dtype=self.dtype,
             name="patches",
         )(padded)
-        grid = patches.shape[1:3]
+        grid = size_of(patches)
 
         positions = self.param("positions", normal_init(0.02), (GRID**2 + 1, width), jnp.float32)
         at_patches = positions[1:].reshape(1, GRID, GRID, width)
