@@ -30,8 +30,8 @@ class Session:
         devices: Such as "2 x NVIDIA H100".
         cpu: The name of the processor.
         num_cores: How many of its threads the process may use.
-        memory: Of the machine, in bytes.
-        versions: Of Python, of gcn_jax and of packages, by name.
+        memory: The memory of the machine, in bytes.
+        versions: Those of Python, gcn_jax and packages, by name.
         first_step: The step that a training run went on from.
     """
 

@@ -144,7 +144,7 @@ def test_a_tensor_outside_its_storage_is_refused(tmp_path, layout, message):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("weights.bin", b"", r"its name ends in none of \['.safetensors', '.pth', '.pt'\]"),
+        ("weights.h5", b"", r"its name ends in none of \['.pth', '.pt', '.bin', '.safetensors'\]"),
         ("missing.pth", None, "no such file"),
         ("text.pth", b"not weights", "text.pth cannot be read as weights"),
         ("empty.pt", b"", "empty.pt cannot be read as weights"),

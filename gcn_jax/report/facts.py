@@ -1,4 +1,4 @@
-"""What a page says of a run besides its scores: parameters, time, machine, versions, settings."""
+"""Facts about a run besides its scores: parameters, time, machine, versions, settings."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime

@@ -167,7 +167,9 @@ MODEL_CHECKS: Mapping[str, Check] = {
         "an odd whole number from 1 to 1023",
     ),
     "model.features": _whole(1, 65_536),
+    "model.branch_features": _whole(1, 65_536),
     "model.stack_channels": _or_none(_whole(1, 65_536)),
+    "model.stochastic_depth": _or_none(_BELOW_ONE),
     "model.width": _number(0.01, 16),
 }
 

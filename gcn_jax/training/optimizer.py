@@ -67,14 +67,25 @@ def make_optimizer(
     """
     stays = frozen_batch_norm and not settings.learn_frozen_batch_norm
     clip = optax.clip_by_global_norm(settings.clip_norm) if settings.clip_norm else optax.identity()
+
+    def at_rest(params: Any) -> Any:
+        return _mark(
+            params,
+            lambda path, paths: (
+                (stays and _is_batch_norm(path, paths)) or (frozen_backbone and path[0] == BACKBONE)
+            ),
+        )
+
     return optax.chain(
         clip,
         optax.add_decayed_weights(settings.weight_decay, mask=_kernels),
         optax.trace(settings.momentum),
         optax.masked(optax.scale(settings.head_multiplier), _outside_backbone),
         optax.masked(optax.scale(settings.bias_multiplier), _conv_biases),
-        optax.masked(optax.set_to_zero(), _batch_norms) if stays else optax.identity(),
-        optax.masked(optax.set_to_zero(), _in_backbone) if frozen_backbone else optax.identity(),
+        # One part, as in the checkpoints of older runs.
+        optax.masked(optax.set_to_zero(), at_rest)
+        if stays or frozen_backbone
+        else optax.identity(),
         optax.scale_by_learning_rate(schedule),
     )
 
@@ -83,21 +94,17 @@ def _kernels(params: Any) -> Any:
     return _mark(params, lambda path, _: path[-1] == "kernel")
 
 
-def _in_backbone(params: Any) -> Any:
-    return _mark(params, lambda path, _: path[0] == BACKBONE)
-
-
 def _outside_backbone(params: Any) -> Any:
     return _mark(params, lambda path, _: path[0] != BACKBONE)
 
 
-def _batch_norms(params: Any) -> Any:
-    """Mark the batch-norms, whose names have "bn"; layer norms learn as other layers do."""
-    return _mark(params, lambda path, paths: _is_norm(path, paths) and "bn" in path[-2])
-
-
 def _conv_biases(params: Any) -> Any:
     return _mark(params, lambda path, paths: path[-1] == "bias" and not _is_norm(path, paths))
+
+
+def _is_batch_norm(path: tuple[str, ...], paths: Any) -> bool:
+    """Say whether a batch-norm's: their names have "bn"; layer norms learn as other layers do."""
+    return _is_norm(path, paths) and "bn" in path[-2]
 
 
 def _is_norm(path: tuple[str, ...], paths: Any) -> bool:

@@ -32,7 +32,9 @@ IMAGE = photos(4, 5, seed=3).repeat(10, 0).repeat(10, 1)[:37]
 
 @pytest.fixture(scope="module")
 def model():
-    return pretrained(tiny("_tiny"))
+    model = pretrained(tiny("_tiny"))
+    preprocessing = {"mean": np.float32(INFO.mean), "std": np.float32(INFO.std)}
+    return model._replace(variables={**model.variables, "preprocessing": preprocessing})
 
 
 @contextlib.contextmanager
@@ -214,7 +216,7 @@ def test_the_page_shows_classes_truth_and_field(url, model, tmp_path):
 def test_the_verb_says_where_to_look(tmp_path, monkeypatch, capsys):
     write_untrained(tmp_path / "run", SMALL, 5, 0.5)
     served = []
-    monkeypatch.setattr(http._Server, "serve_forever", served.append)
+    monkeypatch.setattr(http._Server, "serve_forever", lambda server: served.append(server))
     process.call(verb, ["--ckpt", str(tmp_path / "run"), "--port=0"])
     port = served[0].server_address[1]
     said = capsys.readouterr().out

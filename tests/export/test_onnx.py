@@ -216,6 +216,6 @@ def test_the_quick_start_s_network_is_exported(head, tmp_path):
 def test_without_onnx_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     target = make_target(pretrained(tiny("_tiny")), ("labels",))
-    with pytest.raises(UserError, match=r"onnxruntime.*: pip install 'gcn-jax\[onnx\]'"):
+    with pytest.raises(UserError, match=r"onnxruntime.*; pip install 'gcn-jax\[onnx\]'"):
         write_onnx(target, tmp_path / "a.onnx", [photos(1, 32, 32)])
     assert [*tmp_path.iterdir()] == []

@@ -87,6 +87,8 @@ def test_split_images_give_the_values_of_one_device(name, split, kind):
     floor = 1e-3 * max(map(largest, leaves.values()))
     for path, leaf in traverse_util.flatten_dict(gradient, sep="/").items():
         atol = 1e-5 * max(largest(leaves[path]), floor)
+        if path.endswith("key/bias"):  # softmax makes it count for nothing: all is rounding
+            atol *= 10
         np.testing.assert_allclose(leaf, leaves[path], rtol=0, atol=atol, err_msg=path)
 
 

@@ -72,6 +72,8 @@ WRONG = {
     "trackers": ("wandb", ("tensorbored",), 3, None),
     "model.kernel_size": (0, 4, -3, 1.5, 10**6 + 1),
     "model.features": (0, 2.5, 10**6),
+    "model.branch_features": (0, 2.5, 10**6),
+    "model.stochastic_depth": (-0.1, 1.0, math.nan),
     "model.stack_channels": (0, -1, 10**6),
     "model.width": (0, -1, 100.0, math.nan),
 }

@@ -20,11 +20,11 @@ from gcn_jax.models.layers import (
     Dtype,
     LayerNorm,
     attend,
+    cut,
     gelu,
     he_normal,
     normal_init,
 )
-from gcn_jax.models.layers.plain import cut
 
 #: Of all layer norms, whatever a published configuration says.
 EPSILON = 1e-5

@@ -23,6 +23,7 @@ from gcn_jax.models.layers.conv import (
     normal_init,
 )
 from gcn_jax.models.layers.norm import BatchNorm, GroupNorm, LayerNorm
+from gcn_jax.models.layers.plain import cut
 from gcn_jax.models.layers.resize import (
     enlarge,
     fit,
@@ -46,6 +47,7 @@ __all__ = [
     "bilinear_kernel_init",
     "bilinear_taps",
     "convolve",
+    "cut",
     "deconvolve",
     "enlarge",
     "fit",
