@@ -4,7 +4,7 @@
 
 Draws 3,300 images, trains a small GCN with k = 15 on a CPU from scratch, and writes a page of
 pictures, runs/quickstart/report.html. On 2 cores of an AMD EPYC, jax 0.10.2: validation mIoU 0.71,
-2 min 16 s including the installation. Boundary refinement is off and upsampling is bilinear: on a
+2 min 51 s including the installation. Boundary refinement is off and upsampling is bilinear: on a
 CPU these two, at full resolution, would take half of the time.
 """
 

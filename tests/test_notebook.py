@@ -62,4 +62,4 @@ def test_notebooks_are_stored_as_they_ran_from_top_to_bottom_or_have_not_run(pat
         assert not text
     assert "stderr" not in streams
     assert "warning" not in text.lower()
-    assert "%pip install --quiet .." in cells[0].source
+    assert '%pip install --quiet "..[train]"' in cells[0].source
