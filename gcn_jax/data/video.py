@@ -103,8 +103,8 @@ class Video:
         """Decode frame after frame; none is kept.
 
         Raises:
-            Problem: One is damaged or of another size, or the video ends before its end; the
-                message says which frame it is.
+            Problem: One is damaged or of another size, the video ends before its end, or a stream
+                is silent; the message says which frame it is.
         """
         import av
 
@@ -122,6 +122,8 @@ class Video:
                 first = time if number == 1 else first
                 end = time + (frame.duration or step)
                 yield Frame(_upright(frame), time)
+        except av.error.ExitError:  # of the time that `av.open` was given
+            raise self._problem(f"nothing came for {_PATIENCE} s after frame {number}") from None
         except av.FFmpegError as error:
             raise self._problem(f"damaged at frame {number + 1} ({error.strerror})") from None
         if not number:

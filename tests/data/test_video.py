@@ -1,10 +1,14 @@
 """Videos, read frame by frame; and what is said about damage."""
 
+import http.server
+import io
 import struct
+import threading
 from fractions import Fraction
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from gcn_jax.data import video
 from gcn_jax.data.problems import Problem
@@ -134,3 +138,42 @@ def test_streams_are_called_without_their_password(tmp_path):
     with pytest.raises(Problem) as problem, video.open_video("rtsp://me:secret@127.0.0.1:9/yard"):
         pass
     assert "secret" not in str(problem.value)
+
+
+@pytest.fixture
+def camera():
+    """The address of a camera of the network, which sends five JPEGs and then nothing."""
+    over = threading.Event()
+
+    class Camera(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Type", "multipart/x-mixed-replace;boundary=frame")
+            self.end_headers()
+            for number in range(5):
+                data = io.BytesIO()
+                Image.fromarray(np.full((48, 64, 3), 40 * number, np.uint8)).save(data, "JPEG")
+                length = len(data.getvalue())
+                head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {length}\r\n\r\n"
+                self.wfile.write(head.encode() + data.getvalue() + b"\r\n")
+            over.wait(60)
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Camera) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/yard"
+        over.set()
+        server.shutdown()
+
+
+def test_a_camera_that_falls_silent_is_read_until_then(camera, monkeypatch):
+    monkeypatch.setattr(video, "_PATIENCE", 2)
+    seen = []
+    with video.open_video(camera) as opened:
+        assert (opened.is_endless, opened.num_frames) == (True, None)
+        with pytest.raises(Problem, match=r"127\.0\.0\.1_yard: nothing came for 2 s after frame"):
+            seen.extend(frame.image[0, 0, 0] for frame in opened.frames())
+    assert len(seen) >= 3  # a decoder keeps some back
+    np.testing.assert_allclose(seen, 40 * np.arange(len(seen)), atol=2)

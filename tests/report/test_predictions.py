@@ -13,7 +13,7 @@ from PIL import Image
 from gcn_jax.data.problems import Problem
 from gcn_jax.data.video import open_video
 from gcn_jax.errors import UserError
-from gcn_jax.inference import Inference, Predictor
+from gcn_jax.inference import CRFParameters, Inference, Predictor
 from gcn_jax.report import predictions
 from gcn_jax.report.video import pictures_to
 from tests.helpers.fakes import INFO, NUM_CLASSES, tiny_pretrained
@@ -49,7 +49,15 @@ def frames_of(path, layout):
         return stream.average_rate, *map(list, zip(*frames, strict=True))
 
 
-@pytest.mark.parametrize("how", [{}, {"scales": (0.5, 1.0), "flip": True}], ids=["plain", "more"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        {},
+        {"scales": (0.5, 1.0), "flip": True},
+        {"crf": CRFParameters(3, 3, 30, 10, 5, iterations=2)},
+    ],
+    ids=["plain", "more", "CRF"],
+)
 def test_probabilities_are_those_that_the_labels_come_from(tmp_path, how):
     predictor = Predictor(tiny_pretrained(), inference=Inference(**how))
     image = np.random.default_rng(0).integers(0, 256, (37, 50, 3), np.uint8)
