@@ -19,15 +19,15 @@ from gcn_jax.report import cases, commands, figures, html, pictures
 from gcn_jax.report.facts import changes, model_facts, plain, session_facts, session_rows
 from gcn_jax.sessions import Session
 from gcn_jax.training.config import default_config, default_settings, flatten
-from gcn_jax.training.metrics_log import COUNTED_METRIC
+from gcn_jax.training.metrics_log import COUNTED_METRIC, TRAIN_METRIC
 from gcn_jax.training.run_data import open_run_data
 from gcn_jax.workdir import Workdir
 
 #: Title of a plot -> what it shows of metrics.jsonl, the unit, and by what values are multiplied.
 _CURVES = {
-    "Training loss": ("train/loss", "mean loss", 1),
-    "Validation mIoU": (BEST_METRIC, "mIoU, %", 100),
-    "Learning rate": ("learning_rate", "learning rate", 1),
+    "Training loss": (("train/loss",), "mean loss", 1),
+    "Validation mIoU": ((BEST_METRIC, TRAIN_METRIC), "mIoU, %", 100),
+    "Learning rate": (("learning_rate",), "learning rate", 1),
 }
 #: Above so many classes the confusion matrix is folded, and the largest confusions are listed.
 MOST_OPEN_CLASSES = 20
@@ -214,10 +214,16 @@ def _curves(
 ) -> Iterator[tuple[str, str]]:
     """Draw the metrics that the run has, all over the same steps."""
     counted = {int(r[COUNTED_METRIC]) for r in records if COUNTED_METRIC in r}
-    for title, (key, unit, factor) in _CURVES.items():
-        points = [(record["step"], factor * record[key]) for record in records if key in record]
-        if key == BEST_METRIC and counted:
+    for title, (keys, unit, factor) in _CURVES.items():
+        lines = {
+            key: [(record["step"], factor * record[key]) for record in records if key in record]
+            for key in keys
+        }
+        lines = {key: points for key, points in lines.items() if points}
+        if BEST_METRIC in lines and counted:
             title += f" {over_range(min(counted), max(counted), num_classes)}"
-        if points:
+        if TRAIN_METRIC in lines:
+            title += ", and that of training images"
+        if lines:
             last = max(records[-1]["step"], config.get("num_steps", 0))
-            yield title, figures.curves({key: points}, unit, last=last)
+            yield title, figures.curves(lines, unit, last=last)

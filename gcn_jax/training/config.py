@@ -33,6 +33,7 @@ _MAY_CHANGE = (
     "eval_every",
     "patience",
     "eval_batch_size",
+    "eval_train_images",
     "checkpoint_every",
     "trackers",
     "data.data_dir",
@@ -155,6 +156,9 @@ def default_config() -> ConfigDict:
     config.patience = 0
     config.checkpoint_every = 500
     config.eval_batch_size = 16
+    # An evaluation also scores so many training images, without augmentation: a network that
+    # cannot fit them is told from one that learns them by heart. 0: off.
+    config.eval_train_images = 50
     # Where metrics go besides metrics.jsonl: "tensorboard" (events in the workdir), "wandb",
     # "mlflow", "trackio" (docs/trackers.md). One that fails does not end the run.
     config.trackers = ("tensorboard",)

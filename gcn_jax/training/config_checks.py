@@ -154,6 +154,7 @@ CHECKS: Mapping[str, Check] = {
     "patience": _whole(0, _MOST_STEPS),
     "checkpoint_every": _EVERY,
     "eval_batch_size": _whole(1, _LARGEST_EVAL_BATCH),
+    "eval_train_images": _whole(0, _MOST_STEPS),
     "trackers": Check(
         lambda value: isinstance(value, tuple | list) and all(one in NAMES for one in value),
         f"a tuple of names: {', '.join(NAMES)}",

@@ -3,7 +3,7 @@
 import contextlib
 import math
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -162,7 +162,7 @@ class _Loop:
         records = [r for r in self._run.folder.read_metrics() if r["step"] <= self._step]
         self._mious = [record[BEST_METRIC] for record in records if BEST_METRIC in record]
         record = next((one for one in records if one["step"] == self._step), {})
-        scores = {name: value for name, value in record.items() if name.startswith("val/")}
+        scores = _of_validation(record)
         if scores and self._run.checkpoints.scores[self._step] is None:
             self._run.checkpoints.add_scores(self._step, scores)
         if record:  # it is written last
@@ -256,7 +256,7 @@ class _Loop:
         self._losses = []
         if scores:
             self._mious.append(scores[BEST_METRIC])
-            self._run.checkpoints.add_scores(self._step, scores)
+            self._run.checkpoints.add_scores(self._step, _of_validation(scores))
 
     def _finite(self) -> None:
         """Bring the losses up to this step to the host; stop the run where one is not finite."""
@@ -291,6 +291,10 @@ class _Loop:
                 f"stopped by {self._signal.name} after step {self._step}; "
                 f"{self._run.folder.path}: {self._run.checkpoints.last_saved()}"
             )
+
+
+def _of_validation(metrics: Mapping[str, float]) -> dict[str, float]:
+    return {name: value for name, value in metrics.items() if name.startswith("val/")}
 
 
 def _not_finite(value: float, step: int, good: Path | None) -> UserError:

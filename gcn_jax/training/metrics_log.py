@@ -17,6 +17,8 @@ from gcn_jax.workdir import Workdir
 
 #: The classes that the validation mIoU is over, in `metrics.jsonl`.
 COUNTED_METRIC = "val/num_classes_counted"
+#: The mIoU of `config.eval_train_images` training images, beside the validation's.
+TRAIN_METRIC = "train/miou"
 
 
 class MetricWriter:

@@ -2,19 +2,20 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from gcn_jax import evaluation, inference
 from gcn_jax.evaluation.counted import counted_classes
 from gcn_jax.evaluation.metrics import SCORES
 from gcn_jax.models.pretrained.restore import Pretrained
 from gcn_jax.models.pretrained.steps import BEST_METRIC
-from gcn_jax.training.metrics_log import COUNTED_METRIC
+from gcn_jax.training.metrics_log import COUNTED_METRIC, TRAIN_METRIC
 from gcn_jax.training.run import Run
 from gcn_jax.training.state import TrainState
 
 
 def validate(run: Run, state: TrainState, step: int) -> tuple[dict[str, float], str]:
-    """Score a state on the validation data of its run.
+    """Score a state on the validation data of its run, and on some of the training images.
 
     Args:
         run: The run.
@@ -34,7 +35,26 @@ def validate(run: Run, state: TrainState, step: int) -> tuple[dict[str, float], 
     )
     metrics = {BEST_METRIC: scores.miou, COUNTED_METRIC: scores.num_classes_counted}
     metrics |= {f"val/{score.key}": score.of(scores) for score in SCORES if score.logged}
-    return metrics, f"step {step}: val mIoU {scores.miou:.4f} {counted}"
+    said = f"step {step}: val mIoU {scores.miou:.4f} {counted}"
+    if count := min(run.config.eval_train_images, len(run.train)):
+        metrics[TRAIN_METRIC] = evaluation.evaluate(
+            predictor, _Spread(run.train, count)
+        ).scores.miou
+        said += f", train mIoU {metrics[TRAIN_METRIC]:.4f}"
+    return metrics, said
+
+
+class _Spread:
+    """Examples of a source at equal distances, the same ones each time."""
+
+    def __init__(self, source: Any, count: int):
+        self._source, self._count = source, count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return self._source[index * len(self._source) // self._count]
 
 
 def evaluations_without_progress(mious: Sequence[float]) -> int:

@@ -365,6 +365,12 @@ def test_curve_of_the_mean_says_which_classes_it_is_over(workdir):
     (workdir / "metrics.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     page = Page(report.training_report(workdir).read_text())
     assert "Validation mIoU over 3 to 4 of 5 classes" in page.words
+    lines[0]["train/miou"] = 0.2
+    (workdir / "metrics.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    text = report.training_report(workdir).read_text()
+    title = "Validation mIoU over 3 to 4 of 5 classes, and that of training images"
+    assert title in Page(text).words
+    assert "train/miou" in text
 
 
 def test_training_report_of_a_run_that_logged_nothing(workdir):

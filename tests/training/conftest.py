@@ -41,6 +41,7 @@ def config(voc_folder, tmp_path_factory):
     config.eval_every = 6
     config.checkpoint_every = 4
     config.eval_batch_size = 4
+    config.eval_train_images = 5
     config.optimizer.ema_decay = 0.9
     config.optimizer.learning_rate = 0.05
     return config.lock()

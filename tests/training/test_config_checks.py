@@ -69,6 +69,7 @@ WRONG = {
     "patience": (-1, 0.5),
     "checkpoint_every": (0, -1),
     "eval_batch_size": (0, -1, 10**7),
+    "eval_train_images": (-1, 1.5, True),
     "trackers": ("wandb", ("tensorbored",), 3, None),
     "model.kernel_size": (0, 4, -3, 1.5, 10**6 + 1),
     "model.features": (0, 2.5, 10**6),

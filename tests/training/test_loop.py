@@ -46,6 +46,23 @@ def test_workdir_holds_what_its_contract_says(finished, config):
     np.testing.assert_allclose(lines[1]["learning_rate"], 0.05 * (1 - 5 / 12) ** 0.9, rtol=1e-5)
 
 
+def test_training_images_are_scored_beside_the_validation(finished, config):
+    workdir, _ = finished
+    model, variables = models.from_pretrained(workdir, step="last")
+    train = data.open_training_source(config.data.train, config.data)
+    assert len(train) == 12
+    matrix = np.zeros((3, 3), int)
+    for index in (0, 2, 4, 7, 9):
+        label = train[index]["label"]
+        found = np.asarray(models.predict(model, variables, train[index]["image"]))
+        np.add.at(matrix, (label[label < 255], found[label < 255]), 1)
+    union = matrix.sum(axis=0) + matrix.sum(axis=1) - np.diag(matrix)
+    expected = (np.diag(matrix)[union > 0] / union[union > 0]).mean()
+    lines = [line for line in Workdir(workdir).read_metrics() if "val/miou" in line]
+    np.testing.assert_allclose(lines[-1]["train/miou"], expected, rtol=1e-6)
+    assert lines[0]["train/miou"] != lines[1]["train/miou"]
+
+
 def test_newest_two_and_best_checkpoints_are_kept(finished):
     workdir, _ = finished
     scores = {

@@ -50,6 +50,7 @@ _WITHOUT_EFFECT = (
     "log_every",
     "eval_every",
     "eval_batch_size",
+    "eval_train_images",
     "checkpoint_every",
     "remat",
     "data.data_dir",
