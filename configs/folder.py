@@ -8,7 +8,9 @@ parallel folders `images/` and `masks/`; docs/data.md lists what else is taken a
 the masks means "unlabelled" and 1 is the first class, as in ADE20K, add
 `--config.data.reduce_zero_label=True`: where the last class never occurs, nothing else tells.
 
-The settings suit a few hundred photographs on one GPU; for a CPU add
+The start is torchvision's ImageNet weights, which are downloaded once; without a network the
+message says where to put the file, and `--config.backbone_weights=None` starts from scratch. The
+settings suit a few hundred photographs on one GPU; for a CPU take `finetune.py`, or add
 `--config.model.name=gcn_resnet18 --config.batch_size=8 --config.augment.crop_size="(192, 192)"`.
 """
 
@@ -22,6 +24,7 @@ def get_config():
     config.data.val = "folder:val"
 
     config.model.name = "gcn_resnet50"
+    config.backbone_weights = "imagenet"
     config.augment.crop_size = (384, 384)
     config.augment.scale = (0.5, 2.0)
     config.augment.jitter = 0.3

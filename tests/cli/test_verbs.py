@@ -27,6 +27,7 @@ SETTINGS = [
     for setting in (
         "model.name=_tiny",
         "model.kernel_size=5",
+        "backbone_weights=None",
         "batch_size=4",
         "augment.crop_size=(32,48)",
         "augment.scale=(0.8,1.2)",

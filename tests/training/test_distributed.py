@@ -24,6 +24,7 @@ def start(cwd, voc_folder, workdir, *flags, **settings):
         "data.data_dir": cwd / "data",
         "model.name": "_tiny",
         "model.kernel_size": 5,
+        "backbone_weights": "None",
         "batch_size": 4,
         "augment.crop_size": "(32,48)",
         "num_steps": 4,
