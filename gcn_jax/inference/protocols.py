@@ -38,6 +38,22 @@ def _pspnet(window: int, longer_side: int, scales: tuple[float, ...] = (1.0,)) -
     return Protocol(how, _SEMSEG)
 
 
+def _upernet(window: int, longer_side: int) -> Protocol:
+    """Slide windows with a stride of two thirds, rounded down, over images of their height."""
+    how = Inference(
+        window=window, stride=2 * window // 3, longer_side=longer_side, shorter_side=window
+    )
+    return Protocol(
+        how, "open-mmlab/mmsegmentation, configs/convnext and _base_/datasets/ade20k.py"
+    )
+
+
+def _segformer(shorter_side: int) -> Protocol:
+    """See whole images, of sides that 32 divides."""
+    how = Inference(pad_to=1, longer_side=2048, shorter_side=shorter_side, side_multiple=32)
+    return Protocol(how, "NVlabs/SegFormer, local_configs/_base_/datasets/ade20k_repeat.py")
+
+
 PROTOCOLS: dict[str, Protocol] = {
     "fcn_voc": Protocol(
         _AS_IT_IS,
@@ -74,6 +90,14 @@ PROTOCOLS: dict[str, Protocol] = {
     "pspnet_cityscapes_ms": _pspnet(713, 2048, _SCALES),
     "torchvision_coco_voc": Protocol(
         Inference(pad_to=1, shorter_side=520), "pytorch/vision, references/segmentation/presets.py"
+    ),
+    "upernet_ade20k_512": _upernet(512, 2048),
+    "upernet_ade20k_640": _upernet(640, 2560),
+    "segformer_ade20k_512": _segformer(512),
+    "segformer_ade20k_640": _segformer(640),
+    "segformer_cityscapes": Protocol(
+        Inference(window=1024, stride=768, longer_side=2048),
+        "NVlabs/SegFormer, local_configs/segformer/B0/segformer.b0.1024x1024.city.160k.py",
     ),
     "segnet_camvid": Protocol(
         _AS_IT_IS, "alexgkendall/SegNet-Tutorial, Scripts/test_segmentation_camvid.py"

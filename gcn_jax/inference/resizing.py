@@ -57,21 +57,29 @@ def _interpolate(arrays, targets, from_lengths, to_lengths, axis):
     return (1 - weight) * _take(arrays, before, axis) + weight * _take(arrays, after, axis)
 
 
-def sizes_by_side(sizes: Sizes, longer: int | None, shorter: int | None) -> Sizes:
+def sizes_by_side(
+    sizes: Sizes, longer: int | None, shorter: int | None, multiple: int = 1
+) -> Sizes:
     """Return the sizes of images whose longer or shorter side is resized, in exact integers.
 
     Args:
         sizes: int32 `[N, 2]` of NumPy or JAX, the (height, width) of each image.
         longer: Pixels of the longer side; the other is rounded to the nearest, halves up.
-        shorter: Pixels of the shorter side, where `longer` is None; the other is rounded down.
+        shorter: Pixels of the shorter side; the other is rounded down. With `longer`, the smaller
+            of the two sizes is taken, and rounded to the nearest.
+        multiple: Of what both are multiples then, rounded up.
 
     Returns:
         int32 `[N, 2]`, 1 or more.
     """
-    if longer is not None:
-        sides = sizes.max(axis=1, keepdims=True)
-        return ((2 * longer * sizes + sides) // (2 * sides)).clip(1)
-    return shorter * sizes // sizes.min(axis=1, keepdims=True)
+    least, most = sizes.min(axis=1, keepdims=True), sizes.max(axis=1, keepdims=True)
+    if longer is None:
+        found = shorter * sizes // least
+    else:
+        found = (2 * longer * sizes + most) // (2 * most)
+        if shorter is not None:
+            found = found.clip(max=(2 * shorter * sizes + least) // (2 * least))
+    return -(-found.clip(1) // multiple) * multiple
 
 
 def fill_outside(arrays: jax.Array, sizes: jax.Array, value: jax.Array | np.ndarray) -> jax.Array:

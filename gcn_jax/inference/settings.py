@@ -45,6 +45,8 @@ class Inference:
         longer_side: Pixels of the longer side of every image at scale 1, the other rounded. None:
             as it is.
         shorter_side: Pixels of the shorter side of every image at scale 1, the other rounded down.
+            With both sides the smaller size is taken, rounded.
+        side_multiple: Of what both sides become multiples then, rounded up, each by itself.
         pad_to: (height, width) in pixels, or one number for both, to which smaller images are
             padded below and to the right with the mean itself. The network then sees them at that
             size, larger images and, with 1, all images at exactly their own, and is compiled for
@@ -59,6 +61,7 @@ class Inference:
     stride: Shape | int | None = None
     longer_side: int | None = None
     shorter_side: int | None = None
+    side_multiple: int = 1
     pad_to: Shape | int | None = None
 
     def __post_init__(self) -> None:
@@ -98,10 +101,15 @@ class Inference:
                 f"{1 - LARGEST_OVERLAP:.2g} of it"
             )
         sides = [side for side in (self.longer_side, self.shorter_side) if side is not None]
-        if len(sides) > 1 or not all(1 <= side <= LONGEST_WINDOW for side in sides):
+        if not all(1 <= side <= LONGEST_WINDOW for side in sides):
             raise UserError(
                 f"longer_side is {self.longer_side}, shorter_side {self.shorter_side}; "
-                f"give one of them, 1 to {LONGEST_WINDOW} pixels"
+                f"each has 1 to {LONGEST_WINDOW} pixels"
+            )
+        if self.side_multiple != 1 and not (sides and 1 <= self.side_multiple <= LONGEST_WINDOW):
+            raise UserError(
+                f"side_multiple is {self.side_multiple}; it is for a longer_side or a "
+                f"shorter_side, 1 to {LONGEST_WINDOW} pixels"
             )
         if pad_to is None:
             return
@@ -136,9 +144,12 @@ class Inference:
 
     def to_json(self) -> dict[str, Any]:
         """Return the settings for a file, without those of protocols that are not used."""
-        rare = ("stride", "longer_side", "shorter_side", "pad_to")
+        rare = {
+            name: getattr(ONE_RUN, name)
+            for name in ("stride", "longer_side", "shorter_side", "side_multiple", "pad_to")
+        }
         settings = dataclasses.asdict(self)
-        return {name: v for name, v in settings.items() if v is not None or name not in rare}
+        return {name: v for name, v in settings.items() if name not in rare or v != rare[name]}
 
     def batch_shape(self, size: Shape) -> Shape:
         """Return the (height, width) of the arrays in which an image shares a batch with others.
@@ -151,8 +162,8 @@ class Inference:
             return bucket(size[0]), bucket(size[1])
         return max(size[0], least[0]), max(size[1], least[1])
 
-    def sides(self, scale: float) -> tuple[int | None, int | None]:
-        """Return the pixels of the longer and of the shorter side at a scale, where they are set.
+    def sides(self, scale: float) -> tuple[int | None, int | None, int]:
+        """Return the pixels of the longer and of the shorter side at a scale, and their multiple.
 
         Args:
             scale: The factor.
@@ -161,7 +172,7 @@ class Inference:
             None if side is None else max(1, round(side * scale))
             for side in (self.longer_side, self.shorter_side)
         )
-        return longer, shorter
+        return longer, shorter, self.side_multiple
 
     def canvas(self, shape: Shape, scale: float) -> Shape:
         """Return the (height, width) that the images of a bucket are padded to at a scale.
@@ -175,26 +186,32 @@ class Inference:
         """
         least = self.window_size or (1, 1)
         sides = self.sides(scale)
-        scaled = _largest(shape, scale) if sides == (None, None) else self._by_side(shape, sides)
+        has_side = any(sides[:2])
+        scaled = self._by_side(shape, *sides) if has_side else _largest(shape, scale)
         multiple = BUCKET_MULTIPLE if self.pad_to is None else 1
         height, width = (-(-length // multiple) * multiple for length in scaled)
-        if (scale > 1 or any(sides)) and height * width > MOST_PIXELS:
+        if (scale > 1 or has_side) and height * width > MOST_PIXELS:
             raise UserError(
                 f"scale {scale:g} makes {height} x {width} pixels of an image of {shape[0]} x "
                 f"{shape[1]}, and {MOST_PIXELS} pixels are the most; name smaller scales"
             )
         return max(height, least[0]), max(width, least[1])
 
-    def _by_side(self, shape: Shape, sides: tuple[int | None, int | None]) -> Shape:
+    def _by_side(
+        self, shape: Shape, longer: int | None, shorter: int | None, multiple: int
+    ) -> Shape:
         """Return the most that images of a bucket have once a side has its pixels."""
         if self.pad_to is not None:  # there is one size in it
-            height, width = sizes_by_side(np.array([shape]), *sides)[0].tolist()
+            found = sizes_by_side(np.array([shape]), longer, shorter, multiple)
+            height, width = found[0].tolist()
             return height, width
-        side = sides[0] or sides[1] or 1
-        bound = min if sides[0] else max
         ratios = shape[0] / smallest_in_bucket(shape[1]), shape[1] / smallest_in_bucket(shape[0])
-        height, width = (bound(side, math.ceil(side * ratio)) for ratio in ratios)
-        return height, width
+        bounds = []
+        for ratio in ratios:
+            by_longer = math.inf if longer is None else min(longer, math.ceil(longer * ratio))
+            by_shorter = math.inf if shorter is None else max(shorter, math.ceil(shorter * ratio))
+            bounds.append(-(-int(min(by_longer, by_shorter)) // multiple) * multiple)
+        return bounds[0], bounds[1]
 
     def input_shapes(self, shape: Shape) -> set[Shape]:
         """Return the (height, width) of all that the network sees of the images of a bucket."""

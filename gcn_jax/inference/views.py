@@ -11,9 +11,13 @@ from gcn_jax.inference.windows import Pair
 from gcn_jax.models.layers import size_of
 
 
-@functools.partial(jax.jit, static_argnames=("longer", "shorter"))
+@functools.partial(jax.jit, static_argnames=("longer", "shorter", "multiple"))
 def sizes_at(
-    sizes: jax.Array, scale: float, longer: int | None = None, shorter: int | None = None
+    sizes: jax.Array,
+    scale: float,
+    longer: int | None = None,
+    shorter: int | None = None,
+    multiple: int = 1,
 ) -> jax.Array:
     """Return the (height, width) of each image at a scale: int32 `[N, 2]`.
 
@@ -22,10 +26,11 @@ def sizes_at(
         scale: The factor, where no side is given.
         longer: Pixels that the longer side is to have.
         shorter: Pixels that the shorter side is to have.
+        multiple: See `resizing.sizes_by_side`.
     """
     if longer is None and shorter is None:
         return jnp.maximum(jnp.rint(sizes * scale), 1).astype(jnp.int32)
-    return resizing.sizes_by_side(sizes, longer, shorter)
+    return resizing.sizes_by_side(sizes, longer, shorter, multiple)
 
 
 @functools.partial(jax.jit, static_argnames="canvas")

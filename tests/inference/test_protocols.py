@@ -71,6 +71,13 @@ def place(pixel):
         # 520 / 375 * 500 is 693.3, 520 / 333 * 500 is 780.8: cut off.
         ("torchvision_coco_voc", (375, 500), (520, 693)),
         ("torchvision_coco_voc", (500, 333), (780, 520)),
+        # 512 / 375 * 500 is 682.7, which is 683; the next multiple of 32 is 704.
+        ("segformer_ade20k_512", (375, 500), (512, 704)),
+        ("segformer_ade20k_640", (500, 333), (992, 640)),  # 961
+        ("segformer_ade20k_512", (100, 1000), (224, 2048)),  # 204.8: the longer side decides
+        ("segformer_cityscapes", (1024, 2048), (1024, 1024)),
+        ("upernet_ade20k_512", (375, 500), (512, 512)),
+        ("upernet_ade20k_640", (375, 500), (640, 640)),
         ("pspnet_voc", (375, 500), (473, 473)),
         ("pspnet_cityscapes", (102, 204), (713, 713)),
     ],
@@ -111,6 +118,29 @@ def test_torchvision_resizes_the_shorter_side_to_520():
     how = Inference(pad_to=1, shorter_side=52)
     (inputs,), _ = watch(how, [image])
     np.testing.assert_allclose(inputs[0], interpolate(image.astype(float), (52, 69)), atol=1e-3)
+
+
+def test_segformer_stretches_images_to_multiples_of_32():
+    image = noise(60, 81)
+    how = Inference(pad_to=1, longer_side=200, shorter_side=50, side_multiple=32)
+    (inputs,), _ = watch(how, [image])
+    # 50 / 60 * 81 is 67.5, which is 68.
+    np.testing.assert_allclose(inputs[0], interpolate(image.astype(float), (64, 96)), atol=1e-3)
+
+
+def test_upernet_slides_over_images_of_the_height_of_its_window():
+    image = noise(375, 500)
+    seen, (result,) = watch(find_protocol("upernet_ade20k_512"), [image])
+    view = interpolate(image.astype(float), (512, 683))
+    assert len(seen) == 2
+    np.testing.assert_allclose(seen[0][0], view[:, :512], atol=1e-2)
+    np.testing.assert_allclose(seen[1][0], view[:, 171:], atol=1e-2)
+    # Where both see a pixel, each counts half.
+    middle = np.full((512, 683), 1.5)
+    middle[:, :171], middle[:, 512:] = 1, 2
+    np.testing.assert_allclose(
+        result[..., 0], interpolate(middle[..., None], (375, 500))[..., 0], atol=1e-5
+    )
 
 
 def test_pspnet_at_375_x_500():
@@ -273,7 +303,9 @@ def test_crf_parameters_are_those_of_their_protocols():
         ({"stride": 33, "window": 32}, "no longer than it"),
         ({"stride": (20, 1), "window": 32}, "stride is .20, 1.; .* no shorter than 0.05 of it"),
         ({"stride": (1, 2, 3), "window": 32}, "stride is .1, 2, 3.; it is .height, width."),
-        ({"longer_side": 5, "shorter_side": 5}, "give one of them, 1 to 8192 pixels"),
+        ({"longer_side": 5, "shorter_side": 9_000}, "9000; each has 1 to 8192 pixels"),
+        ({"side_multiple": 32}, "side_multiple is 32; it is for a longer_side or a shorter_side"),
+        ({"longer_side": 5, "side_multiple": 0}, "side_multiple is 0; it is for"),
         ({"longer_side": 0}, "longer_side is 0, shorter_side None"),
         ({"pad_to": 0}, "pad_to is .0, 0.; it is .height, width. in pixels"),
         ({"pad_to": 9_000}, "pad_to is .9000, 9000.; 8192 pixels are the most"),
