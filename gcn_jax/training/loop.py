@@ -3,6 +3,7 @@
 import contextlib
 import math
 import signal
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,13 +23,18 @@ from gcn_jax.training.crops import check_batches, with_crop_size
 from gcn_jax.training.devices import Agreement, give_back_freed_memory, make_mesh, to_devices
 from gcn_jax.training.initial_weights import with_preprocessing
 from gcn_jax.training.interruption import Interrupted, Interruption
-from gcn_jax.training.metrics_log import MetricWriter, Timer
+from gcn_jax.training.metrics_log import WAIT_METRIC, MetricWriter, Timer
 from gcn_jax.training.parts import make_parts
 from gcn_jax.training.run import Run, headline, open_data, start, with_absolute_paths
 from gcn_jax.training.session_log import recorded
 from gcn_jax.training.state import TrainState
 from gcn_jax.training.validation import evaluations_without_progress, validate
 from gcn_jax.workdir import Workdir
+
+#: Every so many steps it is measured how long the devices wait for a batch.
+_TIMED_STEP = 10
+#: The share of the time above which a run says that they do.
+_LONG_WAIT = 0.1
 
 
 def train_and_evaluate(
@@ -174,10 +180,17 @@ class _Loop:
         """Read a batch; a signal need not wait for a disk."""
         if self._step > self._first_step:
             self._unsaved = position
+        # To see for how long devices wait, one step in some is waited for before its successor's
+        # batch is: else batch and step are waited for at the same time.
+        timed = self._losses[-1:] if self._step % _TIMED_STEP == _TIMED_STEP // 2 else []
+        jax.block_until_ready(timed)
+        start = time.monotonic()
         try:
             with self._at_once():
                 batch = next(self._batches)
             self._unsaved = None
+            if timed:
+                self._timer.add_wait(time.monotonic() - start)
             return batch
         except (OSError, RuntimeError, UserError) as error:
             what = f"{self._run.train.name} cannot be read: {why(error)}"
@@ -242,6 +255,11 @@ class _Loop:
         if rate:
             scalars["train/images_per_second"] = rate
         text = f"loss {scalars['train/loss']:.4f}  {rate:.1f} images/s"
+        waited = self._timer.share_waited(self._step)
+        if waited is not None:
+            scalars[WAIT_METRIC] = waited
+            if waited > _LONG_WAIT:
+                text += f", {waited:.0%} of the time waiting for data"
         self._bar.status(text, otherwise=f"step {self._step}: {text}")
         scores: dict[str, float] = {}
         if due.validate:

@@ -19,6 +19,8 @@ from gcn_jax.workdir import Workdir
 COUNTED_METRIC = "val/num_classes_counted"
 #: The mIoU of `config.eval_train_images` training images, beside the validation's.
 TRAIN_METRIC = "train/miou"
+#: The share of the time in which the devices waited for training data, 0..1.
+WAIT_METRIC = "train/data_wait"
 
 
 class MetricWriter:
@@ -95,7 +97,7 @@ class MetricWriter:
 
 
 class Timer:
-    """Counts steps and seconds from a step on.
+    """Counts steps and seconds from a step on, and for how long the devices had nothing to do.
 
     Args:
         step: The step.
@@ -104,6 +106,20 @@ class Timer:
     def __init__(self, step: int = 0):
         self._step = step
         self._start = time.monotonic()
+        self._waits: list[float] = []
+
+    def add_wait(self, seconds: float) -> None:
+        """Count a step, one of several, before which the devices waited for its batch."""
+        self._waits.append(seconds)
+
+    def share_waited(self, step: int) -> float | None:
+        """Return in what share of the time the devices waited for data, up to a step.
+
+        None: no step was looked at.
+        """
+        if not self._waits:
+            return None
+        return min(1.0, sum(self._waits) / len(self._waits) * self.steps_per_second(step))
 
     @property
     def seconds(self) -> float:

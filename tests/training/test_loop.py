@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+import time
 
 import jax
 import numpy as np
@@ -61,6 +62,32 @@ def test_training_images_are_scored_beside_the_validation(finished, config):
     lines = [line for line in Workdir(workdir).read_metrics() if "val/miou" in line]
     np.testing.assert_allclose(lines[-1]["train/miou"], expected, rtol=1e-6)
     assert lines[0]["train/miou"] != lines[1]["train/miou"]
+
+
+def test_a_run_that_waits_for_its_data_says_so(config, tmp_path, monkeypatch, capsys):
+    training_batches = data.training_batches
+
+    class Slow:
+        def __init__(self, *args, **kwargs):
+            self._batches = training_batches(*args, **kwargs)
+
+        def __next__(self):
+            time.sleep(0.5)
+            return next(self._batches)
+
+        def __getattr__(self, name):
+            return getattr(self._batches, name)
+
+    monkeypatch.setattr(data, "training_batches", Slow)
+    every = dict.fromkeys(("num_steps", "log_every", "eval_every", "checkpoint_every"), 8)
+    slow = changed(config, **every, eval_train_images=0)
+    train_and_evaluate(slow, tmp_path / "slow")
+    (line,) = Workdir(tmp_path / "slow").read_metrics()
+    assert 0.1 < line["train/data_wait"] <= 1  # the rest are steps of a busy machine
+    assert f"images/s, {line['train/data_wait']:.0%} of the time waiting for data" in (
+        capsys.readouterr().out
+    )
+    assert "train/miou" not in line
 
 
 def test_newest_two_and_best_checkpoints_are_kept(finished):
