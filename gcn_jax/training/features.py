@@ -9,6 +9,7 @@ their files. A file that is missing or damaged is computed when it is needed.
 import contextlib
 import dataclasses
 import json
+import os
 import shutil
 import time
 import warnings
@@ -204,22 +205,19 @@ def _inputs(
 
 def _tidy(folder: Path) -> int:
     """Note that a folder was used, remove others beyond `MOST_BYTES`, and return its size."""
-    folder.touch()
+    os.utime(folder)
     own = total = _size(folder)
     others = [path for path in folder.parent.iterdir() if path != folder]
-    for path in sorted(others, key=lambda path: path.stat().st_mtime, reverse=True):
-        total += _size(path)
-        if total > MOST_BYTES:  # a run that needs it computes it again
-            shutil.rmtree(path, ignore_errors=True)
+    with contextlib.suppress(FileNotFoundError):  # another run does the same
+        for path in sorted(others, key=lambda path: path.stat().st_mtime, reverse=True):
+            total += _size(path)
+            if total > MOST_BYTES:  # a run that needs it computes it again
+                shutil.rmtree(path, ignore_errors=True)
     return own
 
 
 def _size(folder: Path) -> int:
-    size = 0
-    for path in folder.iterdir():
-        with contextlib.suppress(FileNotFoundError):  # another run has just written or removed it
-            size += path.stat().st_size
-    return size
+    return sum(path.stat().st_size for path in folder.glob("*.safetensors"))
 
 
 class FeaturesPredictor(inference.Predictor):
