@@ -12,6 +12,11 @@ on random crops, whose features are computed at every step:
 `--config.data.cache_features=False --config.augment.scale="(0.5, 2.0)"`. It ends by itself after 10
 evaluations without progress, and the best checkpoint is kept. No score yet: no published weights
 were at hand.
+
+With random weights and 8 images of 360 x 480 pixels in a step (CPU seconds of two cores of an AMD
+EPYC, other work beside, 2026-11-27): 1.0 for the features of an image, 0.36 for a step on them,
+8.7 for one without. So 1,000 steps on 80 images and their mirror images, and 20 of validation, take
+about 540, and 8,700 without kept features, besides what each validation computes.
 """
 
 from gcn_jax.training import default_config
