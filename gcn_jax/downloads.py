@@ -70,11 +70,20 @@ def download(url: str, path: str | Path) -> None:
                 bar.update(len(chunk))
 
 
+def cache_folder(kind: str) -> Path:
+    """Return the folder `gcn_jax/KIND` of `$XDG_CACHE_HOME`, by default `~/.cache`.
+
+    Args:
+        kind: What is kept there, such as "weights".
+    """
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    return cache / "gcn_jax" / kind
+
+
 def published_file(url: str, kind: str, algorithm: str, digest: str, purpose: str) -> Path:
     """Return where a published file lies; download it if it is not there, and check it.
 
-    It is kept in `gcn_jax/KIND` of `$XDG_CACHE_HOME`, by default `~/.cache`. A download that broke
-    off goes on where it ended.
+    It is kept in `cache_folder(kind)`. A download that broke off goes on where it ended.
 
     Args:
         url: Its address.
@@ -86,8 +95,7 @@ def published_file(url: str, kind: str, algorithm: str, digest: str, purpose: st
     Raises:
         UserError: It cannot be had, or what is there is another file than was published.
     """
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
-    path = cache / "gcn_jax" / kind / url.rpartition("/")[2]
+    path = cache_folder(kind) / url.rpartition("/")[2]
     by_hand = f"fetch {url} by hand and put it at {path}"
 
     def check(file: Path) -> None:

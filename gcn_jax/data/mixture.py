@@ -63,6 +63,15 @@ class Mixture:
         return [size for source in self._sources for size in source.sampled_sizes]
 
     @property
+    def sizes(self) -> dict[tuple[str, str], tuple[int, int]]:
+        """The (height, width) of every image by its source and its id."""
+        return {
+            (source.name, key): size
+            for source in self._sources
+            for key, size in source.sizes.items()
+        }
+
+    @property
     def label_statistics(self) -> LabelStatistics:
         """See `Source.label_statistics`; a source counts as often as a pass shows it."""
         total = LabelStatistics.empty(len(self.class_names))

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from gcn_jax.errors import check_choice
-from gcn_jax.models.backbones.registry import BackboneNetwork
+from gcn_jax.models.backbones.registry import FreezableNetwork
 from gcn_jax.models.gcn_heads import HEADS, check_odd
 from gcn_jax.models.layers import (
     Conv,
@@ -54,7 +54,7 @@ class BoundaryRefine(nn.Module):
 UPSAMPLINGS = ("deconv", "bilinear")
 
 
-class GCN(BackboneNetwork):
+class GCN(FreezableNetwork):
     """The segmentation network of Figure 2: scores at four levels, fused from coarse to fine.
 
     Example:
@@ -75,7 +75,6 @@ class GCN(BackboneNetwork):
         boundary_refinement: Whether scores are refined after every head, fusion and last
             upsampling.
         upsampling: A name in `UPSAMPLINGS`.
-        frozen_backbone: Whether the backbone stays as it is in training.
     """
 
     backbone: str = "resnet50"
@@ -85,7 +84,6 @@ class GCN(BackboneNetwork):
     stack_channels: int | None = None
     boundary_refinement: bool = True
     upsampling: str = "deconv"
-    frozen_backbone: bool = False
 
     def __post_init__(self):
         for head in (self.head, self.finer_head or self.head):
@@ -97,9 +95,7 @@ class GCN(BackboneNetwork):
     def _compute_logits(self, images: jax.Array, *, train: bool) -> jax.Array:
         """Add the scores of every level to those of the next finer one, and upsample the sum."""
         backbone = self.make_backbone()
-        features = backbone(images, train=train and not self.frozen_backbone)
-        if self.frozen_backbone:
-            features = jax.lax.stop_gradient(features)
+        features = self._features(backbone, images, train=train)
         strides = dict(zip((2, 3, 4, 5), backbone.strides, strict=True))
 
         scores = self._score(features["res5"], 5)

@@ -5,16 +5,16 @@ So DINOv2 (Oquab et al., TMLR 2024, section 7.4) rates its features by segmentat
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 
-from gcn_jax.models.backbones.registry import BackboneNetwork
+from gcn_jax.models.backbones.registry import FreezableNetwork
 from gcn_jax.models.layers import BatchNorm, Conv, enlarge, normal_init, size_of
 
 
-class Linear(BackboneNetwork):
+class Linear(FreezableNetwork):
     """Batch-norm and a linear layer on the deepest features, and interpolation of the scores.
 
     Example:
@@ -24,19 +24,18 @@ class Linear(BackboneNetwork):
 
     Attributes:
         backbone: One of `list_backbones()`.
-        frozen_backbone: Whether the backbone stays as it is in training: then nothing is kept for
-            its gradient. Without weights from elsewhere its features are random.
+        frozen_backbone: As of `FreezableNetwork`, True by default.
     """
 
     backbone: str = "dinov2_small"
     frozen_backbone: bool = True
 
+    levels: ClassVar[tuple[str, ...]] = ("res5",)
+
     def _compute_logits(self, images: jax.Array, *, train: bool) -> jax.Array:
         """Score the features at their stride, and interpolate."""
         backbone = self.make_backbone()
-        features = backbone(images, train=train and not self.frozen_backbone)["res5"]
-        if self.frozen_backbone:
-            features = jax.lax.stop_gradient(features)
+        features = self._features(backbone, images, train=train)["res5"]
         running = not train or self.frozen_batch_norm
         features = BatchNorm(use_running_average=running, dtype=self.dtype, name="bn")(features)
         scores = Conv(

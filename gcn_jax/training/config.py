@@ -10,7 +10,7 @@ from ml_collections import ConfigDict, config_dict
 
 from gcn_jax.errors import UserError, setting
 from gcn_jax.models.registry import MODELS, model_fields
-from gcn_jax.training.config_checks import check_values
+from gcn_jax.training.config_checks import check_reusable, check_values
 from gcn_jax.workdir import Workdir
 
 #: What may differ between a run and its continuation; a change of anything else is another run.
@@ -40,6 +40,7 @@ _MAY_CHANGE = (
     "data.manual_dir",
     "data.num_threads",
     "data.cache_in_memory",
+    "data.cache_features",
 )
 
 #: What a continuation may leave open (None): the workdir knows it.
@@ -103,6 +104,9 @@ def default_config() -> ConfigDict:
     config.data.num_threads = 4  # that read and augment
     # Decode each training image once and keep it in memory (in every process), for a small set.
     config.data.cache_in_memory = False
+    # Compute what a backbone that stays as it is makes of an image once, and keep it in
+    # ~/.cache/gcn_jax/features (docs/training.md): where images are mirrored at most, not cropped.
+    config.data.cache_features = False
 
     config.augment = ConfigDict()
     # Height, width, in px; None: from the size of the training images, at most 256 x 256 px or as
@@ -203,7 +207,11 @@ def check_config(config: ConfigDict) -> None:
             f"backbone_except={config.backbone_except} says what backbone_weights does not fill, "
             f"and there is none; name {setting('backbone_weights')}=imagenet or a file"
         )
-    check_values(flatten(config.to_dict()), flatten(default_config().to_dict()))
+    values, defaults = flatten(config.to_dict()), flatten(default_config().to_dict())
+    check_values(values, defaults)
+    if config.data.cache_features:
+        fields = {**MODELS[config.model.name][1], **config.model}
+        check_reusable(values, defaults, is_frozen=bool(fields.get("frozen_backbone")))
 
 
 def _check_fields(settings: ConfigDict) -> None:

@@ -115,6 +115,7 @@ CHECKS: Mapping[str, Check] = {
     "data.bit_depth": _or_none(_whole(8, 16)),
     "data.num_threads": _whole(1, _MOST_THREADS),
     "data.cache_in_memory": _SWITCH,
+    "data.cache_features": _SWITCH,
     "augment.crop_size": _or_none(_tuple_of(_whole(1, _LONGEST_SIDE), 2, "(height, width) in px")),
     "augment.flip": _SWITCH,
     "augment.scale": _or_none(
@@ -194,3 +195,34 @@ def check_values(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> None
             problems.append(problem + advice)
     if problems:
         raise UserError(". ".join(problems))
+
+
+def check_reusable(
+    values: Mapping[str, Any], defaults: Mapping[str, Any], *, is_frozen: bool
+) -> None:
+    """Check that `data.cache_features` can be: an image has the same features at every step.
+
+    Args:
+        values: The settings by dotted name.
+        defaults: The defaults by dotted name.
+        is_frozen: Whether the backbone stays as it is.
+
+    Raises:
+        UserError: It has not; the message says what to set.
+    """
+    key = setting("data.cache_features")
+    if not is_frozen:
+        raise UserError(
+            f"{key}=True: {values['model.name']} trains its backbone, whose features change at "
+            "every step; choose a network whose backbone stays as it is, such as "
+            "linear_dinov2_small, or set it to False"
+        )
+    augment = [name for name in defaults if name.startswith("augment.")]
+    kept = ("augment.crop_size", "augment.flip")
+    on = [name for name in augment if name not in kept and values[name] != defaults[name]]
+    if on:
+        off = " ".join(f"{setting(name)}={defaults[name]}" for name in on)
+        raise UserError(
+            f"{key}=True: images can be mirrored and nothing else, so that they have the same "
+            f"features at every step; set {off}, or it to False"
+        )

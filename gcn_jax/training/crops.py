@@ -9,7 +9,7 @@ import psutil
 from ml_collections import ConfigDict
 
 from gcn_jax import data
-from gcn_jax.errors import UserError
+from gcn_jax.errors import UserError, setting
 from gcn_jax.inference.large import WHOLE_PIXELS
 from gcn_jax.models.classifier import Classifier
 from gcn_jax.models.registry import MODELS
@@ -17,6 +17,8 @@ from gcn_jax.workdir import Workdir
 
 #: Pixels of a crop at most, where the images are larger: on a CPU, and on other devices.
 MOST_CPU_PIXELS, MOST_PIXELS = 256**2, 512**2
+#: Pixels of a whole image at most, the features of which are kept (`data.cache_features`).
+MOST_WHOLE_PIXELS = 1024**2
 #: Height and width are multiples of it, the stride of most networks.
 MULTIPLE = 32
 
@@ -28,18 +30,47 @@ def with_crop_size(
 
     It is that of the run that the workdir holds already, else the median height and width of the
     training images, both made smaller by one factor where that is more than `MOST_PIXELS` (on a CPU
-    `MOST_CPU_PIXELS`), and rounded to multiples of `MULTIPLE`.
+    `MOST_CPU_PIXELS`), and rounded to multiples of `MULTIPLE`. With `data.cache_features` it is the
+    largest height and the largest width, so that nothing is cropped.
 
     Args:
         config: The settings of a run.
         workdir: Its folder, which need not exist.
-        train: What it trains on; up to 64 images of each data set are looked at.
+        train: What it trains on; up to 64 images of each data set are looked at, with
+            `data.cache_features` all.
+
+    Raises:
+        UserError: With `data.cache_features`, an image is larger than the crops, or would make them
+            larger than `MOST_WHOLE_PIXELS`.
     """
-    if config.augment.crop_size is not None:
-        return config
-    config = config.copy_and_resolve_references()
-    config.augment.crop_size = _size_before(Workdir(workdir)) or _size_of_images(train)
+    whole = _size_of_whole_images(train) if config.data.cache_features else None
+    if config.augment.crop_size is None:
+        config = config.copy_and_resolve_references()
+        config.augment.crop_size = _size_before(Workdir(workdir)) or whole or _size_of_images(train)
+    if whole is not None:
+        _check_whole(config.augment.crop_size, whole, train.name)
     return config
+
+
+def _size_of_whole_images(train: "data.Source | data.Mixture") -> tuple[int, int]:
+    height, width = (max(lengths) for lengths in zip(*train.sizes.values(), strict=True))
+    if height * width > MOST_WHOLE_PIXELS:
+        raise UserError(
+            f"{setting('data.cache_features')}: images of {train.name} are up to {height} pixels "
+            f"high and {width} wide, and {math.isqrt(MOST_WHOLE_PIXELS)} x "
+            f"{math.isqrt(MOST_WHOLE_PIXELS)} are the most; make images and masks smaller, or set "
+            "it to False, to train on random crops"
+        )
+    return height, width
+
+
+def _check_whole(crop: tuple[int, ...], whole: tuple[int, int], name: str) -> None:
+    if crop[0] < whole[0] or crop[1] < whole[1]:
+        raise UserError(
+            f"{setting('data.cache_features')}: images of {name} are up to {whole[0]} pixels high "
+            f"and {whole[1]} wide, which crops of {crop[0]} x {crop[1]} would cut at random; set "
+            f'{setting("augment.crop_size")}="{whole}", or it to False'
+        )
 
 
 def _size_before(folder: Workdir) -> tuple[int, ...] | None:

@@ -19,8 +19,11 @@ def make_mesh(config: ConfigDict) -> jax.sharding.Mesh:
         config: The settings.
 
     Raises:
-        UserError: There are not so many devices, or the batch does not divide among them.
+        UserError: There are not so many devices, the batch does not divide among them, or features
+            are to be kept by several processes.
     """
+    if config.data.cache_features and jax.process_count() > 1:
+        raise UserError("data.cache_features is for runs of one process; set it to False")
     devices = jax.devices()
     count = config.num_devices or len(devices)
     if not 1 <= count <= len(devices):

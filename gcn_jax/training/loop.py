@@ -16,7 +16,7 @@ from gcn_jax import mesh
 from gcn_jax.errors import UserError, setting
 from gcn_jax.models.pretrained.steps import BEST_METRIC, why
 from gcn_jax.sessions import Session
-from gcn_jax.terminal import ProgressBar
+from gcn_jax.terminal import ProgressBar, say
 from gcn_jax.training.checkpoints import Checkpoints
 from gcn_jax.training.config import check_config, check_same_run, json_settings
 from gcn_jax.training.crops import check_batches, with_crop_size
@@ -25,7 +25,14 @@ from gcn_jax.training.initial_weights import with_preprocessing
 from gcn_jax.training.interruption import Interrupted, Interruption
 from gcn_jax.training.metrics_log import WAIT_METRIC, MetricWriter, Timer
 from gcn_jax.training.parts import make_parts
-from gcn_jax.training.run import Run, headline, open_data, start, with_absolute_paths
+from gcn_jax.training.run import (
+    Run,
+    headline,
+    open_data,
+    start,
+    with_absolute_paths,
+    with_features,
+)
 from gcn_jax.training.session_log import recorded
 from gcn_jax.training.state import TrainState
 from gcn_jax.training.validation import evaluations_without_progress, validate
@@ -76,6 +83,8 @@ def train_and_evaluate(
             parts = make_parts(config, train, config.data.mean, config.data.std)
             run = Run(config, folder, device_mesh, train, val, parts, checkpoints)
             state, batches, losses = start(run)
+            say(headline(run, state))
+            run = with_features(run, state)
         first_step = int(state.step)
         bar = ProgressBar("step", config.num_steps, completed=first_step, transient=False)
         with (
@@ -86,7 +95,6 @@ def train_and_evaluate(
             ) as writer,
             bar,
         ):
-            bar.say(headline(run, state))
             loop = _Loop(run, state, batches, losses, interruption, bar, writer)
             is_new = is_main and first_step < config.num_steps
             with recorded(folder, session, first_step) if is_new else contextlib.nullcontext():
@@ -202,6 +210,8 @@ class _Loop:
         """Start a step on the device, which is never more than two behind."""
         compiles = self._step == self._first_step
         with self._room(), self._at_once() if compiles else contextlib.nullcontext():
+            if self._run.features is not None:
+                batch = batch | self._run.features.of(batch["image"])
             batch_there = to_devices(batch, self._run.config, self._run.device_mesh)
             self._state, metrics = self._train_step(self._state, batch_there)
             self._losses.append(metrics["loss"])

@@ -13,8 +13,11 @@ from gcn_jax import atomic, data, mesh
 from gcn_jax.data.classes import class_colors
 from gcn_jax.errors import UserError, setting
 from gcn_jax.hub import is_on_hub
+from gcn_jax.models.backbones.registry import FreezableNetwork
 from gcn_jax.models.pretrained.info import ModelInfo, read_info, write_info
+from gcn_jax.terminal import say
 from gcn_jax.training.checkpoints import Checkpoints
+from gcn_jax.training.features import Features, keep_all
 from gcn_jax.training.initial_weights import start_variables
 from gcn_jax.training.parts import Parts
 from gcn_jax.training.state import TrainState
@@ -33,6 +36,7 @@ class Run(NamedTuple):
         val: The validation data.
         parts: Network, optimiser and step.
         checkpoints: The checkpoints in the folder.
+        features: The features of its backbone, where they are kept.
     """
 
     config: ConfigDict
@@ -42,6 +46,12 @@ class Run(NamedTuple):
     val: "data.Source"
     parts: Parts
     checkpoints: Checkpoints
+    features: Features | None = None
+
+    @property
+    def augment(self) -> "data.Augment":
+        """The transform of training."""
+        return data.Augment(**self.config.augment, fill=self.config.data.mean)
 
     @property
     def info(self) -> ModelInfo:
@@ -94,7 +104,7 @@ def start(run: Run) -> tuple[TrainState, Any, list[Any]]:
     config, everywhere = run.config, mesh.replicated(run.device_mesh)
     batches = data.training_batches(
         run.train,
-        data.Augment(**config.augment, fill=config.data.mean),
+        run.augment,
         batch_size=config.batch_size,
         seed=config.seed,
         num_threads=config.data.num_threads,
@@ -128,6 +138,30 @@ def start(run: Run) -> tuple[TrainState, Any, list[Any]]:
             info = dataclasses.replace(info, palette=before.palette)
         write_info(run.folder.path, info)
     return state, batches, losses
+
+
+def with_features(run: Run, state: TrainState) -> Run:
+    """Return a run with the features of its backbone, if they are to be kept.
+
+    Those of its images are computed now where they are not there, unless the run has ended.
+
+    Args:
+        run: The run.
+        state: Its state before the first step.
+
+    Raises:
+        UserError: See `Features.keep`.
+    """
+    config = run.config
+    if not config.data.cache_features:
+        return run
+    model = run.parts.model
+    assert isinstance(model, FreezableNetwork)  # as check_config has found
+    variables = {"params": state.params, "batch_stats": state.batch_stats}
+    features = Features(model, variables, config.data.mean, config.data.std)
+    if int(state.step) < config.num_steps:
+        say(keep_all(features, run.train, run.val, run.augment))
+    return run._replace(features=features)
 
 
 def _info_before(run: Run) -> ModelInfo | None:

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from gcn_jax.models.backbones.registry import FEATURES
 from gcn_jax.models.network import AUXILIARY, SegmentationNetwork
 from gcn_jax.models.preprocessing import normalize
 from gcn_jax.training.objective import MEAN_CROSS_ENTROPY, Objective
@@ -50,14 +51,19 @@ def make_train_step(
     Returns:
         `train_step(state, batch) -> (state, metrics)`.
         The batch has "image", uint8 `[N, H, W, 3]`, and "label", uint8 `[N, H, W]`.
+        Whatever else it has are the features `[N, h, w, C]` of a backbone that stays as it is, by
+        their names, such as "res5"; the backbone is not run then.
         For `accumulate > 1` each has another axis of that length in front.
         The metrics have "loss", float32 `[]`, auxiliary losses included.
     """
     stride, strides = model.label_stride, model.auxiliary_strides
 
     def part_loss(params, batch_stats, part: Batch, rng: jax.Array, counts: dict[float, Any]):
+        variables = {"params": params, "batch_stats": batch_stats}
+        if features := {name: part[name] for name in part.keys() - {"image", "label"}}:
+            variables[FEATURES] = features
         logits, updates = model.apply(
-            {"params": params, "batch_stats": batch_stats},
+            variables,
             normalize(part["image"], jnp.asarray(mean), jnp.asarray(std)),
             train=True,
             rngs={"dropout": rng},

@@ -1,7 +1,8 @@
 """The validation of a run: scores of a state, and for how long they have not become better."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from gcn_jax import evaluation, inference
@@ -9,6 +10,7 @@ from gcn_jax.evaluation.counted import counted_classes
 from gcn_jax.evaluation.metrics import SCORES
 from gcn_jax.models.pretrained.restore import Pretrained
 from gcn_jax.models.pretrained.steps import BEST_METRIC
+from gcn_jax.training.features import FeaturesPredictor
 from gcn_jax.training.metrics_log import COUNTED_METRIC, TRAIN_METRIC
 from gcn_jax.training.run import Run
 from gcn_jax.training.state import TrainState
@@ -26,9 +28,10 @@ def validate(run: Run, state: TrainState, step: int) -> tuple[dict[str, float], 
         The scores by their names in `metrics.jsonl`, and a line that says them.
     """
     trained = Pretrained(run.parts.model, state.variables, run.info, step)
-    predictor = inference.Predictor(
-        trained, batch_size=run.config.eval_batch_size, mesh=run.device_mesh
-    )
+    make: Callable[..., inference.Predictor] = inference.Predictor
+    if run.features is not None:
+        make = partial(FeaturesPredictor, run.features)
+    predictor = make(trained, batch_size=run.config.eval_batch_size, mesh=run.device_mesh)
     scores = evaluation.evaluate(predictor, run.val).scores
     counted = counted_classes(
         scores.num_classes_counted, run.info.class_names, scores.confusion_matrix, run.val.name

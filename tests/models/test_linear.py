@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from gcn_jax.models import GCN, Linear
+from gcn_jax.models.backbones.registry import FEATURES
 from tests.helpers import reference
 from tests.helpers.random_values import normal, random_variables
 
@@ -31,6 +32,18 @@ def test_scores_are_linear_in_normalised_features():
     expected = np.stack([reference.interpolate(maps, (28, 42)) for maps in scores])
     found = jax.jit(model.apply)(variables, images)
     np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("network", [Linear, GCN])
+def test_features_that_are_given_stand_for_those_of_the_backbone(network):
+    model = network(num_classes=3, backbone="_dinov2", frozen_backbone=True)
+    variables, images = random_variables(model), normal(2, 30, 45, 3)
+    features = model.make_backbone().apply({"params": variables["params"]["backbone"]}, images)
+    given = {FEATURES: {level: features[level] for level in model.levels}, **variables}
+    head = {name: leaves for name, leaves in variables["params"].items() if name != "backbone"}
+    apply = jax.jit(model.apply)
+    found = apply({**given, "params": head}, np.zeros_like(images))
+    np.testing.assert_allclose(found, apply(variables, images), atol=1e-5)
 
 
 @pytest.mark.parametrize("network", [Linear, GCN])

@@ -39,6 +39,7 @@ WRONG = {
     "data.void_labels": (11, ("a",), (-2,), (65_536,), (0.5,)),
     "data.num_threads": (0, -1, 10**6),
     "data.cache_in_memory": (1,),
+    "data.cache_features": (1,),
     "augment.crop_size": ((0, 1), (1, 10**6), (1,), (1, 2, 3), 32, (32.5, 32)),
     "augment.flip": (1,),
     "augment.scale": ((0, 1), (2, 1), (1,), (0.5, math.inf), (math.nan, 1), 1.0),

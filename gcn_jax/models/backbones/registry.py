@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, ClassVar
 
+import jax
 from flax import linen as nn
 
 from gcn_jax.errors import UserError, check_choice
@@ -13,6 +14,9 @@ from gcn_jax.models.backbones.plain import Plain
 from gcn_jax.models.backbones.resnet import ResNet
 from gcn_jax.models.backbones.resnet_gcn import ResNetGCN
 from gcn_jax.models.network import SegmentationNetwork
+
+#: The collection of variables in which the features of a backbone can be given.
+FEATURES = "features"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -192,3 +196,37 @@ class BackboneNetwork(SegmentationNetwork):
         """Return the backbones that the network can stand on."""
         made = {name: self.form_of(record) for name, record in BACKBONES.items()}
         return {name: make for name, make in made.items() if make is not None}
+
+
+class FreezableNetwork(BackboneNetwork):
+    """A network whose backbone can stay as it is in training.
+
+    Where variables have the collection `FEATURES`, such as `{"res5": float [N, h, w, C]}`, they
+    are taken for the backbone's features of the images, of which the size alone counts then.
+
+    Attributes:
+        frozen_backbone: Whether the backbone stays as it is in training: then nothing is kept for
+            its gradient. Without weights from elsewhere its features are random.
+    """
+
+    _: dataclasses.KW_ONLY
+    frozen_backbone: bool = False
+
+    #: The features that the network looks at.
+    levels: ClassVar[tuple[str, ...]] = ("res2", "res3", "res4", "res5")
+
+    def _features(
+        self, backbone: nn.Module, images: jax.Array, *, train: bool
+    ) -> Mapping[str, jax.Array]:
+        """Return the features that are given, or compute them.
+
+        Args:
+            backbone: What `make_backbone` returned.
+            images: float32 `[N, H, W, 3]`, normalised.
+            train: As for `__call__`.
+        """
+        given = self.variables.get(FEATURES)
+        if given is not None:
+            return {level: given[level].astype(self.dtype) for level in self.levels}
+        features = backbone(images, train=train and not self.frozen_backbone)
+        return jax.lax.stop_gradient(features) if self.frozen_backbone else features
