@@ -9,7 +9,8 @@ the masks means "unlabelled" and 1 is the first class, as in ADE20K, add
 `--config.data.reduce_zero_label=True`: where the last class never occurs, nothing else tells.
 
 The settings suit a few hundred photographs on one GPU; for a CPU add
-`--config.model.name=gcn_resnet18 --config.batch_size=8 --config.augment.crop_size="(192, 192)"`.
+`--config.model.name=gcn_resnet18 --config.batch_size=8 --config.augment.crop_size="(192, 192)"`. A
+transformer or ConvNeXt needs published weights to start from: `finetune.py`.
 """
 
 from gcn_jax.training import default_config
