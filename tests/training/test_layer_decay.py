@@ -25,7 +25,7 @@ EXPONENTS = {
         "stem_conv": 13, "res4_downsample": 13, "res2_block1": 12, "res4_block27": 10,
         "res5_block3": 9, "norm3": 0,
     },
-    "gcn_dinov2_small_reg": {
+    "linear_dinov2_small_reg": {
         "patches": 13, "positions": 13, "cls": 13, "registers": 13,
         "block1": 12, "block2": 11, "block12": 1, "norm": 0,
     },
