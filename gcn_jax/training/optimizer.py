@@ -71,7 +71,7 @@ def make_optimizer(
         schedule: The learning rate, from `make_schedule`.
         frozen_batch_norm: `config.model.frozen_batch_norm`.
         frozen_backbone: Whether nothing of the backbone moves, decay included.
-        distance_to_head: Of the backbone, as of `Backbone`; None where it has none.
+        distance_to_head: The backbone's own (`Backbone.make`); None where it has none.
 
     Returns:
         An optax gradient transformation over the parameters of a network.
