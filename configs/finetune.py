@@ -4,26 +4,38 @@
 
 `my_data` is a folder as for `folder.py`. The start is torchvision's ImageNet weights, which are
 downloaded once; without a network the message says where to put the file. The network is small
-enough for a CPU; on a GPU add `--config.model.name=gcn_resnet50`. Crops have the size of your
-images, but at most 256 x 256 pixels or as many on a CPU, and 512 x 512 on a GPU. Batch-norm keeps
-ImageNet's statistics, since a batch of 8 is too small for its own. Classes are weighted by how rare
-they are. It ends by itself after 10 evaluations without progress, and the best checkpoint is kept.
-Not trained to its end yet. 30 steps on CamVid's 367 images (2026-11-26, two CPU cores, ResNet-18
-without its last stage): 3.4 images a second, the first step after 36 s.
+enough for a CPU; on a GPU add `--config.model.name=gcn_resnet50`, or name any other behind a colon:
+
+    python train.py --config configs/finetune.py:segformer_b0 --config.data.manual_dir=/path/to/data
+
+With a transformer or ConvNeXt (`segformer_b0`, `upernet_convnext_tiny`, `gcn_mit_b0`,
+`gcn_dinov2_small`) the optimiser is AdamW with SegFormer's rates: 6e-5 for the backbone, ten times
+that for the head, weight decay 0.01. Crops have the size of your images, but at most 256 x 256
+pixels or as many on a CPU, and 512 x 512 on a GPU. A ResNet's batch-norm keeps ImageNet's
+statistics, since a batch of 8 is too small for its own. Classes are weighted by how rare they are.
+It ends by itself after 10 evaluations without progress, and the best checkpoint is kept.
+
+Not trained to its end yet; with a transformer or ConvNeXt not run at all. 30 steps on CamVid's 367
+images (2026-11-26, two CPU cores, ResNet-18 without its last stage): 3.4 images a second, the first
+step after 36 s.
 """
+
+from gcn_jax.configs.common import use_network
 
 from gcn_jax.training import default_config
 
 
-def get_config():
-    """Return the settings."""
+def get_config(network="gcn_resnet18"):
+    """Return the settings.
+
+    Args:
+        network: One of `gcn_jax.models.list_models()`.
+    """
     config = default_config()
     config.data.train = ("folder:train",)
     config.data.val = "folder:val"
 
-    config.model.name = "gcn_resnet18"
-    config.model.frozen_batch_norm = True
-    config.backbone_weights = "imagenet"
+    has_batch_norm = use_network(config, network)
     config.augment.crop_size = None  # from the images
     config.augment.scale = (0.5, 2.0)
     config.augment.jitter = 0.3
@@ -31,11 +43,18 @@ def get_config():
 
     config.batch_size = 8
     config.num_steps = 4_000
-    config.optimizer.learning_rate = 0.005
-    config.optimizer.weight_decay = 1e-4
+    if has_batch_norm:
+        config.model.frozen_batch_norm = True
+        config.optimizer.learn_frozen_batch_norm = True
+        config.optimizer.learning_rate = 0.005
+        config.optimizer.weight_decay = 1e-4
+    else:
+        config.optimizer.kind = "adamw"
+        config.optimizer.learning_rate = 6e-5
+        config.optimizer.weight_decay = 0.01
+        config.optimizer.head_multiplier = 10.0
     config.optimizer.schedule = "cosine"
     config.optimizer.warmup_steps = 100
-    config.optimizer.learn_frozen_batch_norm = True
     config.optimizer.clip_norm = 10.0
     config.optimizer.ema_decay = 0.99
 

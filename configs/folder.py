@@ -11,7 +11,8 @@ the masks means "unlabelled" and 1 is the first class, as in ADE20K, add
 The start is torchvision's ImageNet weights, which are downloaded once; without a network the
 message says where to put the file, and `--config.backbone_weights=None` starts from scratch. The
 settings suit a few hundred photographs on one GPU; for a CPU take `finetune.py`, or add
-`--config.model.name=gcn_resnet18 --config.batch_size=8 --config.augment.crop_size="(192, 192)"`.
+`--config.model.name=gcn_resnet18 --config.batch_size=8 --config.augment.crop_size="(192, 192)"`. A
+transformer or ConvNeXt needs AdamW: `finetune.py:NETWORK`.
 """
 
 from gcn_jax.training import default_config

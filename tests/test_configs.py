@@ -25,12 +25,63 @@ def test_config_builds_its_network_optimizer_and_transform(name):
     model = models.create_model(**config.model, num_classes=5)
     params = variable_shapes(model)["params"]
     schedule = make_schedule(config.optimizer, config.num_steps)
-    tx = make_optimizer(config.optimizer, schedule, frozen_batch_norm=False)
+    tx = make_optimizer(
+        config.optimizer,
+        schedule,
+        frozen_batch_norm=False,
+        distance_to_head=getattr(model.make_backbone(), "distance_to_head", None),
+    )
     velocity = jax.eval_shape(tx.init, params)
     assert sum(leaf.size for leaf in jax.tree.leaves(velocity)) >= 1e5
     size = {"crop_size": config.augment.crop_size or (32, 32)}  # None: from the images
     data.Augment(**config.augment.to_dict() | size, fill=IMAGENET_MEAN)
     assert 0 < float(schedule(config.num_steps // 2)) <= config.optimizer.learning_rate
+
+
+@pytest.mark.parametrize(
+    ("name", "crop", "batch", "rate", "decay", "head", "layers"),
+    [
+        ("segformer_ade20k", 512, 16, 6e-5, 0.01, 10.0, 1.0),
+        ("segformer_cityscapes", 1024, 8, 6e-5, 0.01, 10.0, 1.0),
+        ("upernet_convnext_ade20k", 512, 16, 1e-4, 0.05, 1.0, 0.9),
+        ("upernet_convnext_cityscapes", 1024, 8, 1e-4, 0.05, 1.0, 0.9),
+    ],
+)
+def test_recipes_of_todays_networks_have_the_authors_rates(
+    name, crop, batch, rate, decay, head, layers
+):
+    config = import_module(f"gcn_jax.configs.{name}").get_config()
+    settings, data_set = config.optimizer, name.rpartition("_")[2]
+    assert (config.data.train, config.data.val) == ((f"{data_set}:train",), f"{data_set}:val")
+    assert (config.augment.crop_size, config.batch_size) == ((crop, crop), batch)
+    assert (settings.learning_rate, settings.weight_decay) == (rate, decay)
+    assert (settings.head_multiplier, settings.layer_decay) == (head, layers)
+    schedule = make_schedule(settings, config.num_steps)
+    assert [float(schedule(step)) for step in (0, 750, 1_500, 80_000, 160_000)] == pytest.approx(
+        [0, rate * 0.5 * (1 - 750 / 160_000), rate * (1 - 1_500 / 160_000), rate / 2, 0], rel=1e-5
+    )
+
+
+@pytest.mark.parametrize(
+    ("network", "kind", "rate", "frozen", "weights"),
+    [
+        ("gcn_resnet50", "sgd", 0.005, True, "imagenet"),
+        ("fcn8s_vgg16", "sgd", 0.005, True, "imagenet"),
+        ("segformer_b0", "adamw", 6e-5, False, "imagenet"),
+        ("upernet_convnext_tiny", "adamw", 6e-5, False, "imagenet"),
+        ("gcn_dinov2_base", "adamw", 6e-5, False, "hf://facebook/dinov2-base"),
+        ("linear_dinov2_small_reg", "adamw", 6e-5, False,
+         "hf://facebook/dinov2-with-registers-small"),
+    ],
+)  # fmt: skip
+def test_finetune_takes_a_network_with_what_it_needs(network, kind, rate, frozen, weights):
+    config = import_module("gcn_jax.configs.finetune").get_config(network)
+    check_config(config)
+    assert (config.model.name, config.backbone_weights) == (network, weights)
+    assert (config.optimizer.kind, config.optimizer.learning_rate) == (kind, rate)
+    assert config.model.frozen_batch_norm == frozen
+    with pytest.raises(UserError, match="unknown model 'segformer_b9' .did you mean"):
+        import_module("gcn_jax.configs.finetune").get_config("segformer_b9")
 
 
 def test_stages_of_fcn_have_the_rates_of_the_reference_code_and_follow_each_other():

@@ -1,12 +1,14 @@
 """The flag `--config`: a recipe by its name or its path, and settings that change it.
 
-ml_collections reads `--config.KEY=VALUE`. What a user can get wrong is looked at before, since it
-answers a name that does not exist with the bare name.
+`--config NAME:ARGUMENT` hands an argument to the recipe's `get_config`, as ml_collections' own flag
+does. It reads `--config.KEY=VALUE`; what a user can get wrong is looked at before, since it answers
+a name that does not exist with the bare name.
 """
 
 import difflib
 import importlib
 import importlib.util
+import inspect
 import re
 import traceback
 from collections.abc import Iterable, Sequence
@@ -30,16 +32,23 @@ class Config:
 
     Attributes:
         path: The file that `--config` named; None without.
+        argument: What stood behind its name and a colon; None without.
         value: The settings, changed as the command line says, and locked.
     """
 
     path: Path | None
+    argument: str | None
     value: ConfigDict
 
     @property
     def name(self) -> str:
-        """The name of the settings, that of their file without its ending; "default" without."""
-        return "default" if self.path is None else self.path.stem
+        """The name of the settings, that of their file without its ending; "default" without.
+
+        An argument follows it: "finetune_segformer_b0".
+        """
+        if self.path is None:
+            return "default"
+        return self.path.stem + (f"_{self.argument}" if self.argument else "")
 
     def __init__(self, required: bool):
         self._required = required
@@ -57,10 +66,10 @@ class Config:
             UserError: There is no such recipe, file or setting, or a value is not of its kind.
         """
         name = _config_of(arguments)
-        self.path = None if name is None else _find(name)
+        self.path, self.argument = (None, None) if name is None else _find(name)
         if self.path is None and self._required:
             return list(arguments)
-        self.value = _default() if self.path is None else read_config(self.path)
+        self.value = _default() if self.path is None else read_config(self.path, self.argument)
         _check_names(arguments, self.value)
         _set_none(arguments, self.value)
         before = self.value.to_dict()
@@ -104,7 +113,8 @@ def define_config(values: flags.FlagValues, text: str, *, required: bool) -> Con
     flags.DEFINE_string(
         "config",
         None,
-        f"{text} A name of `gcn-jax configs`, or a file; --config.KEY=VALUE changes one.",
+        f"{text} A name of `gcn-jax configs`, or a file; finetune:NETWORK hands it an argument; "
+        "--config.KEY=VALUE changes one.",
         required=required,
         flag_values=values,
     )
@@ -118,14 +128,16 @@ def recipes() -> dict[str, Path]:
     return {file.stem: file for file in files if file.stem not in ("__init__", "common")}
 
 
-def read_config(path: Path) -> ConfigDict:
+def read_config(path: Path, argument: str | None = None) -> ConfigDict:
     """Return what a config file's `get_config()` returns.
 
     Args:
         path: The file.
+        argument: What `get_config` is called with; None for nothing.
 
     Raises:
-        UserError: The file fails, has no `get_config`, or sets what is no setting.
+        UserError: The file fails, has no `get_config` or one that takes no argument where there is
+            one, or sets what is no setting.
     """
     spec = importlib.util.spec_from_file_location("config_file", path)
     if spec is None or spec.loader is None:
@@ -135,7 +147,10 @@ def read_config(path: Path) -> ConfigDict:
         spec.loader.exec_module(module)
         if not callable(getattr(module, "get_config", None)):
             raise UserError("there is no function get_config() that returns the settings")
-        config = module.get_config()
+        arguments = () if argument is None else (argument,)
+        if arguments and not inspect.signature(module.get_config).parameters:
+            raise UserError(f"get_config() takes no argument; leave away :{argument}")
+        config = module.get_config(*arguments)
     except UserError as error:
         raise UserError(f"--config={path}: {error}") from None
     except Exception as error:  # whatever a file of the user's raises
@@ -163,13 +178,17 @@ def _config_of(arguments: Sequence[str]) -> str | None:
     return name
 
 
-def _find(name: str) -> Path:
+def _find(name: str) -> tuple[Path, str | None]:
+    """Return the file that a name stands for, and what stands behind a colon."""
     known = recipes()
+    file, colon, argument = name.rpartition(":")
+    for one, behind in ((name, None), (file, argument)):
+        if one and Path(one).is_file():
+            return Path(one), behind
+        if one in known:
+            return known[one], behind
+    name = file if colon else name
     path = Path(name)
-    if path.is_file():
-        return path
-    if name in known:
-        return known[name]
     if path.suffix == ".py" or len(path.parts) > 1:
         raise UserError(f"--config={name}: no such file")
     close = difflib.get_close_matches(name, known)

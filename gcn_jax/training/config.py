@@ -18,6 +18,8 @@ from gcn_jax.workdir import Workdir
 _MAY_CHANGE = (
     "optimizer.learning_rate",
     "optimizer.momentum",
+    "optimizer.betas",
+    "optimizer.eps",
     "optimizer.weight_decay",
     "optimizer.schedule",
     "optimizer.warmup_steps",
@@ -137,15 +139,21 @@ def default_config() -> ConfigDict:
     config.num_steps = 1000
 
     config.optimizer = ConfigDict()
+    config.optimizer.kind = "sgd"  # or "adamw", for transformers and ConvNeXt: rates below 0.001
     config.optimizer.learning_rate = 0.01  # for the mean loss of a pixel
-    config.optimizer.momentum = 0.9
-    config.optimizer.weight_decay = 5e-4  # of kernels; not of batch-norm and biases
+    config.optimizer.momentum = 0.9  # of sgd
+    config.optimizer.betas = (0.9, 0.999)  # of adamw: what is kept of the averages of g and g^2
+    config.optimizer.eps = 1e-8  # of adamw
+    config.optimizer.weight_decay = 5e-4  # of kernels; not of norms, biases, positions and so on
     config.optimizer.schedule = "poly"  # constant, step, poly or cosine
     config.optimizer.warmup_steps = 0  # linear, from 0
     config.optimizer.poly_power = 0.9
     config.optimizer.step_boundaries = ()  # steps after which the rate drops (schedule "step")
     config.optimizer.step_factor = 0.1
     config.optimizer.head_multiplier = 1.0  # learning rate of all layers but the backbone's
+    # Learning rate of the backbone's layers: times this for each layer, or stage, before the head
+    # (docs/training.md).
+    config.optimizer.layer_decay = 1.0
     config.optimizer.bias_multiplier = 1.0  # learning rate of the biases of convolutions
     # With model.frozen_batch_norm, whose statistics stay: whether its scales and biases learn.
     config.optimizer.learn_frozen_batch_norm = False

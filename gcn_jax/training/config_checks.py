@@ -136,8 +136,11 @@ CHECKS: Mapping[str, Check] = {
     "loss.ohem_min_kept": _number(0, 1),
     "batch_size": _whole(1, _LARGEST_BATCH),
     "num_steps": _EVERY,
+    "optimizer.kind": _one_of("sgd", "adamw"),
     "optimizer.learning_rate": _POSITIVE,
     "optimizer.momentum": _BELOW_ONE,
+    "optimizer.betas": _tuple_of(_BELOW_ONE, 2, "a pair"),
+    "optimizer.eps": _POSITIVE,
     "optimizer.weight_decay": _number(0),
     "optimizer.schedule": _one_of("constant", "step", "poly", "cosine"),
     "optimizer.warmup_steps": _whole(0, _MOST_STEPS),
@@ -145,6 +148,9 @@ CHECKS: Mapping[str, Check] = {
     "optimizer.step_boundaries": Check(_are_boundaries, "a tuple of steps, such as (600, 800)"),
     "optimizer.step_factor": _POSITIVE,
     "optimizer.head_multiplier": _number(0),
+    "optimizer.layer_decay": Check(
+        lambda value: _is_number(value) and 0 < value <= 1, "a number above 0 and at most 1"
+    ),
     "optimizer.bias_multiplier": _number(0),
     "optimizer.learn_frozen_batch_norm": _SWITCH,
     "optimizer.clip_norm": _number(0),
@@ -175,6 +181,9 @@ MODEL_CHECKS: Mapping[str, Check] = {
     "model.width": _number(0.01, 16),
 }
 
+#: Settings of one kind of optimiser alone.
+_OF_KIND = {"momentum": "sgd", "betas": "adamw", "eps": "adamw"}
+
 
 def check_values(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
     """Check the type and range of each setting.
@@ -193,6 +202,14 @@ def check_values(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> None
             default = defaults.get(key)
             advice = f"; the default is {default}" if check.holds(default) else ""
             problems.append(problem + advice)
+    kind = values.get("optimizer.kind")
+    for name, its in _OF_KIND.items():
+        key = f"optimizer.{name}"
+        if kind != its and key in values and values[key] != defaults[key]:
+            problems.append(
+                f"{setting(key)}={values[key]}: is of optimizer.kind={its}, and this one is "
+                f"{kind}; leave it at {defaults[key]}"
+            )
     if problems:
         raise UserError(". ".join(problems))
 

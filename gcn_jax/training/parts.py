@@ -59,6 +59,7 @@ def make_parts(
         schedule,
         frozen_batch_norm=config.model.get("frozen_batch_norm", False),
         frozen_backbone=getattr(model, "frozen_backbone", False),
+        distance_to_head=getattr(model.make_backbone(), "distance_to_head", None),
     )
     step = make_train_step(
         model,

@@ -32,6 +32,40 @@ def test_a_recipe_is_the_same_by_name_and_by_path(name, tmp_path, monkeypatch):
     assert by_name.value.is_locked
 
 
+@pytest.mark.parametrize("name", ["finetune", f"{ROOT}/configs/finetune.py"])
+def test_a_recipe_takes_an_argument_behind_a_colon(name):
+    config, rest = taken(f"--config={name}:segformer_b0", "--config.num_steps=7")
+    assert rest == [f"--config={name}:segformer_b0"]
+    assert (config.name, config.argument) == ("finetune_segformer_b0", "segformer_b0")
+    assert (config.value.model.name, config.value.num_steps) == ("segformer_b0", 7)
+    check_config(config.value)
+
+
+def test_a_file_may_have_a_colon_in_its_name(tmp_path):
+    path = tmp_path / "a:b.py"
+    path.write_text((ROOT / "configs/finetune.py").read_text())
+    assert taken(f"--config={path}")[0].value.model.name == "gcn_resnet18"
+    config, _ = taken(f"--config={path}:segformer_b0")
+    assert (config.name, config.value.model.name) == ("a:b_segformer_b0", "segformer_b0")
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("finetune:segformer_b9", r"unknown model 'segformer_b9' \(did you mean"),
+        (
+            "finetun:segformer_b0",
+            "finetun: there is no such recipe .did you mean finetune",
+        ),
+        ("voc:segformer_b0", r"get_config\(\) takes no argument; leave away :segformer_b0"),
+        ("a/b.py:segformer_b0", "--config=a/b.py: no such file"),
+    ],
+)
+def test_an_argument_that_cannot_be_taken_is_refused(value, message):
+    with pytest.raises(UserError, match=message):
+        taken("--config", value)
+
+
 def test_settings_are_taken_and_the_rest_is_left():
     config, rest = taken(
         "--workdir", "a b", "--config.num_steps", "7", "--config=quickstart",

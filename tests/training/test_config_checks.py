@@ -51,8 +51,11 @@ WRONG = {
     "loss.class_weights": ("", 3),
     "batch_size": (0, -1, 1.5, 10**7),
     "num_steps": (0, -1, 2**31, 1.5),
+    "optimizer.kind": ("adam", "AdamW", None),
     "optimizer.learning_rate": (0, -1, math.nan, math.inf),
     "optimizer.momentum": (-0.1, 1, math.nan),
+    "optimizer.betas": ((0.9,), (0.9, 1), (-0.1, 0.9), (0.9, math.nan), 0.9),
+    "optimizer.eps": (0, -1e-8, math.nan),
     "optimizer.weight_decay": (-1e-4, math.nan, math.inf),
     "optimizer.schedule": ("linear", None),
     "optimizer.warmup_steps": (-1, 0.5),
@@ -60,6 +63,7 @@ WRONG = {
     "optimizer.step_boundaries": ((0,), (-1,), ("a",), 5),
     "optimizer.step_factor": (0, -1, math.inf),
     "optimizer.head_multiplier": (-1, math.nan),
+    "optimizer.layer_decay": (0, -0.5, 1.1, math.nan),
     "optimizer.bias_multiplier": (-1, math.nan),
     "optimizer.learn_frozen_batch_norm": (1, "yes"),
     "optimizer.clip_norm": (-1, math.nan, math.inf),
@@ -120,6 +124,27 @@ def test_all_problems_are_named_at_once():
         "0.9. --config.model.kernel_size=4: must be an odd whole number from 1 to 1023; the "
         "default is 15"
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "value", "other", "default"),
+    [
+        ("adamw", "momentum", 0.99, "sgd", 0.9),
+        ("sgd", "betas", (0.9, 0.95), "adamw", (0.9, 0.999)),
+        ("sgd", "eps", 1e-6, "adamw", 1e-8),
+    ],
+)
+def test_what_is_not_of_the_kind_of_optimiser_is_refused(kind, key, value, other, default):
+    config = default_config()
+    config.optimizer.update({"kind": kind, key: value})
+    with pytest.raises(UserError) as raised:
+        check_config(config)
+    assert str(raised.value) == (
+        f"--config.optimizer.{key}={value}: is of optimizer.kind={other}, and this one is {kind}; "
+        f"leave it at {default}"
+    )
+    config.optimizer.kind = other
+    check_config(config)
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -8,9 +8,11 @@ import pytest
 from gcn_jax import IGNORE_LABEL
 from gcn_jax.data.shapes import world as shapes
 from gcn_jax.models import create_model, predict
+from gcn_jax.training import default_config
+from gcn_jax.training.optimizer import make_optimizer, make_schedule
 from gcn_jax.training.state import create_state
 from gcn_jax.training.step import make_train_step
-from tests.helpers.networks import learners
+from tests.helpers.networks import learners, tiny
 
 LEARNERS = learners()
 
@@ -33,3 +35,34 @@ def test_two_images_are_learnt(name):
     background = np.mean(batch["label"][labelled] == 0)
     accuracy = np.mean((labels == batch["label"])[labelled])
     assert accuracy > background + (1 - background) / 3  # FCN-32s has coarse outlines
+
+
+@pytest.mark.parametrize(
+    "name", ["segformer_plain4", "upernet_convnext_tiny", "linear_dinov2_small"]
+)
+def test_adamw_learns_a_batch_with_a_transformer_or_convnext(name):
+    """On the smallest of MiT, ConvNeXt and DINOv2, from scratch, by the recipes' kind of rates."""
+    model = tiny(name, num_classes=len(shapes.CLASS_NAMES))
+    settings = default_config().optimizer
+    settings.update({"kind": "adamw", "learning_rate": 3e-3, "weight_decay": 0.01})
+    settings.update({"warmup_steps": 5, "poly_power": 1.0, "layer_decay": 0.9, "clip_norm": 1.0})
+    tx = make_optimizer(
+        settings,
+        make_schedule(settings, 60),
+        frozen_batch_norm=False,
+        distance_to_head=model.make_backbone().distance_to_head,
+    )
+    step = jax.jit(make_train_step(model, tx, mean=(128.0,) * 3, std=(64.0,) * 3, seed=0))
+    samples = [shapes.render(0, i) for i in range(4)]
+    batch = {key: np.stack([one[key][:64, :64] for one in samples]) for key in ("image", "label")}
+    state, losses = create_state(model, tx, jax.random.key(0), ema=False), []
+    for _ in range(60):
+        state, metrics = step(state, batch)
+        losses.append(float(metrics["loss"]))
+    # Who knows how often each class occurs, and nothing else, has the entropy of the labels.
+    counts = np.bincount(batch["label"][batch["label"] != IGNORE_LABEL])
+    shares = counts[counts > 0] / counts.sum()
+    entropy = -np.sum(shares * np.log(shares))
+    auxiliary = 1.4 if name.startswith("upernet") else 1
+    assert losses[0] > auxiliary * entropy
+    assert np.mean(losses[-5:]) < 0.75 * auxiliary * entropy

@@ -106,6 +106,31 @@ def test_batch_norm_with_frozen_statistics_can_learn():
         np.testing.assert_allclose(value, -0.1, rtol=1e-6)
 
 
+def test_the_state_of_sgd_has_the_parts_that_older_checkpoints_have():
+    parts = [type(part).__name__ for part in optimizer().init(PARAMS)]
+    masked, empty = "MaskedState", "EmptyState"
+    scale = "ScaleByScheduleState"
+    assert parts == [empty, masked, "TraceState", masked, masked, empty, scale]
+
+
+def test_an_unknown_kind_is_refused():
+    with pytest.raises(UserError, match="unknown optimizer.kind 'adam' .did you mean adamw"):
+        optimizer(kind="adam")
+
+
+def test_warmup_and_poly_are_those_of_segformer():
+    """Its hook (mmcv 1.3) starts at 1e-6 of the rate, which is 0 here."""
+    config = default_config().optimizer
+    config.update({"learning_rate": 6e-5, "warmup_steps": 1500, "poly_power": 1.0})
+    schedule = make_schedule(config, 160_000)
+    for step in (0, 1, 750, 1499, 1500, 80_000, 159_999):
+        regular = 6e-5 * (1 - step / 160_000)
+        lacks = (1 - step / 1500) * (1 - 1e-6) if step < 1500 else 0
+        np.testing.assert_allclose(
+            schedule(step), regular * (1 - lacks), rtol=1e-4, atol=1.01e-6 * 6e-5
+        )
+
+
 def test_schedules_by_hand():
     config = default_config().optimizer
     config.learning_rate = 0.4

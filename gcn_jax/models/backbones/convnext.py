@@ -179,6 +179,25 @@ class ConvNeXt(nn.Module):
             features["logits"] = logits(pooled)
         return features
 
+    @nn.nowrap
+    def distance_to_head(self, path: tuple[str, ...]) -> int:
+        """Return how many layers are between a parameter and the head, as learning rates count.
+
+        As the authors do it under UPerNet (facebookresearch/ConvNeXt,
+        mmcv_custom/layer_decay_optimizer_constructor.py, "stage_wise"): the stem and what halves
+        the size are layer 0, the blocks of res2 to res5 layers 1 to 4, and the head, to which the
+        norms of the features count, is the layer above as many as there are where three blocks of
+        res4 make one: 6 in ConvNeXt-T, else 12.
+
+        Args:
+            path: The path of the parameter in the backbone.
+        """
+        head = 4 - (-VARIANTS[self.variant].blocks[2] // 3)
+        first = path[0]
+        if first.startswith("stem") or first.endswith("downsample"):
+            return head
+        return head - int(first[3]) + 1 if first.startswith("res") else 0
+
     def _drops(self) -> np.ndarray[Any, Any]:
         """Return the share of each block, from 0 on."""
         variant = VARIANTS[self.variant]

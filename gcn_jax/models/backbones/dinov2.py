@@ -175,3 +175,19 @@ class DINOv2(nn.Module):
         of_image = lax.slice_in_dim(normed, 0, 1, axis=2)
         features["cls"] = of_image.reshape(images.shape[0], width)
         return features
+
+    @nn.nowrap
+    def distance_to_head(self, path: tuple[str, ...]) -> int:
+        """Return how many layers are between a parameter and the head, as learning rates count.
+
+        As BEiT has it (microsoft/unilm, beit/semantic_segmentation; OpenMMLab's constructor for
+        BEiT and MAE is the same): patches, positions and tokens are layer 0, each block is one
+        more, and the last norm belongs to the head.
+
+        Args:
+            path: The path of the parameter in the backbone.
+        """
+        head, first = VARIANTS[self.variant].blocks + 1, path[0]
+        if first.startswith("block"):
+            return head - int(first.removeprefix("block"))
+        return 0 if first == "norm" else head

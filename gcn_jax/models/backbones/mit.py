@@ -243,3 +243,14 @@ class MiT(nn.Module):
             )(x)
             features[f"res{i + 2}"] = x
         return features
+
+    @nn.nowrap
+    def distance_to_head(self, path: tuple[str, ...]) -> int:
+        """Return how many layers are between a parameter and the head, as learning rates count.
+
+        A stage, with its patches and its norm, is one: 4 to 1. (The authors have no such decay.)
+
+        Args:
+            path: The path of the parameter in the backbone.
+        """
+        return 5 - int(path[0].removeprefix("stage"))

@@ -59,3 +59,12 @@ class Plain(nn.Module):
             x = stage(self, x, level, width, strides)
             features[f"res{level}"] = x
         return features
+
+    @nn.nowrap
+    def distance_to_head(self, path: tuple[str, ...]) -> int:
+        """Return how many stages there are from a parameter to the head: 4 to 1.
+
+        Args:
+            path: The path of the parameter in the backbone.
+        """
+        return 6 - int(path[0][-1])

@@ -30,7 +30,9 @@ class Backbone:
             (4, 8, 16, 32) makes 65 x 97 pixels into 17 x 25, 9 x 13, 5 x 7 and 3 x 4 features; or
             n // s and at least 1, where pixels that fill no patch are left out, as ConvNeXt does.
             It may have "stem", too, features of half the stride of res2. Called with `train=True`
-            it may draw from the random key "dropout".
+            it may draw from the random key "dropout". `distance_to_head(path)` says how many
+            layers are between a parameter of it and the head, 0 for one whose rate is the head's:
+            `config.optimizer.layer_decay` to that power scales its learning rate.
         dilated: Stride of 8 (DeepLab-v2 and -v3, PSPNet) or 16 (DeepLabV3+) -> constructor of the
             same with no stride beyond it. Feature i of stride 8 lies at pixel 8 * i; a map may have
             a row and a column more, of pixels beyond the image.

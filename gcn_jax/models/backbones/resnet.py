@@ -236,6 +236,20 @@ class ResNet(nn.Module):
             )(pooled)
         return features
 
+    @nn.nowrap
+    def distance_to_head(self, path: tuple[str, ...]) -> int:
+        """Return how many layers are between a parameter and the head, as learning rates count.
+
+        The stem is one, and each stage: 5 to 1; the classifier of images is a head.
+
+        Args:
+            path: The path of the parameter in the backbone.
+        """
+        first = path[0]
+        if first.startswith("res"):
+            return 6 - int(first[3])
+        return 0 if first == "logits" else 5
+
     def _stem(
         self, images: jax.Array, conv: Callable[..., nn.Module], norm: Callable[..., nn.Module]
     ) -> jax.Array:
