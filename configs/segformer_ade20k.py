@@ -1,7 +1,7 @@
 """SegFormer-B0 on ADE20K: 20,210 images, 150 classes, by its authors' recipe.
 
     python train.py --config configs/segformer_ade20k.py
-    python evaluate.py --ckpt runs/segformer_ade20k
+    python evaluate.py --ckpt runs/segformer_ade20k --protocol segformer_ade20k_512
 
 It starts from NVIDIA's ImageNet weights of MiT-B0 (hf://nvidia/mit-b0, for research and evaluation,
 not for commerce), which it downloads from the Hugging Face hub; without a network name a file,

@@ -1,7 +1,7 @@
 """SegFormer-B0 on Cityscapes: 2,975 images, 19 classes, by its authors' recipe.
 
     python train.py --config configs/segformer_cityscapes.py
-    python evaluate.py --ckpt runs/segformer_cityscapes --window 1024 --overlap 0.25
+    python evaluate.py --ckpt runs/segformer_cityscapes --protocol segformer_cityscapes
 
 It starts from NVIDIA's ImageNet weights of MiT-B0 (hf://nvidia/mit-b0, for research and evaluation,
 not for commerce), which it downloads from the Hugging Face hub; without a network name a file,

@@ -1,7 +1,7 @@
 """UPerNet with ConvNeXt-T on ADE20K: 20,210 images, 150 classes, by its authors' recipe.
 
     python train.py --config configs/upernet_convnext_ade20k.py
-    python evaluate.py --ckpt runs/upernet_convnext_ade20k --window 512 --overlap 0.334
+    python evaluate.py --ckpt runs/upernet_convnext_ade20k --protocol upernet_ade20k_512
 
 It starts from torchvision's ImageNet weights, which it downloads from PyTorch's server; without a
 network name a file, `--config.backbone_weights=convnext_tiny.pth`. Its data set is prepared once:
