@@ -55,7 +55,7 @@ class Features:
     Attributes:
         folder: Where they are kept: below `gcn_jax/features` of `$XDG_CACHE_HOME`, by default
             `~/.cache`.
-        num_computed: Of how many images they were computed by this object.
+        num_computed: Number of images whose features this object has computed.
     """
 
     def __init__(
