@@ -185,9 +185,9 @@ class ConvNeXt(nn.Module):
 
         As the authors do it under UPerNet (facebookresearch/ConvNeXt,
         mmcv_custom/layer_decay_optimizer_constructor.py, "stage_wise"): the stem and what halves
-        the size are layer 0, the blocks of res2 to res5 layers 1 to 4, and the head, to which the
-        norms of the features count, is the layer above as many as there are where three blocks of
-        res4 make one: 6 in ConvNeXt-T, else 12.
+        the size are layer 0, the blocks of res2 to res5 layers 1 to 4. The head, to which the norms
+        of the features count, is layer 7 for ConvNeXt-T and 13 for the larger ones: one more than
+        there are layers where three blocks of res4 make one.
 
         Args:
             path: The path of the parameter in the backbone.

@@ -180,9 +180,9 @@ class DINOv2(nn.Module):
     def distance_to_head(self, path: tuple[str, ...]) -> int:
         """Return how many layers are between a parameter and the head, as learning rates count.
 
-        As BEiT has it (microsoft/unilm, beit/semantic_segmentation; OpenMMLab's constructor for
-        BEiT and MAE is the same): patches, positions and tokens are layer 0, each block is one
-        more, and the last norm belongs to the head.
+        As BEiT and MAE have it (open-mmlab/mmsegmentation,
+        mmseg/engine/optimizers/layer_decay_optimizer_constructor.py): patches, positions and tokens
+        are layer 0, each block is one more, and the last norm belongs to the head.
 
         Args:
             path: The path of the parameter in the backbone.
