@@ -6,6 +6,7 @@ what an image does not cover is void.
 """
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import cv2
@@ -13,6 +14,7 @@ import grain
 import numpy as np
 
 from gcn_jax import IGNORE_LABEL
+from gcn_jax.data.extra_augment import ExtraAugment
 from gcn_jax.errors import UserError
 
 Example = dict[str, np.ndarray]
@@ -20,7 +22,9 @@ Example = dict[str, np.ndarray]
 
 @dataclasses.dataclass(frozen=True)
 class Augment(grain.transforms.RandomMap):
-    """The training transform: rotate, scale, crop, blur, jitter and flip, where asked for.
+    """The training transform, of which happens what is asked for, in this order.
+
+    Turn by quarters, rotate, scale, crop, blur, jitter, a function of the user's, pad, flip.
 
     The paper's setting (section 4: "mean subtraction and horizontal flip", images padded to one
     size, no resizing) is `flip=True` and a `crop_size` as large as the largest image.
@@ -38,6 +42,10 @@ class Augment(grain.transforms.RandomMap):
         rotation: The largest angle, in degrees: with probability 1/2 the image is turned about its
             centre by one drawn from [-rotation, rotation]; 0 for none.
         blur: Whether to blur with probability 1/2 (`gaussian_blur`).
+        vertical_flip: Whether to mirror top and bottom, with probability 1/2.
+        quarter_turns: Whether to turn by 0, 90, 180 or 270 degrees, each as likely; the crop is
+            taken from the turned image.
+        extra: A function of the user's, called with the crop before it is padded; None for none.
         fill: The colour of what an image does not cover, (red, green, blue) in 0..255: the mean
             that the model subtracts, so that it is zero to it.
     """
@@ -48,6 +56,9 @@ class Augment(grain.transforms.RandomMap):
     jitter: float = 0.0
     rotation: float = 0.0
     blur: bool = False
+    vertical_flip: bool = False
+    quarter_turns: bool = False
+    extra: ExtraAugment | None = None
     fill: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     def __post_init__(self):
@@ -65,14 +76,35 @@ class Augment(grain.transforms.RandomMap):
                 f"augment.rotation is {self.rotation}; it lies between 0 and 180, in degrees"
             )
 
-    def random_map(self, element: Example, rng: np.random.Generator) -> Example:
+    @classmethod
+    def from_settings(
+        cls, settings: Mapping[str, Any], num_classes: int, fill: tuple[float, float, float]
+    ) -> "Augment":
+        """Make the transform that a config describes.
+
+        Args:
+            settings: The `augment` section.
+            num_classes: What labels are below, void aside.
+            fill: See `Augment`.
+
+        Raises:
+            UserError: A setting cannot be meant, or `extra` names no function; see `ExtraAugment`.
+        """
+        spec = settings.get("extra")
+        extra = ExtraAugment(spec, num_classes) if spec else None
+        return cls(**{**settings, "extra": extra, "fill": fill})
+
+    def random_map(self, element: dict[str, Any], rng: np.random.Generator) -> Example:
         """Transform one example.
 
         Args:
-            element: The example, from the source; Grain names the argument.
+            element: The example, from the source, with its "id"; Grain names the argument.
             rng: The source of randomness of this example.
         """
         image, label = element["image"], element["label"]
+        if self.quarter_turns:
+            turns = int(rng.integers(4))
+            image, label = np.rot90(image, turns), np.rot90(label, turns)
         if self.rotation and rng.random() < 0.5:
             angle = rng.uniform(-self.rotation, self.rotation)
             image, label = rotate(image, label, angle, self.fill)
@@ -84,7 +116,11 @@ class Augment(grain.transforms.RandomMap):
             image = gaussian_blur(image)
         if self.jitter:
             image = jitter_colors(image, self.jitter, rng)
+        if self.extra is not None:
+            image, label = self.extra(image, label, rng, element["id"])
         image, label = pad(image, label, self.crop_size, self.fill)
+        if self.vertical_flip and rng.random() < 0.5:
+            image, label = cv2.flip(image, 0), cv2.flip(label, 0)
         if self.flip and rng.random() < 0.5:
             image, label = cv2.flip(image, 1), cv2.flip(label, 1)
         return {"image": np.ascontiguousarray(image), "label": np.ascontiguousarray(label)}

@@ -61,7 +61,8 @@ def split_view(spec: str, settings: Mapping[str, Any], augment: Mapping[str, Any
         raise UserError(f"{source.name} has no labels to train with; drop --augmented")
     if augment.get("crop_size") is None:
         raise UserError(f'name a size to crop to, {setting("augment.crop_size")}="(height, width)"')
-    return View(source, data.Augment(**augment, fill=IMAGENET_MEAN))
+    num_classes = len(source.class_names)
+    return View(source, data.Augment.from_settings(augment, num_classes, IMAGENET_MEAN))
 
 
 def config_view(config: ConfigDict, workdir: str | Path, augmented: bool) -> View:
@@ -81,7 +82,9 @@ def config_view(config: ConfigDict, workdir: str | Path, augmented: bool) -> Vie
         return View(source, None, config.seed)
     config = with_crop_size(config, workdir, source)
     config = with_preprocessing(config, workdir)  # the colour of padding
-    return View(source, data.Augment(**config.augment, fill=config.data.mean), config.seed)
+    num_classes = len(source.class_names)
+    augment = data.Augment.from_settings(config.augment, num_classes, config.data.mean)
+    return View(source, augment, config.seed)
 
 
 def contact_sheet(view: View, path: str | Path, *, num_images: int = 24) -> Path:

@@ -112,6 +112,11 @@ def default_config() -> ConfigDict:
     config.augment.jitter = 0.0  # of brightness, contrast, saturation; 0: off
     config.augment.rotation = 0.0  # the largest angle, in degrees, with probability 1/2; 0: off
     config.augment.blur = False  # with a 5 x 5 Gaussian, with probability 1/2
+    config.augment.vertical_flip = False  # with probability 1/2
+    config.augment.quarter_turns = False  # by 0, 90, 180 or 270 degrees, each as likely
+    # A function of yours, extra(image, label, rng) -> (image, label) on NumPy arrays, as
+    # "FILE.py:FUNCTION"; in a config file, f"{__file__}:FUNCTION" is one of its own. docs/data.md.
+    config.augment.extra = config_dict.placeholder(str)
 
     # The weight of each loss in the sum that is minimised.
     config.loss = ConfigDict()
@@ -242,13 +247,20 @@ def check_same_run(config: ConfigDict, workdir: str | Path) -> None:
     other = [
         f"{key} is {now}, was {before}"
         for key, (before, now) in differing.items()
-        if key not in _MAY_CHANGE and not (key in _MAY_BE_OPEN and now is None)
+        if key not in _MAY_CHANGE
+        and not (key in _MAY_BE_OPEN and now is None)
+        and not (key == "augment.extra" and _is_moved(before, now))
     ]
     if other:
         raise UserError(
             f"{workdir} holds another run ({'; '.join(other)}); name another --workdir, or "
             "use the settings of that run to go on with it"
         )
+
+
+def _is_moved(before: str | None, now: str | None) -> bool:
+    """Whether a file lies elsewhere now; `run.start` says where its content is another."""
+    return bool(before and now) and Path(str(before)).name == Path(str(now)).name
 
 
 def differing_settings(before: Mapping[str, Any], config: ConfigDict) -> dict[str, tuple[Any, Any]]:

@@ -1,6 +1,7 @@
 """Checks of settings: the type and range of every one, looked at before any work starts."""
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -84,6 +85,10 @@ def _are_labels(value: Any) -> bool:
     return isinstance(value, tuple | list) and all(map(_whole(-1, 65_535).holds, value))
 
 
+def _is_function(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch(r".+\.py:[^\W\d]\w*", value) is not None
+
+
 _SCALES = _tuple_of(_number(0.01, 100), 2, "(lowest, highest)")
 _LOSS_WEIGHT = _number(0)
 
@@ -123,6 +128,9 @@ CHECKS: Mapping[str, Check] = {
     "augment.jitter": _number(0, 1),
     "augment.rotation": _number(0, 180),
     "augment.blur": _SWITCH,
+    "augment.vertical_flip": _SWITCH,
+    "augment.quarter_turns": _SWITCH,
+    "augment.extra": _or_none(Check(_is_function, "a function of a file, FILE.py:FUNCTION")),
     "loss.cross_entropy": _LOSS_WEIGHT,
     "loss.focal": _LOSS_WEIGHT,
     "loss.ohem": _LOSS_WEIGHT,

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import shutil
+import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,6 +32,7 @@ class Run(NamedTuple):
         device_mesh: The devices, over whose axis "data" a batch is split.
         train: The training data.
         val: The validation data.
+        augment: The transform of training.
         parts: Network, optimiser and step.
         checkpoints: The checkpoints in the folder.
     """
@@ -40,6 +42,7 @@ class Run(NamedTuple):
     device_mesh: jax.sharding.Mesh
     train: "data.Source | data.Mixture"
     val: "data.Source"
+    augment: "data.Augment"
     parts: Parts
     checkpoints: Checkpoints
 
@@ -94,7 +97,7 @@ def start(run: Run) -> tuple[TrainState, Any, list[Any]]:
     config, everywhere = run.config, mesh.replicated(run.device_mesh)
     batches = data.training_batches(
         run.train,
-        data.Augment(**config.augment, fill=config.data.mean),
+        run.augment,
         batch_size=config.batch_size,
         seed=config.seed,
         num_threads=config.data.num_threads,
@@ -113,6 +116,7 @@ def start(run: Run) -> tuple[TrainState, Any, list[Any]]:
                 f"what it has learnt, name another --workdir and {setting('init_from')}="
                 f"{run.folder.path}"
             )
+        _check_extra(run, int(state.step), position.get("extra_augment"))
         batches.set_state(position["iterator"])
         losses = list(position.get("losses", []))  # runs before this was kept have none
     elif config.init_from or config.backbone_weights:
@@ -152,6 +156,17 @@ def _check_classes(run: Run, info: ModelInfo | None) -> None:
         f"learnt, name another --workdir and {setting('init_from')}={run.folder.path} (where the "
         "number of classes is another, it then names the layers that begin anew)"
     )
+
+
+def _check_extra(run: Run, step: int, digest_before: str | None) -> None:
+    """Say where the file of `augment.extra` is not what it was when a step was saved."""
+    extra = run.augment.extra
+    if extra is not None and extra.digest != digest_before:
+        warnings.warn(
+            f"the file of augment.extra={extra} has changed since step {step} of {run.folder.path} "
+            "was saved; from here on the run is not the one that it would have been",
+            stacklevel=2,
+        )
 
 
 def check_room(folder: Workdir, state: TrainState) -> None:
@@ -209,6 +224,7 @@ def with_absolute_paths(config: ConfigDict) -> ConfigDict:
         (config.data, "manual_dir"),
         (config, "init_from"),
         (config, "backbone_weights"),
+        (config.augment, "extra"),
     ):
         value = section[key]
         is_name = key == "backbone_weights" and value == IMAGENET

@@ -280,3 +280,44 @@ def test_pad_returns_full_size_as_it_is():
 def test_impossible_settings_are_refused(fields):
     with pytest.raises(UserError, match="augment"):
         Augment(**fields)
+
+
+def turned(sample, **switches):
+    """What comes out of 64 seeds, as the labels' bytes and shapes; the image must go along."""
+    outputs = []
+    for seed in range(64):
+        augment = Augment((30, 30), flip=False, **switches)
+        out = augment.random_map(sample, np.random.default_rng(seed))
+        inside = out["label"] != 255
+        np.testing.assert_array_equal(out["image"][inside][:, 0], out["label"][inside] * 40)
+        rows, columns = inside.any(1).sum(), inside.any(0).sum()
+        outputs.append(out["label"][:rows, :columns])
+    return outputs
+
+
+def test_vertical_flip_mirrors_top_and_bottom_half_of_the_time():
+    sample = example(30, 30)
+    outputs = turned(sample, vertical_flip=True)
+    flipped = [np.array_equal(label, sample["label"][::-1]) for label in outputs]
+    kept = [np.array_equal(label, sample["label"]) for label in outputs]
+    assert all(a != b for a, b in zip(flipped, kept, strict=True))
+    assert 20 < sum(flipped) < 44
+
+
+def test_quarter_turns_are_all_as_likely_and_turn_what_is_not_square():
+    sample = example()
+    outputs = turned(sample, quarter_turns=True)
+    expected = [np.rot90(sample["label"], k) for k in range(4)]
+    counts = [sum(np.array_equal(label, one) for label in outputs) for one in expected]
+    assert sum(counts) == 64
+    assert min(counts) >= 8
+
+
+def test_crop_is_taken_from_the_turned_image():
+    augment = Augment((30, 10), flip=False, quarter_turns=True)
+    voids = set()
+    for seed in range(32):
+        out = augment.random_map(example(), np.random.default_rng(seed))
+        assert out["label"].shape == (30, 10)
+        voids.add(int((out["label"] == 255).sum()))
+    assert voids == {0, 100}  # 30 x 20 px fill the crop, of 20 x 30 px ten rows are missing
