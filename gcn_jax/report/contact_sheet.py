@@ -61,8 +61,9 @@ def split_view(spec: str, settings: Mapping[str, Any], augment: Mapping[str, Any
         raise UserError(f"{source.name} has no labels to train with; drop --augmented")
     if augment.get("crop_size") is None:
         raise UserError(f'name a size to crop to, {setting("augment.crop_size")}="(height, width)"')
-    num_classes = len(source.class_names)
-    return View(source, data.Augment.from_settings(augment, num_classes, IMAGENET_MEAN))
+    num_classes, channels = len(source.class_names), settings.get("channels", 3)
+    fill = IMAGENET_MEAN if channels == 3 else (np.mean(IMAGENET_MEAN),) * channels
+    return View(source, data.Augment.from_settings(augment, num_classes, fill))
 
 
 def config_view(config: ConfigDict, workdir: str | Path, augmented: bool) -> View:
@@ -139,7 +140,7 @@ def _cells(
     """Yield what the page shows of each image: whose it is, how it looks, which classes it has."""
     for i in range(num_images):
         original, example = order[i], seen[i]
-        photo = Image.fromarray(example["image"])
+        photo = Image.fromarray(np.ascontiguousarray(pictures.as_rgb(example["image"])))
         photo.thumbnail((_MAX_PICTURE_SIDE, _MAX_PICTURE_SIDE))
         panels, classes = {"image": photo}, []
         if "label" in example:

@@ -97,6 +97,9 @@ def default_config() -> ConfigDict:
     config.data.mask_suffix = config_dict.placeholder(str)
     config.data.reduce_zero_label = False
     config.data.void_labels = ()
+    # How many channels images have: 3 are RGB, of files of any kind (grey is repeated, alpha left
+    # out). Another number, such as 1 or 4, is what files of a folder of yours store (docs/data.md).
+    config.data.channels = 3
     # How many bits images of yours use whose files have 16, such as 12 of a camera; None: all.
     config.data.bit_depth = config_dict.placeholder(int)
     config.data.num_threads = 4  # that read and augment
@@ -181,7 +184,7 @@ def model_settings(name: str) -> ConfigDict:
     """
     settings = ConfigDict({"name": name})
     for field, (kind, default) in model_fields(name).items():
-        if field not in ("num_classes", "remat"):
+        if field not in ("num_classes", "remat", "in_channels"):
             settings[field] = config_dict.placeholder(kind) if default is None else default
     return settings
 
@@ -205,6 +208,13 @@ def check_config(config: ConfigDict) -> None:
             f"and there is none; name {setting('backbone_weights')}=imagenet or a file"
         )
     check_values(flatten(config.to_dict()), flatten(default_config().to_dict()))
+    for key in ("mean", "std"):
+        numbers = config.data[key]
+        if numbers is not None and len(numbers) != config.data.channels:
+            raise UserError(
+                f"{setting(f'data.{key}')}={numbers}: must be {config.data.channels} numbers, one "
+                "for each channel (data.channels)"
+            )
 
 
 def _check_fields(settings: ConfigDict) -> None:

@@ -73,6 +73,13 @@ def _tuple_of(check: Check, length: int, what: str) -> Check:
     return Check(holds, f"{what}, each {check.meaning}")
 
 
+def _numbers_of(check: Check) -> Check:
+    def holds(value: Any) -> bool:
+        return isinstance(value, tuple | list) and all(map(check.holds, value))
+
+    return Check(holds, f"(red, green, blue), or one of each channel, each {check.meaning}")
+
+
 def _is_scale(value: Any) -> bool:
     return _SCALES.holds(value) and value[0] <= value[1]
 
@@ -108,8 +115,9 @@ CHECKS: Mapping[str, Check] = {
     "data.val": _TEXT,
     "data.data_dir": _or_none(_TEXT),
     "data.manual_dir": _or_none(_TEXT),
-    "data.mean": _or_none(_tuple_of(_number(0, 255), 3, "(red, green, blue)")),
-    "data.std": _or_none(_tuple_of(_POSITIVE, 3, "(red, green, blue)")),
+    "data.mean": _or_none(_numbers_of(_number(0, 255))),
+    "data.std": _or_none(_numbers_of(_POSITIVE)),
+    "data.channels": _whole(1, 512),
     "data.coco_year": _one_of(2014, 2017),
     "data.coco_min_area": _whole(0, _MOST_STEPS),
     "data.mask_suffix": _or_none(_TEXT),

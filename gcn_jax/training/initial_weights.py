@@ -24,18 +24,23 @@ def with_preprocessing(config: ConfigDict, workdir: str | Path) -> ConfigDict:
     """Fill in `data.mean` and `data.std` where the config leaves them open.
 
     They are those of the run that the workdir holds already, else of what it starts from, since
-    weights are of use with their preprocessing alone, else ImageNet's.
+    weights are of use with their preprocessing alone, else ImageNet's; for one channel the mean of
+    RGB's three.
 
     Args:
         config: The settings of a run.
         workdir: Its folder, which need not exist.
 
     Raises:
-        UserError: What the run starts from does not say how its images are prepared.
+        UserError: What the run starts from does not say how its images are prepared, or its images
+            have other channels.
     """
     if config.data.mean is not None and config.data.std is not None:
         return config
-    mean, std = _preprocessing(config, Path(workdir))
+    mean, std = (
+        _of_channels(numbers, config.data.channels)
+        for numbers in _preprocessing(config, Path(workdir))
+    )
     config = config.copy_and_resolve_references()
     config.data.mean = config.data.mean or mean
     config.data.std = config.data.std or std
@@ -109,6 +114,17 @@ def _preprocessing(config: ConfigDict, workdir: Path) -> tuple[tuple[float, ...]
     else:
         return IMAGENET_MEAN, IMAGENET_STD
     return info.mean, info.std
+
+
+def _of_channels(numbers: tuple[float, ...], channels: int) -> tuple[float, ...]:
+    if len(numbers) == channels:
+        return numbers
+    if channels == 1:
+        return (sum(numbers) / len(numbers),)
+    raise UserError(
+        f"nothing says mean and standard deviation of {channels} channels (data.channels): set "
+        f"{setting('data.mean')} and data.std, {channels} numbers each, in 0..255"
+    )
 
 
 def _check_fit(

@@ -19,7 +19,7 @@ from gcn_jax.training.checkpoints import Checkpoints
 from gcn_jax.training.initial_weights import start_variables
 from gcn_jax.training.parts import Parts
 from gcn_jax.training.state import TrainState
-from gcn_jax.weights import IMAGENET, LICENCES
+from gcn_jax.weights import IMAGENET, LICENCES, first_kernel
 from gcn_jax.workdir import Workdir
 
 
@@ -51,6 +51,8 @@ class Run(NamedTuple):
         """The content of `model.json`."""
         num_classes = len(self.train.class_names)
         fields = self.config.model.to_dict() | {"num_classes": num_classes}
+        if self.config.data.channels != 3:
+            fields["in_channels"] = self.config.data.channels
         return ModelInfo(
             name=fields.pop("name"),
             fields=fields,
@@ -210,6 +212,7 @@ def headline(run: Run, state: TrainState) -> str:
         licence = LICENCES.get(run.parts.model.backbone_weights)
         begin += f" ({licence})" if published and licence else ""
         begin += f", except {', '.join(config.backbone_except)}" if config.backbone_except else ""
+        begin += first_kernel.told(config.data.channels)
     return (
         f"{begin}: {config.model.name}, {parameters:,} parameters, {len(run.train)} images of "
         f"{run.train.name}, {len(run.val)} of {run.val.name}, {run.device_mesh.size} x {device}"

@@ -321,3 +321,40 @@ def test_crop_is_taken_from_the_turned_image():
         assert out["label"].shape == (30, 10)
         voids.add(int((out["label"] == 255).sum()))
     assert voids == {0, 100}  # 30 x 20 px fill the crop, of 20 x 30 px ten rows are missing
+
+
+EVERYTHING = {
+    "scale": (0.4, 2.0),
+    "rotation": 10.0,
+    "blur": True,
+    "vertical_flip": True,
+    "quarter_turns": True,
+}
+
+
+@pytest.mark.parametrize("channels", [1, 2, 4, 7])
+def test_each_of_any_channels_is_treated_as_one_of_three(channels):
+    """But for the jitter, whose saturation is of colours."""
+    for seed in range(12):
+        rgb = example(seed=seed)
+        rgb["image"] = np.random.default_rng(seed).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+        order = np.arange(channels) % 3
+        some = {"image": rgb["image"][..., order], "label": rgb["label"]}
+        fill = np.array([200.0, 100.0, 50.0])
+        outputs = [
+            Augment((24, 26), fill=tuple(color), **EVERYTHING).random_map(
+                one, np.random.default_rng(seed)
+            )
+            for one, color in ((rgb, fill), (some, fill[order]))
+        ]
+        np.testing.assert_array_equal(outputs[1]["image"], outputs[0]["image"][..., order])
+        np.testing.assert_array_equal(outputs[1]["label"], outputs[0]["label"])
+
+
+def test_jitter_of_other_channels_is_brightness_and_contrast():
+    image = np.random.default_rng(0).integers(80, 150, (9, 7, 4)).astype(np.uint8)
+    brightness, contrast, _ = np.random.default_rng(5).uniform(0.8, 1.2, 3)
+    bright = image * brightness
+    expected = bright.mean() + contrast * (bright - bright.mean())
+    out = jitter_colors(image, 0.2, np.random.default_rng(5))
+    np.testing.assert_array_equal(out, np.rint(expected))
