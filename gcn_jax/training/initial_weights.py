@@ -14,7 +14,7 @@ from gcn_jax.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from gcn_jax.models.pretrained.info import read_info
 from gcn_jax.models.pretrained.restore import load_pretrained
 from gcn_jax.training.optimizer import BACKBONE
-from gcn_jax.weights import IMAGENET
+from gcn_jax.weights import IMAGENET, first_kernel
 from gcn_jax.weights.backbone import load_backbone_weights, read_backbone_preprocessing
 from gcn_jax.weights.matching import excepted_layers
 from gcn_jax.workdir import Workdir
@@ -82,6 +82,7 @@ def start_variables(
             {name: _without(tree[name].get(BACKBONE, {}), excepted) for name in variables}
             for tree in (there, variables)
         )
+        backbone = first_kernel.with_channels(backbone, config.data.channels)
         _check_fit(here, backbone, f"the backbone of backbone_weights={source}")
     else:
         backbone = load_backbone_weights(source, model, config.backbone_except)
@@ -92,6 +93,14 @@ def start_variables(
         else tree
         for name, tree in variables.items()  # a network without batch-norm has no batch_stats
     }
+
+
+def told_of_first_kernel(config: ConfigDict) -> str:
+    """Return what `start_variables` does with the backbone's first kernel, or ""; see `told`."""
+    source = config.backbone_weights
+    if _is_workdir(source) and read_info(source).channels != 3:
+        return ""
+    return first_kernel.told(config.data.channels)
 
 
 def _without(tree: dict[str, Any], layers: Collection[str]) -> dict[str, Any]:

@@ -16,10 +16,10 @@ from gcn_jax.errors import UserError, setting
 from gcn_jax.hub import is_on_hub
 from gcn_jax.models.pretrained.info import ModelInfo, read_info, write_info
 from gcn_jax.training.checkpoints import Checkpoints
-from gcn_jax.training.initial_weights import start_variables
+from gcn_jax.training.initial_weights import start_variables, told_of_first_kernel
 from gcn_jax.training.parts import Parts
 from gcn_jax.training.state import TrainState
-from gcn_jax.weights import IMAGENET, LICENCES, first_kernel
+from gcn_jax.weights import IMAGENET, LICENCES
 from gcn_jax.workdir import Workdir
 
 
@@ -212,7 +212,7 @@ def headline(run: Run, state: TrainState) -> str:
         licence = LICENCES.get(run.parts.model.backbone_weights)
         begin += f" ({licence})" if published and licence else ""
         begin += f", except {', '.join(config.backbone_except)}" if config.backbone_except else ""
-        begin += first_kernel.told(config.data.channels)
+        begin += told_of_first_kernel(config)
     return (
         f"{begin}: {config.model.name}, {parameters:,} parameters, {len(run.train)} images of "
         f"{run.train.name}, {len(run.val)} of {run.val.name}, {run.device_mesh.size} x {device}"

@@ -1,8 +1,8 @@
 """The first kernel of a backbone for images of other than three channels, from that for RGB.
 
 One channel gets the sum over the three, so that a grey image gives what it gives as equal red,
-green and blue. More get them in turn, red, green, blue, red, ..., times 3 over their number, so
-that equal channels do, too: the rule of timm's `adapt_input_conv`.
+green and blue. More get them in turn, red, green, blue, red, ..., times 3 over their number, which
+keeps the size of what comes out. It is the rule of timm's `adapt_input_conv`.
 """
 
 from typing import Any

@@ -35,6 +35,7 @@ WRONG = {
     "data.coco_min_area": (-1, 0.5),
     "data.mask_suffix": ("", 3),
     "data.reduce_zero_label": (1, "yes"),
+    "data.channels": (0, -1, 513, 1.5, None),
     "data.bit_depth": (7, 17, 12.0, "12"),
     "data.void_labels": (11, ("a",), (-2,), (65_536,), (0.5,)),
     "data.num_threads": (0, -1, 10**6),

@@ -11,6 +11,7 @@ from gcn_jax.errors import UserError
 from gcn_jax.models.network import variable_shapes
 from gcn_jax.weights import list_sources
 from gcn_jax.weights.first_kernel import adapt, told, with_channels
+from tests.helpers.random_values import random_variables
 
 #: [1, 1, 3, 2]: two outputs of red, green, blue.
 RGB = jnp.array([[[[1.0, 10.0], [2.0, 20.0], [4.0, 40.0]]]])
@@ -71,10 +72,9 @@ def test_backbone_for_rgb_becomes_that_of_the_network(name):
 
 
 def test_grey_through_the_summed_kernel_is_grey_through_rgb():
-    """With equal mean and deviation of the three; and any number of equal channels likewise."""
-    model = models.create_model("_tiny", num_classes=3)
+    """With equal mean and deviation of the three; equal channels, a multiple of three, likewise."""
     grey = np.random.default_rng(0).integers(0, 256, (1, 37, 45, 1), dtype=np.uint8)
-    variables = model.init(jax.random.key(0), jnp.zeros((1, 32, 32, 3)))
+    variables = random_variables(models.create_model("_tiny", num_classes=3))
 
     def logits(channels):
         network = models.create_model("_tiny", num_classes=3, in_channels=channels)
@@ -83,6 +83,7 @@ def test_grey_through_the_summed_kernel_is_grey_through_rgb():
         images = jnp.asarray((grey.repeat(channels, axis=3) - 114.0) / 57.0, jnp.float32)
         return network.apply({**variables, "params": params}, images)
 
-    expected = logits(3)
-    for channels in (1, 2, 4, 7):
-        np.testing.assert_allclose(logits(channels), expected, atol=1e-5)
+    expected = np.asarray(logits(3))
+    assert expected.std() > 0.1
+    for channels in (1, 6):
+        np.testing.assert_allclose(logits(channels), expected, atol=1e-5 * abs(expected).max())
