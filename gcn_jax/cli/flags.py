@@ -83,6 +83,7 @@ def define_data_flags(values: flags.FlagValues) -> Callable[[], dict[str, Any]]:
             flag_values=values,
         ),
         number("bit_depth", None, "Bits that images use whose files have 16, such as 12."),
+        number("channels", 3, "How many channels images have that are not RGB."),
         number("coco_year", 2014, "Which coco_voc: 2014 or 2017."),
         number(
             "coco_min_area", 0, "Leave out images of coco_voc with fewer pixels of VOC's classes."

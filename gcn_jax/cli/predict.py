@@ -60,6 +60,10 @@ def run(arguments: list[str]) -> None:
     _check_outputs(found, bases)
     predictor = Predictor(models.load_pretrained(FLAGS.ckpt), inference=inference)
     info = predictor.info
+    if videos and info.channels != 3:
+        raise UserError(
+            f"{_shown(videos[0])}: videos are RGB, and the network takes {info.channels} channels"
+        )
     sizes = {path: size for path in found if (size := image_size(path))}
     if about_large := check_memory(sizes, inference, len(info.class_names)):
         say(about_large)
@@ -76,7 +80,7 @@ def run(arguments: list[str]) -> None:
                 if damage:
                     bad.append(damage)
             else:
-                example = ImageFiles([Path(source)], info.bit_depth)[0]
+                example = ImageFiles([Path(source)], info.bit_depth, info.channels)[0]
                 files = predictions.predict_image(
                     predictor, example, base, probabilities=FLAGS.probabilities
                 )

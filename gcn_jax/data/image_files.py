@@ -9,6 +9,7 @@ from typing import Any
 
 from PIL import Image
 
+from gcn_jax.data.channels import load_channels
 from gcn_jax.data.files import IMAGE_SUFFIXES
 from gcn_jax.data.images import read_image
 from gcn_jax.errors import UserError
@@ -20,10 +21,11 @@ class ImageFiles:
     Attributes:
         paths: The files.
         bit_depth: How many bits of 16 files use; None for all.
+        channels: How many channels images have; RGB, if 3, whatever the files store.
     """
 
-    def __init__(self, paths: Sequence[Path], bit_depth: int | None = None):
-        self.paths, self.bit_depth = tuple(paths), bit_depth
+    def __init__(self, paths: Sequence[Path], bit_depth: int | None = None, channels: int = 3):
+        self.paths, self.bit_depth, self.channels = tuple(paths), bit_depth, channels
 
     def __len__(self) -> int:
         """The number of files."""
@@ -32,7 +34,10 @@ class ImageFiles:
     def __getitem__(self, index: int) -> dict[str, Any]:
         """Read one file: {"image": uint8 [H, W, 3] RGB, "id": its path}."""
         with _any_size():
-            image = read_image(self.paths[index], bit_depth=self.bit_depth)
+            if self.channels == 3:
+                image = read_image(self.paths[index], bit_depth=self.bit_depth)
+            else:
+                image, _ = load_channels(self.paths[index], self.channels, self.bit_depth)
         return {"image": image, "id": str(self.paths[index])}
 
 

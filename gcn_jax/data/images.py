@@ -12,7 +12,7 @@ from gcn_jax.data.decoding import Opened, check_plausible, open_image
 from gcn_jax.data.problems import Problem
 
 #: EXIF's tag of how a picture is turned; 1 is upright.
-_ORIENTATION = 0x0112
+ORIENTATION = 0x0112
 #: Of a large image, which is taken over from Pillow in parts.
 _PIXELS_AT_A_TIME = 2**24
 
@@ -75,7 +75,7 @@ def load_image(path: Path, bit_depth: int | None = None) -> tuple[np.ndarray, Im
         Problem: See `read_image`.
     """
     with open_image(path, str(path)) as opened:
-        orientation = opened.image.getexif().get(_ORIENTATION, 1)
+        orientation = opened.image.getexif().get(ORIENTATION, 1)
         array, stored = _as_rgb(opened, path, str(path), bit_depth)
     highest = int(array.max(initial=0))
     return array, ImageFacts(opened.is_deep, highest, int(orientation), stored)
@@ -104,10 +104,19 @@ def _as_rgb(
     return _taken_over(image), stored
 
 
+def upper_bits(values: np.ndarray, bit_depth: int) -> np.ndarray:
+    """Return the upper 8 of so many bits, uint8; what has more bits becomes 255.
+
+    Args:
+        values: uint16, of any shape.
+        bit_depth: How many bits they use, 8..16.
+    """
+    return np.minimum(values >> (bit_depth - 8), 255).astype(np.uint8)
+
+
 def _eight_bits(values: np.ndarray, bit_depth: int, stored_as: Image.Image) -> Image.Image:
     """Keep the upper 8 of so many bits, and what the file says of how it is turned."""
-    upper = np.minimum(values >> (bit_depth - 8), 255).astype(np.uint8)
-    image = Image.fromarray(upper)
+    image = Image.fromarray(upper_bits(values, bit_depth))
     image.getexif().update(stored_as.getexif())
     return image
 

@@ -55,21 +55,24 @@ class _Place(NamedTuple):
     masks: Shelf
 
 
-def find_layout(root: Path, mask_suffix: str | None = None) -> Layout:
+def find_layout(
+    root: Path, mask_suffix: str | None = None, image_suffixes: Sequence[str] = IMAGE_SUFFIXES
+) -> Layout:
     """Recognise the layout of a folder and list the pairs of each split.
 
     Args:
         root: The folder.
         mask_suffix: The end of masks' names that images lack; None to find it.
+        image_suffixes: Those of images that lie in a folder beside that of the masks.
 
     Raises:
         Problem: The folder has no layout that is known.
     """
     problems: list[Problem] = []
-    images = folder_of(root, IMAGE_FOLDERS, IMAGE_SUFFIXES)
+    images = folder_of(root, IMAGE_FOLDERS, image_suffixes)
     masks = folder_of(root, MASK_FOLDERS, MASK_SUFFIXES)
     if lists := find_lists(root):
-        image_files = shelf(images, IMAGE_SUFFIXES, problems) if images else {}
+        image_files = shelf(images, image_suffixes, problems) if images else {}
         mask_files = shelf(masks, MASK_SUFFIXES, problems) if masks else {}
         named = _by_split(lists, problems, split_of_list)
         splits, more = listed_pairs(root, named, image_files, mask_files, mask_suffix)
@@ -83,7 +86,7 @@ def find_layout(root: Path, mask_suffix: str | None = None) -> Layout:
             splits = one_in_ten(splits["default"])
         return Layout(splits, problems + more, True)
     if images is not None and masks is not None:
-        places = list(_parallel(images, masks, problems))
+        places = list(_parallel(images, masks, image_suffixes, problems))
     else:
         places = list(_named_by_both(root, problems))
         places = places or list(_split_folders(root, mask_suffix, problems))
@@ -157,14 +160,16 @@ def _hash(text: str) -> int:
     return int.from_bytes(hashlib.sha256(text.encode(errors="surrogateescape")).digest()[:8], "big")
 
 
-def _parallel(images: Path, masks: Path, problems: list[Problem]) -> Iterator[_Place]:
+def _parallel(
+    images: Path, masks: Path, image_suffixes: Sequence[str], problems: list[Problem]
+) -> Iterator[_Place]:
     """A folder of images beside one of masks, with the splits below both, or without splits."""
     splits = _by_split(visible_folders(images), problems)
     if not splits.keys() & set(SPLIT_NAMES.values()):  # at most groups, such as cities
-        image_files = shelf(images, IMAGE_SUFFIXES, problems)
+        image_files = shelf(images, image_suffixes, problems)
         yield _Place("", str(images), image_files, shelf(masks, MASK_SUFFIXES, problems))
         return
-    loose = [path for path in visible_files(images) if path.suffix.lower() in IMAGE_SUFFIXES]
+    loose = [path for path in visible_files(images) if path.suffix.lower() in image_suffixes]
     if loose:
         message = (
             f"folder: {images}: {len(loose)} images, such as {loose[0].name}, lie beside the "
@@ -174,7 +179,7 @@ def _parallel(images: Path, masks: Path, problems: list[Problem]) -> Iterator[_P
     masks_of = _by_split(visible_folders(masks), problems)
     for split, folder in splits.items():
         if split in masks_of:
-            image_files = shelf(folder, IMAGE_SUFFIXES, problems, split)
+            image_files = shelf(folder, image_suffixes, problems, split)
             mask_files = shelf(masks_of[split], MASK_SUFFIXES, problems, split)
             yield _Place(split, str(folder), image_files, mask_files)
         elif split != "test":

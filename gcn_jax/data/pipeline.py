@@ -5,7 +5,6 @@ from typing import Any, Protocol
 
 import cv2
 import grain
-import numpy as np
 
 from gcn_jax.data.mixture import Mixture
 from gcn_jax.data.transforms import Augment
@@ -34,11 +33,11 @@ class _Read(grain.transforms.MapWithIndex):
         return self.source[number]
 
 
-class _DropId(grain.transforms.Map):
-    """Keep what goes to the device."""
+class _Keep(grain.transforms.Map):
+    """Keep what `Augment` takes."""
 
-    def map(self, element: dict[str, Any]) -> dict[str, np.ndarray]:
-        return {"image": element["image"], "label": element["label"]}
+    def map(self, element: dict[str, Any]) -> dict[str, Any]:
+        return {key: element[key] for key in ("image", "label", "id")}
 
 
 def shuffled(source: Examples, seed: int) -> grain.MapDataset:
@@ -60,7 +59,8 @@ def training_examples(source: Examples, augment: Augment, seed: int) -> grain.Ma
         augment: The transform of training.
         seed: The seed of order and augmentation.
     """
-    return shuffled(source, seed).map(_DropId()).random_map(augment)
+    # A map more or less would give `random_map` other random numbers, and runs could not go on.
+    return shuffled(source, seed).map(_Keep()).random_map(augment)
 
 
 def training_batches(

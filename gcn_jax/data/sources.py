@@ -69,7 +69,7 @@ class Source:
         """About how many bytes all images and labels take in memory: judged by 64 of them."""
         sizes = self.sampled_sizes
         pixels = sum(height * width for height, width in sizes) / len(sizes)
-        return len(self) * pixels * (4 + len(self._extra))
+        return len(self) * pixels * (self._builder.channels + 1 + len(self._extra))
 
     @property
     def sampled_sizes(self) -> list[tuple[int, int]]:
@@ -85,6 +85,8 @@ class Source:
 
     def _size(self, record: dict[str, Any]) -> tuple[int, int]:
         with reading_prepared(self._builder.data_path):
+            if self._builder.channels != 3:
+                return self._image(record["image"]).shape[:2]
             width, height = Image.open(io.BytesIO(record["image"])).size
         return height, width
 
@@ -102,7 +104,7 @@ class Source:
         Returns:
             `{"image": uint8 [H, W, 3] RGB, "label": uint8 [H, W], "id": str}` and the extra
             features that were asked for, uint8 `[H, W]`; no "label" in a split without labels.
-            The arrays are read-only.
+            Images have the channels of `data.channels`. The arrays are read-only.
 
         Raises:
             Problem: The record is damaged.
@@ -119,12 +121,19 @@ class Source:
     def _read(self, index: int) -> dict[str, Any]:
         record = self._record(index)
         with reading_prepared(self._builder.data_path):
-            example = {"image": images.read_image(io.BytesIO(record["image"]), self.name)}
+            example: dict[str, Any] = {"image": self._image(record["image"])}
             for key in ("label", *self._extra):
                 if record[key]:  # else the label is not public
                     example[key] = np.asarray(Image.open(io.BytesIO(record[key])))
             example["id"] = record["id"].decode()
             return example
+
+    def _image(self, encoded: bytes) -> np.ndarray:
+        if self._builder.channels == 3:
+            return images.read_image(io.BytesIO(encoded), self.name)
+        array: np.ndarray = np.load(io.BytesIO(encoded))
+        array.flags.writeable = False
+        return array
 
     def _record(self, index: int) -> dict[str, Any]:
         with reading_prepared(self._builder.data_path):

@@ -1,11 +1,12 @@
 """The transforms of an image and its labels between the disk and the batch.
 
 Every function maps `{"image": uint8 [H, W, 3], "label": uint8 [H, W]}` to the same, and takes its
-random numbers from the generator it is given. Labels are resized by nearest neighbour only, and
-what an image does not cover is void.
+random numbers from the generator it is given; images may have another number of channels. Labels
+are resized by nearest neighbour only, and what an image does not cover is void.
 """
 
 import dataclasses
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import cv2
@@ -13,6 +14,7 @@ import grain
 import numpy as np
 
 from gcn_jax import IGNORE_LABEL
+from gcn_jax.data.extra_augment import ExtraAugment
 from gcn_jax.errors import UserError
 
 Example = dict[str, np.ndarray]
@@ -20,7 +22,9 @@ Example = dict[str, np.ndarray]
 
 @dataclasses.dataclass(frozen=True)
 class Augment(grain.transforms.RandomMap):
-    """The training transform: rotate, scale, crop, blur, jitter and flip, where asked for.
+    """The training transform, of which happens what is asked for, in this order.
+
+    Turn by quarters, rotate, scale, crop, blur, jitter, a function of the user's, pad, flip.
 
     The paper's setting (section 4: "mean subtraction and horizontal flip", images padded to one
     size, no resizing) is `flip=True` and a `crop_size` as large as the largest image.
@@ -38,8 +42,12 @@ class Augment(grain.transforms.RandomMap):
         rotation: The largest angle, in degrees: with probability 1/2 the image is turned about its
             centre by one drawn from [-rotation, rotation]; 0 for none.
         blur: Whether to blur with probability 1/2 (`gaussian_blur`).
-        fill: The colour of what an image does not cover, (red, green, blue) in 0..255: the mean
-            that the model subtracts, so that it is zero to it.
+        vertical_flip: Whether to mirror top and bottom, with probability 1/2.
+        quarter_turns: Whether to turn by 0, 90, 180 or 270 degrees, each as likely; the crop is
+            taken from the turned image.
+        extra: A function of the user's, called with the crop before it is padded; None for none.
+        fill: The colour of what an image does not cover, (red, green, blue) in 0..255, or one of
+            each channel: the mean that the model subtracts, so that it is zero to it.
     """
 
     crop_size: tuple[int, int]
@@ -48,7 +56,10 @@ class Augment(grain.transforms.RandomMap):
     jitter: float = 0.0
     rotation: float = 0.0
     blur: bool = False
-    fill: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    vertical_flip: bool = False
+    quarter_turns: bool = False
+    extra: ExtraAugment | None = None
+    fill: tuple[float, ...] = (0.0, 0.0, 0.0)
 
     def __post_init__(self):
         """Refuse what cannot be meant."""
@@ -65,14 +76,35 @@ class Augment(grain.transforms.RandomMap):
                 f"augment.rotation is {self.rotation}; it lies between 0 and 180, in degrees"
             )
 
-    def random_map(self, element: Example, rng: np.random.Generator) -> Example:
+    @classmethod
+    def from_settings(
+        cls, settings: Mapping[str, Any], num_classes: int, fill: tuple[float, ...]
+    ) -> "Augment":
+        """Make the transform that a config describes.
+
+        Args:
+            settings: The `augment` section.
+            num_classes: What labels are below, void aside.
+            fill: See `Augment`.
+
+        Raises:
+            UserError: A setting cannot be meant, or `extra` names no function; see `ExtraAugment`.
+        """
+        spec = settings.get("extra")
+        extra = ExtraAugment(spec, num_classes) if spec else None
+        return cls(**{**settings, "extra": extra, "fill": fill})
+
+    def random_map(self, element: dict[str, Any], rng: np.random.Generator) -> Example:
         """Transform one example.
 
         Args:
-            element: The example, from the source; Grain names the argument.
+            element: The example, from the source, with its "id"; Grain names the argument.
             rng: The source of randomness of this example.
         """
         image, label = element["image"], element["label"]
+        if self.quarter_turns:
+            turns = int(rng.integers(4))
+            image, label = np.rot90(image, turns), np.rot90(label, turns)
         if self.rotation and rng.random() < 0.5:
             angle = rng.uniform(-self.rotation, self.rotation)
             image, label = rotate(image, label, angle, self.fill)
@@ -84,9 +116,13 @@ class Augment(grain.transforms.RandomMap):
             image = gaussian_blur(image)
         if self.jitter:
             image = jitter_colors(image, self.jitter, rng)
+        if self.extra is not None:
+            image, label = self.extra(image, label, rng, element["id"])
         image, label = pad(image, label, self.crop_size, self.fill)
+        if self.vertical_flip and rng.random() < 0.5:
+            image, label = _flip(image, 0), cv2.flip(label, 0)
         if self.flip and rng.random() < 0.5:
-            image, label = cv2.flip(image, 1), cv2.flip(label, 1)
+            image, label = _flip(image, 1), cv2.flip(label, 1)
         return {"image": np.ascontiguousarray(image), "label": np.ascontiguousarray(label)}
 
 
@@ -95,8 +131,25 @@ def _is_pair(value: Any, kind: Any) -> bool:
     return is_sequence and len(value) == 2 and all(isinstance(number, kind) for number in value)
 
 
+def _on_channels(
+    function: Callable[..., np.ndarray], image: np.ndarray, *fill: tuple[int, ...]
+) -> np.ndarray:
+    """Apply what OpenCV does to at most four channels: to the three at once, else one by one."""
+    if image.shape[2] == 3:
+        return function(image, *fill)
+    channels = [
+        function(np.ascontiguousarray(image[..., i]), *(values[i] for values in fill))
+        for i in range(image.shape[2])
+    ]
+    return np.stack(channels, axis=-1)
+
+
+def _flip(image: np.ndarray, axis: int) -> np.ndarray:
+    return _on_channels(lambda array: cv2.flip(array, axis), image)
+
+
 def rotate(
-    image: np.ndarray, label: np.ndarray, angle: float, fill: tuple[float, float, float]
+    image: np.ndarray, label: np.ndarray, angle: float, fill: tuple[float, ...]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Turn both about their centre by an angle in degrees, counter-clockwise; their size stays.
 
@@ -112,14 +165,14 @@ def rotate(
     height, width = label.shape
     # The centre of the pixels' middles: OpenCV puts the middle of the first one at 0.
     matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, 1)
-    image, label = (
-        cv2.warpAffine(array, matrix, (width, height), flags=interpolation, borderValue=border)
-        for array, interpolation, border in (
-            (image, cv2.INTER_LINEAR, _rounded(fill)),
-            (label, cv2.INTER_NEAREST, IGNORE_LABEL),
+
+    def turn(array: np.ndarray, border: Any, interpolation: int = cv2.INTER_LINEAR) -> np.ndarray:
+        return cv2.warpAffine(
+            array, matrix, (width, height), flags=interpolation, borderValue=border
         )
-    )
-    return image, label
+
+    label = turn(label, IGNORE_LABEL, cv2.INTER_NEAREST)
+    return _on_channels(turn, image, _rounded(fill)), label
 
 
 def scale_and_crop(
@@ -156,7 +209,7 @@ def scale_and_crop(
         return image, label
     width_height = new_size[::-1]
     smooth = cv2.INTER_AREA if scale < 0.5 else cv2.INTER_LINEAR
-    image = cv2.resize(image, width_height, interpolation=smooth)
+    image = _on_channels(lambda array: cv2.resize(array, width_height, interpolation=smooth), image)
     # INTER_NEAREST would take the corner of a pixel for its place.
     label = cv2.resize(label, width_height, interpolation=cv2.INTER_NEAREST_EXACT)
     return image, label
@@ -167,7 +220,7 @@ def gaussian_blur(image: np.ndarray) -> np.ndarray:
 
     It is what OpenCV takes for a Gaussian of this size where no deviation is given.
     """
-    return cv2.GaussianBlur(image, (5, 5), 0)
+    return _on_channels(lambda array: cv2.GaussianBlur(array, (5, 5), 0), image)
 
 
 def jitter_colors(image: np.ndarray, amount: float, rng: np.random.Generator) -> np.ndarray:
@@ -175,7 +228,8 @@ def jitter_colors(image: np.ndarray, amount: float, rng: np.random.Generator) ->
 
     Contrast is the distance from the image's mean grey, saturation the distance of a pixel from its
     own grey (luma of ITU-R BT.601). Each is a linear map of colours, so one map does all three,
-    and what leaves 0..255 is clipped once, at the end.
+    and what leaves 0..255 is clipped once, at the end. Of other than three channels, which are no
+    colours, the mean grey is that of all values, and there is no saturation.
 
     Args:
         image: uint8 `[H, W, 3]`.
@@ -183,6 +237,10 @@ def jitter_colors(image: np.ndarray, amount: float, rng: np.random.Generator) ->
         rng: The source of randomness.
     """
     brightness, contrast, saturation = rng.uniform(1 - amount, 1 + amount, 3)
+    if image.shape[2] != 3:
+        offset = (1 - contrast) * brightness * image.mean()
+        changed = brightness * contrast * image + offset
+        return np.clip(np.rint(changed), 0, 255).astype(np.uint8)
     grey = np.array([0.299, 0.587, 0.114])
     mean_grey = brightness * grey @ cv2.mean(image)[:3]
     matrix = brightness * contrast * (saturation * np.eye(3) + (1 - saturation) * grey)
@@ -191,7 +249,7 @@ def jitter_colors(image: np.ndarray, amount: float, rng: np.random.Generator) ->
 
 
 def pad(
-    image: np.ndarray, label: np.ndarray, size: tuple[int, int], fill: tuple[float, float, float]
+    image: np.ndarray, label: np.ndarray, size: tuple[int, int], fill: tuple[float, ...]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Pad at the bottom and the right: the image with a colour, the label with void.
 
@@ -205,9 +263,11 @@ def pad(
     if (height, width) == tuple(size):
         return image, label
     borders = (0, size[0] - height, 0, size[1] - width, cv2.BORDER_CONSTANT)
-    image = cv2.copyMakeBorder(image, *borders, value=_rounded(fill))
+    image = _on_channels(
+        lambda array, value: cv2.copyMakeBorder(array, *borders, value=value), image, _rounded(fill)
+    )
     return image, cv2.copyMakeBorder(label, *borders, value=IGNORE_LABEL)
 
 
-def _rounded(color: tuple[float, float, float]) -> tuple[int, ...]:
+def _rounded(color: tuple[float, ...]) -> tuple[int, ...]:
     return tuple(round(value) for value in color)

@@ -47,8 +47,16 @@ class Segmenter:
         Args:
             pretrained: The model.
             places: At how many places, about, a picture is covered for a field.
+
+        Raises:
+            UserError: The model takes images that are not RGB.
         """
         self.info = pretrained.info
+        if self.info.channels != 3:
+            raise UserError(
+                f"the network takes images of {self.info.channels} channels; the demo shows "
+                "networks of RGB alone"
+            )
         self._pretrained, self._places = pretrained, places
         self._predictor = Predictor(pretrained)
 

@@ -55,6 +55,11 @@ def make_target(
     """
     if not outputs or set(outputs) - {*OUTPUTS}:
         raise UserError(f"the outputs are {', '.join(outputs)}; choose of: {', '.join(OUTPUTS)}")
+    if pretrained.info.channels != 3:
+        raise UserError(
+            f"the network takes images of {pretrained.info.channels} channels; networks of RGB "
+            "alone can be exported"
+        )
     model = pretrained.model.clone(dtype=jnp.float32)
     flat = traverse_util.flatten_dict(pretrained.variables, sep="/")
 

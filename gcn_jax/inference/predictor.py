@@ -161,7 +161,7 @@ class Predictor:
         """Return the probabilities of a window of a large image at a scale: float32 `[h, w, C]`."""
         height, width = image.shape[:2]
         if seen.window != (height, width):  # the image is smaller
-            padded = np.empty((*seen.window, 3), np.uint8)
+            padded = np.empty((*seen.window, image.shape[2]), np.uint8)
             padded[...] = mean_color(self.info.mean)
             padded[:height, :width] = image
             image = padded

@@ -54,6 +54,7 @@ class SegmentationNetwork(nn.Module, abc.ABC):
         num_classes: C, number of classes, without void.
         frozen_batch_norm: Whether batch-norm uses the running statistics even in training.
         dtype: The type that is computed with; parameters, statistics and logits are float32.
+        in_channels: How many channels images have; where it says `[N, H, W, 3]` they have so many.
         remat: Whether what the blocks of the backbone compute inside is computed again for the
             gradient, instead of kept: less memory for one more forward pass of the backbone. (Not
             on a CPU, where XLA undoes it.)
@@ -64,6 +65,7 @@ class SegmentationNetwork(nn.Module, abc.ABC):
     frozen_batch_norm: bool = False
     dtype: DTypeLike = jnp.float32
     remat: bool = False
+    in_channels: int = 3
 
     #: In training, logits and labels are of every s-th row and column.
     label_stride: ClassVar[int] = 1
@@ -113,7 +115,7 @@ class SegmentationNetwork(nn.Module, abc.ABC):
             UserError: The images are not a batch of floats, or in training the statistics of
                 batch-norm cannot move.
         """
-        check_images(images)
+        check_images(images, self.in_channels)
         has_statistics = bool(self.variables.get("batch_stats"))
         moves = train and has_statistics and not self.frozen_batch_norm
         if moves and not self.is_mutable_collection("batch_stats"):
@@ -198,11 +200,12 @@ def _image_spec(path: tuple[Any, ...], leaf: Any, images: PartitionSpec) -> Part
     return PartitionSpec(*images[:3])
 
 
-def check_images(images: jax.Array) -> None:
+def check_images(images: jax.Array, channels: int = 3) -> None:
     """Raise `UserError` unless images are a batch of floats, and say what makes them one.
 
     Args:
         images: The images that a network was called with.
+        channels: How many channels they have.
     """
     remedies = []
     if not jnp.issubdtype(images.dtype, jnp.floating):
@@ -211,8 +214,10 @@ def check_images(images: jax.Array) -> None:
             "`gcn_jax.models.preprocessing.normalize(images, mean, std)` makes floats"
         )
     match images.shape:
-        case (_, _, _, 3):
+        case (_, _, _, last) if last == channels:
             pass
+        case _ if channels != 3:
+            remedies.append(f"four axes, of which the last has the {channels} of the network")
         case (_, 3, _, _):
             remedies.append("channels come last: `images.transpose(0, 2, 3, 1)`")
         case (_, _, 3):
@@ -228,7 +233,7 @@ def check_images(images: jax.Array) -> None:
     if remedies:
         raise UserError(
             f"images are {images.dtype}{list(images.shape)}, but must be normalised floats "
-            f"[N, H, W, 3]; {'; '.join(remedies)}"
+            f"[N, H, W, {channels}]; {'; '.join(remedies)}"
         )
 
 
@@ -238,5 +243,6 @@ def variable_shapes(model: nn.Module) -> Any:
     Args:
         model: Any Linen module that maps images.
     """
-    images = jax.ShapeDtypeStruct((1, 32, 32, 3), jnp.float32)
+    channels = getattr(model, "in_channels", 3)
+    images = jax.ShapeDtypeStruct((1, 32, 32, channels), jnp.float32)
     return jax.eval_shape(model.init, jax.random.key(0), images)

@@ -25,14 +25,14 @@ def normalize(images: jax.Array, mean: jax.Array, std: jax.Array) -> jax.Array:
     """Subtract the mean and divide by the standard deviation.
 
     Args:
-        images: `[..., 3]` RGB in 0..255, uint8 or float.
+        images: `[..., 3]` RGB in 0..255, uint8 or float; or of another number of channels.
         mean: float `[3]`, in 0..255.
         std: float `[3]`, in 0..255; ones for the paper's plain mean subtraction.
 
     Returns:
         float32 `[..., 3]`.
     """
-    shape = (1,) * (images.ndim - 1) + (3,)
+    shape = (1,) * (images.ndim - 1) + (-1,)
     mean, std = jnp.reshape(jnp.asarray(mean), shape), jnp.reshape(jnp.asarray(std), shape)
     return (images.astype(jnp.float32) - mean) / std
 
@@ -65,7 +65,7 @@ def _step(size: int) -> int:
 
 
 def mean_color(mean: Sequence[float] | np.ndarray) -> np.ndarray:
-    """Return the colour that normalisation takes to zero within half a grey level, uint8 [3]."""
+    """Return the colour that normalisation takes to zero within half a level, uint8 [3]."""
     return np.rint(np.asarray(mean)).astype(np.uint8)
 
 

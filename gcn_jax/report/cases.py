@@ -59,7 +59,7 @@ def show(
         `name`, `uri` (the picture itself), `is_map` (whether it has sharp edges) and `blinks`
         (whether it is one of the two that are shown in turn).
     """
-    photo = Image.fromarray(image)
+    photo = Image.fromarray(np.ascontiguousarray(pictures.as_rgb(image)))
     photo.thumbnail((MAX_PICTURE_SIDE, MAX_PICTURE_SIDE))
     label, prediction = (pictures.shrink(array, photo.size) for array in (label, prediction))
     errors = pictures.error_map(label, prediction, IGNORE_LABEL)

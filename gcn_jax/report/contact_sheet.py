@@ -61,7 +61,9 @@ def split_view(spec: str, settings: Mapping[str, Any], augment: Mapping[str, Any
         raise UserError(f"{source.name} has no labels to train with; drop --augmented")
     if augment.get("crop_size") is None:
         raise UserError(f'name a size to crop to, {setting("augment.crop_size")}="(height, width)"')
-    return View(source, data.Augment(**augment, fill=IMAGENET_MEAN))
+    num_classes, channels = len(source.class_names), settings.get("channels", 3)
+    fill = IMAGENET_MEAN if channels == 3 else (np.mean(IMAGENET_MEAN),) * channels
+    return View(source, data.Augment.from_settings(augment, num_classes, fill))
 
 
 def config_view(config: ConfigDict, workdir: str | Path, augmented: bool) -> View:
@@ -81,7 +83,9 @@ def config_view(config: ConfigDict, workdir: str | Path, augmented: bool) -> Vie
         return View(source, None, config.seed)
     config = with_crop_size(config, workdir, source)
     config = with_preprocessing(config, workdir)  # the colour of padding
-    return View(source, data.Augment(**config.augment, fill=config.data.mean), config.seed)
+    num_classes = len(source.class_names)
+    augment = data.Augment.from_settings(config.augment, num_classes, config.data.mean)
+    return View(source, augment, config.seed)
 
 
 def contact_sheet(view: View, path: str | Path, *, num_images: int = 24) -> Path:
@@ -136,7 +140,7 @@ def _cells(
     """Yield what the page shows of each image: whose it is, how it looks, which classes it has."""
     for i in range(num_images):
         original, example = order[i], seen[i]
-        photo = Image.fromarray(example["image"])
+        photo = Image.fromarray(np.ascontiguousarray(pictures.as_rgb(example["image"])))
         photo.thumbnail((_MAX_PICTURE_SIDE, _MAX_PICTURE_SIDE))
         panels, classes = {"image": photo}, []
         if "label" in example:

@@ -38,13 +38,25 @@ def full_palette(colors: Sequence[Sequence[int]]) -> np.ndarray:
     return palette
 
 
+def as_rgb(image: np.ndarray) -> np.ndarray:
+    """Show an image of any channels: the first three as RGB, of fewer the first as grey.
+
+    Args:
+        image: uint8 `[H, W, C]`.
+
+    Returns:
+        uint8 `[H, W, 3]`.
+    """
+    return image[..., :3] if image.shape[2] >= 3 else image[..., :1].repeat(3, axis=2)
+
+
 def overlay(
     image: np.ndarray, label: np.ndarray, palette: np.ndarray, alpha: float = 0.5
 ) -> np.ndarray:
     """Lay the colours of a label map over its image.
 
     Args:
-        image: uint8 `[H, W, 3]`.
+        image: uint8 `[H, W, C]`, shown as `as_rgb` does.
         label: Integers `[H, W]`, rows of the palette.
         palette: uint8 `[K, 3]`.
         alpha: Weight of the colours in 0..1; 0 is the image, 1 the colours.
@@ -52,6 +64,7 @@ def overlay(
     Returns:
         uint8 `[H, W, 3]`.
     """
+    image = as_rgb(image)
     mixed = np.empty(image.shape, np.uint8)
     for rows in _blocks(label):
         colors = palette[label[rows]].astype(np.float32)

@@ -101,6 +101,9 @@ def default_config() -> ConfigDict:
     config.data.mask_suffix = config_dict.placeholder(str)
     config.data.reduce_zero_label = False
     config.data.void_labels = ()
+    # How many channels images have: 3 are RGB, of files of any kind (grey is repeated, alpha left
+    # out). Another number, such as 1 or 4, is what files of a folder of yours store (docs/data.md).
+    config.data.channels = 3
     # How many bits images of yours use whose files have 16, such as 12 of a camera; None: all.
     config.data.bit_depth = config_dict.placeholder(int)
     config.data.num_threads = 4  # that read and augment
@@ -119,6 +122,11 @@ def default_config() -> ConfigDict:
     config.augment.jitter = 0.0  # of brightness, contrast, saturation; 0: off
     config.augment.rotation = 0.0  # the largest angle, in degrees, with probability 1/2; 0: off
     config.augment.blur = False  # with a 5 x 5 Gaussian, with probability 1/2
+    config.augment.vertical_flip = False  # with probability 1/2
+    config.augment.quarter_turns = False  # by 0, 90, 180 or 270 degrees, each as likely
+    # A function of yours, extra(image, label, rng) -> (image, label) on NumPy arrays, as
+    # "FILE.py:FUNCTION"; in a config file, f"{__file__}:FUNCTION" is one of its own. docs/data.md.
+    config.augment.extra = config_dict.placeholder(str)
 
     # The weight of each loss in the sum that is minimised.
     config.loss = ConfigDict()
@@ -192,7 +200,7 @@ def model_settings(name: str) -> ConfigDict:
     """
     settings = ConfigDict({"name": name})
     for field, (kind, default) in model_fields(name).items():
-        if field not in ("num_classes", "remat"):
+        if field not in ("num_classes", "remat", "in_channels"):
             settings[field] = config_dict.placeholder(kind) if default is None else default
     return settings
 
@@ -220,6 +228,13 @@ def check_config(config: ConfigDict) -> None:
     if config.data.cache_features:
         fields = {**MODELS[config.model.name][1], **config.model}
         check_reusable(values, defaults, is_frozen=bool(fields.get("frozen_backbone")))
+    for key in ("mean", "std"):
+        numbers = config.data[key]
+        if numbers is not None and len(numbers) != config.data.channels:
+            raise UserError(
+                f"{setting(f'data.{key}')}={numbers}: must be {config.data.channels} numbers, one "
+                "for each channel (data.channels)"
+            )
 
 
 def _check_fields(settings: ConfigDict) -> None:
@@ -262,13 +277,20 @@ def check_same_run(config: ConfigDict, workdir: str | Path) -> None:
     other = [
         f"{key} is {now}, was {before}"
         for key, (before, now) in differing.items()
-        if key not in _MAY_CHANGE and not (key in _MAY_BE_OPEN and now is None)
+        if key not in _MAY_CHANGE
+        and not (key in _MAY_BE_OPEN and now is None)
+        and not (key == "augment.extra" and _is_moved(before, now))
     ]
     if other:
         raise UserError(
             f"{workdir} holds another run ({'; '.join(other)}); name another --workdir, or "
             "use the settings of that run to go on with it"
         )
+
+
+def _is_moved(before: str | None, now: str | None) -> bool:
+    """Whether a file lies elsewhere now; `run.start` says where its content is another."""
+    return bool(before and now) and Path(str(before)).name == Path(str(now)).name
 
 
 def differing_settings(before: Mapping[str, Any], config: ConfigDict) -> dict[str, tuple[Any, Any]]:

@@ -1,6 +1,7 @@
 """Checks of settings: the type and range of every one, looked at before any work starts."""
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -72,6 +73,13 @@ def _tuple_of(check: Check, length: int, what: str) -> Check:
     return Check(holds, f"{what}, each {check.meaning}")
 
 
+def _numbers_of(check: Check) -> Check:
+    def holds(value: Any) -> bool:
+        return isinstance(value, tuple | list) and all(map(check.holds, value))
+
+    return Check(holds, f"(red, green, blue), or one of each channel, each {check.meaning}")
+
+
 def _is_scale(value: Any) -> bool:
     return _SCALES.holds(value) and value[0] <= value[1]
 
@@ -82,6 +90,10 @@ def _are_boundaries(value: Any) -> bool:
 
 def _are_labels(value: Any) -> bool:
     return isinstance(value, tuple | list) and all(map(_whole(-1, 65_535).holds, value))
+
+
+def _is_function(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch(r".+\.py:[^\W\d]\w*", value) is not None
 
 
 _SCALES = _tuple_of(_number(0.01, 100), 2, "(lowest, highest)")
@@ -103,8 +115,9 @@ CHECKS: Mapping[str, Check] = {
     "data.val": _TEXT,
     "data.data_dir": _or_none(_TEXT),
     "data.manual_dir": _or_none(_TEXT),
-    "data.mean": _or_none(_tuple_of(_number(0, 255), 3, "(red, green, blue)")),
-    "data.std": _or_none(_tuple_of(_POSITIVE, 3, "(red, green, blue)")),
+    "data.mean": _or_none(_numbers_of(_number(0, 255))),
+    "data.std": _or_none(_numbers_of(_POSITIVE)),
+    "data.channels": _whole(1, 512),
     "data.coco_year": _one_of(2014, 2017),
     "data.coco_min_area": _whole(0, _MOST_STEPS),
     "data.mask_suffix": _or_none(_TEXT),
@@ -124,6 +137,9 @@ CHECKS: Mapping[str, Check] = {
     "augment.jitter": _number(0, 1),
     "augment.rotation": _number(0, 180),
     "augment.blur": _SWITCH,
+    "augment.vertical_flip": _SWITCH,
+    "augment.quarter_turns": _SWITCH,
+    "augment.extra": _or_none(Check(_is_function, "a function of a file, FILE.py:FUNCTION")),
     "loss.cross_entropy": _LOSS_WEIGHT,
     "loss.focal": _LOSS_WEIGHT,
     "loss.ohem": _LOSS_WEIGHT,

@@ -14,7 +14,7 @@ from gcn_jax.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from gcn_jax.models.pretrained.info import read_info
 from gcn_jax.models.pretrained.restore import load_pretrained
 from gcn_jax.training.optimizer import BACKBONE
-from gcn_jax.weights import IMAGENET
+from gcn_jax.weights import IMAGENET, first_kernel
 from gcn_jax.weights.backbone import load_backbone_weights, read_backbone_preprocessing
 from gcn_jax.weights.matching import excepted_layers
 from gcn_jax.workdir import Workdir
@@ -24,18 +24,23 @@ def with_preprocessing(config: ConfigDict, workdir: str | Path) -> ConfigDict:
     """Fill in `data.mean` and `data.std` where the config leaves them open.
 
     They are those of the run that the workdir holds already, else of what it starts from, since
-    weights are of use with their preprocessing alone, else ImageNet's.
+    weights are of use with their preprocessing alone, else ImageNet's; for one channel the mean of
+    RGB's three.
 
     Args:
         config: The settings of a run.
         workdir: Its folder, which need not exist.
 
     Raises:
-        UserError: What the run starts from does not say how its images are prepared.
+        UserError: What the run starts from does not say how its images are prepared, or its images
+            have other channels.
     """
     if config.data.mean is not None and config.data.std is not None:
         return config
-    mean, std = _preprocessing(config, Path(workdir))
+    mean, std = (
+        _of_channels(numbers, config.data.channels)
+        for numbers in _preprocessing(config, Path(workdir))
+    )
     config = config.copy_and_resolve_references()
     config.data.mean = config.data.mean or mean
     config.data.std = config.data.std or std
@@ -77,6 +82,7 @@ def start_variables(
             {name: _without(tree[name].get(BACKBONE, {}), excepted) for name in variables}
             for tree in (there, variables)
         )
+        backbone = first_kernel.with_channels(backbone, config.data.channels)
         _check_fit(here, backbone, f"the backbone of backbone_weights={source}")
     else:
         backbone = load_backbone_weights(source, model, config.backbone_except)
@@ -87,6 +93,14 @@ def start_variables(
         else tree
         for name, tree in variables.items()  # a network without batch-norm has no batch_stats
     }
+
+
+def told_of_first_kernel(config: ConfigDict) -> str:
+    """Return what `start_variables` does with the backbone's first kernel, or ""; see `told`."""
+    source = config.backbone_weights
+    if _is_workdir(source) and read_info(source).channels != 3:
+        return ""
+    return first_kernel.told(config.data.channels)
 
 
 def _without(tree: dict[str, Any], layers: Collection[str]) -> dict[str, Any]:
@@ -109,6 +123,17 @@ def _preprocessing(config: ConfigDict, workdir: Path) -> tuple[tuple[float, ...]
     else:
         return IMAGENET_MEAN, IMAGENET_STD
     return info.mean, info.std
+
+
+def _of_channels(numbers: tuple[float, ...], channels: int) -> tuple[float, ...]:
+    if len(numbers) == channels:
+        return numbers
+    if channels == 1:
+        return (sum(numbers) / len(numbers),)
+    raise UserError(
+        f"nothing says mean and standard deviation of {channels} channels (data.channels): set "
+        f"{setting('data.mean')} and data.std, {channels} numbers each, in 0..255"
+    )
 
 
 def _check_fit(

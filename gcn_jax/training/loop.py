@@ -12,7 +12,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from gcn_jax import mesh
+from gcn_jax import data, mesh
 from gcn_jax.errors import UserError, setting
 from gcn_jax.models.pretrained.steps import BEST_METRIC, why
 from gcn_jax.sessions import Session
@@ -81,7 +81,10 @@ def train_and_evaluate(
             config = with_preprocessing(with_crop_size(config, folder.path, train), folder.path)
             check_batches(config, train, val)
             parts = make_parts(config, train, config.data.mean, config.data.std)
-            run = Run(config, folder, device_mesh, train, val, parts, checkpoints)
+            augment = data.Augment.from_settings(
+                config.augment, len(train.class_names), config.data.mean
+            )
+            run = Run(config, folder, device_mesh, train, val, augment, parts, checkpoints)
             state, batches, losses = start(run)
             say(headline(run, state))
             run = with_features(run, state)
@@ -248,8 +251,10 @@ class _Loop:
 
     def _save(self, position: Any) -> None:
         # A line of the metrics is written after this: what it needs is saved, too.
+        extra = self._run.augment.extra
         content = {
             "iterator": position,
+            "extra_augment": extra and extra.digest,
             "num_examples": len(self._run.train),
             "losses": self._losses,
         }

@@ -51,7 +51,10 @@ def make_parts(
     settings = config.optimizer
     objective = make_objective(config.loss, source)
     model = models.create_model(
-        **config.model, num_classes=len(source.class_names), remat=config.remat
+        **config.model,
+        num_classes=len(source.class_names),
+        in_channels=config.data.channels,
+        remat=config.remat,
     )
     schedule = make_schedule(settings, config.num_steps)
     tx = make_optimizer(

@@ -10,6 +10,7 @@ import jax
 from ml_collections import ConfigDict
 
 from gcn_jax import data, models
+from gcn_jax.data.extra_augment import ExtraAugment
 from gcn_jax.errors import UserError
 from gcn_jax.hub import is_on_hub
 from gcn_jax.models.pretrained.info import read_info
@@ -77,6 +78,9 @@ def missing(config: ConfigDict, workdir: str | Path) -> list[Need]:
         with needed("data.train and data.val"):
             train, val = open_data(config)
             check_batches(with_crop_size(config, folder.path, train), train, val)
+    if not needs and config.augment.extra:
+        with needed("augment.extra"):
+            ExtraAugment(config.augment.extra, len(train.class_names))
     return needs
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import shutil
+import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ from gcn_jax.models.pretrained.info import ModelInfo, read_info, write_info
 from gcn_jax.terminal import say
 from gcn_jax.training.checkpoints import Checkpoints
 from gcn_jax.training.features import Features, keep_all
-from gcn_jax.training.initial_weights import start_variables
+from gcn_jax.training.initial_weights import start_variables, told_of_first_kernel
 from gcn_jax.training.parts import Parts
 from gcn_jax.training.state import TrainState
 from gcn_jax.weights import IMAGENET, LICENCES
@@ -34,6 +35,7 @@ class Run(NamedTuple):
         device_mesh: The devices, over whose axis "data" a batch is split.
         train: The training data.
         val: The validation data.
+        augment: The transform of training.
         parts: Network, optimiser and step.
         checkpoints: The checkpoints in the folder.
         features: The features of its backbone, where they are kept.
@@ -44,20 +46,18 @@ class Run(NamedTuple):
     device_mesh: jax.sharding.Mesh
     train: "data.Source | data.Mixture"
     val: "data.Source"
+    augment: "data.Augment"
     parts: Parts
     checkpoints: Checkpoints
     features: Features | None = None
-
-    @property
-    def augment(self) -> "data.Augment":
-        """The transform of training."""
-        return data.Augment(**self.config.augment, fill=self.config.data.mean)
 
     @property
     def info(self) -> ModelInfo:
         """The content of `model.json`."""
         num_classes = len(self.train.class_names)
         fields = self.config.model.to_dict() | {"num_classes": num_classes}
+        if self.config.data.channels != 3:
+            fields["in_channels"] = self.config.data.channels
         return ModelInfo(
             name=fields.pop("name"),
             fields=fields,
@@ -123,6 +123,7 @@ def start(run: Run) -> tuple[TrainState, Any, list[Any]]:
                 f"what it has learnt, name another --workdir and {setting('init_from')}="
                 f"{run.folder.path}"
             )
+        _check_extra(run, int(state.step), position.get("extra_augment"))
         batches.set_state(position["iterator"])
         losses = list(position.get("losses", []))  # runs before this was kept have none
     elif config.init_from or config.backbone_weights:
@@ -188,6 +189,17 @@ def _check_classes(run: Run, info: ModelInfo | None) -> None:
     )
 
 
+def _check_extra(run: Run, step: int, digest_before: str | None) -> None:
+    """Say where the file of `augment.extra` is not what it was when a step was saved."""
+    extra = run.augment.extra
+    if extra is not None and extra.digest != digest_before:
+        warnings.warn(
+            f"the file of augment.extra={extra} has changed since step {step} of {run.folder.path} "
+            "was saved; from here on the run is not the one that it would have been",
+            stacklevel=2,
+        )
+
+
 def check_room(folder: Workdir, state: TrainState) -> None:
     """Check that the next two checkpoints will find room.
 
@@ -229,6 +241,7 @@ def headline(run: Run, state: TrainState) -> str:
         licence = LICENCES.get(run.parts.model.backbone_weights)
         begin += f" ({licence})" if published and licence else ""
         begin += f", except {', '.join(config.backbone_except)}" if config.backbone_except else ""
+        begin += told_of_first_kernel(config)
     return (
         f"{begin}: {config.model.name}, {parameters:,} parameters, {len(run.train)} images of "
         f"{run.train.name}, {len(run.val)} of {run.val.name}, {run.device_mesh.size} x {device}"
@@ -243,6 +256,7 @@ def with_absolute_paths(config: ConfigDict) -> ConfigDict:
         (config.data, "manual_dir"),
         (config, "init_from"),
         (config, "backbone_weights"),
+        (config.augment, "extra"),
     ):
         value = section[key]
         is_name = key == "backbone_weights" and value == IMAGENET

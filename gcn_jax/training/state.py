@@ -48,7 +48,7 @@ def create_state(
         rng: The key of the initial parameters.
         ema: Whether to keep moving averages of parameters and statistics.
     """
-    variables = {"batch_stats": {}, **model.init(rng, jnp.zeros((1, 32, 32, 3)))}
+    variables = {"batch_stats": {}, **model.init(rng, jnp.zeros((1, 32, 32, model.in_channels)))}
     return TrainState(
         step=jnp.zeros((), jnp.int32),
         **variables,

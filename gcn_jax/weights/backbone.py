@@ -13,6 +13,7 @@ from gcn_jax.hub import hub_file, is_on_hub, weights_file
 from gcn_jax.models.network import SegmentationNetwork
 from gcn_jax.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from gcn_jax.tensor_files import read_weights
+from gcn_jax.weights.first_kernel import with_channels
 from gcn_jax.weights.imagenet import IMAGENET, imagenet_file
 from gcn_jax.weights.prefixes import without_prefix
 from gcn_jax.weights.preparation import (
@@ -52,7 +53,8 @@ def load_backbone_weights(
             "res5_*": the source may lack them or have them in another shape.
 
     Returns:
-        Variables of the backbone: float32 params and batch_stats, without the excepted layers.
+        Variables of the backbone: float32 params and batch_stats, without the excepted layers; the
+        first kernel as `first_kernel.with_channels` makes it of RGB's.
 
     Raises:
         UserError: There is no source for the backbone; the weights cannot be had, or are not
@@ -79,7 +81,8 @@ def load_backbone_weights(
     state_dict = without_prefix(read_weights(path))
     try:
         check_relative(state_dict)
-        return SOURCES[architecture](state_dict, model.make_backbone(), excepted)
+        variables = SOURCES[architecture](state_dict, model.make_backbone(), excepted)
+        return with_channels(variables, model.in_channels)
     except UserError as error:
         raise UserError(f"{source}, for {architecture}: {error}") from None
 

@@ -280,3 +280,81 @@ def test_pad_returns_full_size_as_it_is():
 def test_impossible_settings_are_refused(fields):
     with pytest.raises(UserError, match="augment"):
         Augment(**fields)
+
+
+def turned(sample, **switches):
+    """What comes out of 64 seeds, as the labels' bytes and shapes; the image must go along."""
+    outputs = []
+    for seed in range(64):
+        augment = Augment((30, 30), flip=False, **switches)
+        out = augment.random_map(sample, np.random.default_rng(seed))
+        inside = out["label"] != 255
+        np.testing.assert_array_equal(out["image"][inside][:, 0], out["label"][inside] * 40)
+        rows, columns = inside.any(1).sum(), inside.any(0).sum()
+        outputs.append(out["label"][:rows, :columns])
+    return outputs
+
+
+def test_vertical_flip_mirrors_top_and_bottom_half_of_the_time():
+    sample = example(30, 30)
+    outputs = turned(sample, vertical_flip=True)
+    flipped = [np.array_equal(label, sample["label"][::-1]) for label in outputs]
+    kept = [np.array_equal(label, sample["label"]) for label in outputs]
+    assert all(a != b for a, b in zip(flipped, kept, strict=True))
+    assert 20 < sum(flipped) < 44
+
+
+def test_quarter_turns_are_all_as_likely_and_turn_what_is_not_square():
+    sample = example()
+    outputs = turned(sample, quarter_turns=True)
+    expected = [np.rot90(sample["label"], k) for k in range(4)]
+    counts = [sum(np.array_equal(label, one) for label in outputs) for one in expected]
+    assert sum(counts) == 64
+    assert min(counts) >= 8
+
+
+def test_crop_is_taken_from_the_turned_image():
+    augment = Augment((30, 10), flip=False, quarter_turns=True)
+    voids = set()
+    for seed in range(32):
+        out = augment.random_map(example(), np.random.default_rng(seed))
+        assert out["label"].shape == (30, 10)
+        voids.add(int((out["label"] == 255).sum()))
+    assert voids == {0, 100}  # 30 x 20 px fill the crop, of 20 x 30 px ten rows are missing
+
+
+EVERYTHING = {
+    "scale": (0.4, 2.0),
+    "rotation": 10.0,
+    "blur": True,
+    "vertical_flip": True,
+    "quarter_turns": True,
+}
+
+
+@pytest.mark.parametrize("channels", [1, 2, 4, 7])
+def test_each_of_any_channels_is_treated_as_one_of_three(channels):
+    """But for the jitter, whose saturation is of colours."""
+    for seed in range(12):
+        rgb = example(seed=seed)
+        rgb["image"] = np.random.default_rng(seed).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+        order = np.arange(channels) % 3
+        some = {"image": rgb["image"][..., order], "label": rgb["label"]}
+        fill = np.array([200.0, 100.0, 50.0])
+        outputs = [
+            Augment((24, 26), fill=tuple(color), **EVERYTHING).random_map(
+                one, np.random.default_rng(seed)
+            )
+            for one, color in ((rgb, fill), (some, fill[order]))
+        ]
+        np.testing.assert_array_equal(outputs[1]["image"], outputs[0]["image"][..., order])
+        np.testing.assert_array_equal(outputs[1]["label"], outputs[0]["label"])
+
+
+def test_jitter_of_other_channels_is_brightness_and_contrast():
+    image = np.random.default_rng(0).integers(80, 150, (9, 7, 4)).astype(np.uint8)
+    brightness, contrast, _ = np.random.default_rng(5).uniform(0.8, 1.2, 3)
+    bright = image * brightness
+    expected = bright.mean() + contrast * (bright - bright.mean())
+    out = jitter_colors(image, 0.2, np.random.default_rng(5))
+    np.testing.assert_array_equal(out, np.rint(expected))

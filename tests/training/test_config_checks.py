@@ -29,12 +29,13 @@ WRONG = {
     "data.val": ("", None),
     "data.data_dir": ("", 3),
     "data.manual_dir": ("", 3),
-    "data.mean": ((1, 2), (1, 2, 256), (1, 2, math.nan), (-1, 0, 0), 3),
-    "data.std": ((1, 2), (1, 2, 0), (1, 2, math.inf), 3),
+    "data.mean": ((1, 2, 256), (1, 2, math.nan), (-1, 0, 0), 3),
+    "data.std": ((1, 2, 0), (1, 2, math.inf), 3),
     "data.coco_year": (2015, 0),
     "data.coco_min_area": (-1, 0.5),
     "data.mask_suffix": ("", 3),
     "data.reduce_zero_label": (1, "yes"),
+    "data.channels": (0, -1, 513, 1.5, None),
     "data.bit_depth": (7, 17, 12.0, "12"),
     "data.void_labels": (11, ("a",), (-2,), (65_536,), (0.5,)),
     "data.num_threads": (0, -1, 10**6),
@@ -46,6 +47,9 @@ WRONG = {
     "augment.jitter": (-0.1, 1.1, math.nan),
     "augment.rotation": (-1, 181, math.nan),
     "augment.blur": (1,),
+    "augment.vertical_flip": (1,),
+    "augment.quarter_turns": (1,),
+    "augment.extra": ("", "extra", "a.py", "a.py:", "a.py:two words", "a.txt:extra", 3),
     **dict.fromkeys((f"loss.{name}" for name in WEIGHTS), (-1, math.nan, math.inf)),
     **dict.fromkeys((f"loss.{name}" for name in SHARES), (-0.1, 1.1, math.nan)),
     "loss.class_weights": ("", 3),
@@ -92,7 +96,7 @@ def test_every_setting_has_a_check():
         f"model.{field}"
         for name in MODELS
         for field, (kind, _) in model_fields(name).items()
-        if kind in (int, float) and field != "num_classes"
+        if kind in (int, float) and field not in ("num_classes", "in_channels")
     }
     assert numbers == MODEL_CHECKS.keys()
     assert WRONG.keys() == CHECKS.keys() | MODEL_CHECKS.keys()

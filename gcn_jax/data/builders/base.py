@@ -12,6 +12,7 @@ from tensorflow_datasets.core.utils import tqdm_utils
 
 from gcn_jax.data import files, images
 from gcn_jax.data.builders.examining import Examined, examine
+from gcn_jax.data.channels import load_channels
 from gcn_jax.data.classes import ClassTable
 from gcn_jax.data.consistency import Consistency
 from gcn_jax.data.problems import Pair, Problem, reading_prepared, refuse, split_problems
@@ -42,6 +43,7 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
             mask that is not there. Such a folder is not prepared.
         remarks: What was understood in a way that might not be meant.
         bit_depth: How many bits the images use whose files have 16; None for all.
+        channels: How many channels images have; of other than 3 the copy holds uint8 `[H, W, C]`.
         homepage: The address of the people who publish it.
         citation: Their paper, as BibTeX.
     """
@@ -49,6 +51,7 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
     problems: Sequence[Problem] = ()
     remarks: Sequence[str] = ()
     bit_depth: int | None = None
+    channels: int = 3
     homepage: ClassVar[str | None] = None
     citation: ClassVar[str | None] = None
 
@@ -229,11 +232,17 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
         return mask, facts._replace(values=())
 
     def _load_image(self, path: Path) -> tuple[np.ndarray, images.ImageFacts]:
+        if self.channels != 3:
+            return load_channels(path, self.channels, self.bit_depth)
         return images.load_image(path, self.bit_depth)
 
     def _encoded_image(self, path: Path, examined: Examined) -> io.BytesIO:
         """The file as it is; anew with 8 bits where only we know which of its 16 are used."""
         facts = examined.image_facts
+        if self.channels != 3 and examined.image is not None:
+            encoded = io.BytesIO()
+            np.save(encoded, examined.image)
+            return io.BytesIO(encoded.getvalue())
         if examined.image is None or facts is None or not facts.is_deep or self.bit_depth is None:
             return io.BytesIO(path.read_bytes())
         return images.encode_png(examined.image)

@@ -37,6 +37,8 @@ class Folder(SegmentationBuilder, skip_registration=True):  # type: ignore[call-
         reduce_zero_label: Whether 0 in the masks is void and 1 is the first class, as in ADE20K.
         void_labels: Values in the masks, as they are stored, that are void like 255.
         bit_depth: How many bits the images use whose files have 16, such as 12; None for all.
+        channels: How many channels the images have: 3 are RGB, whatever the files hold; of another
+            number all files are, see `load_channels`.
     """
 
     def __init__(
@@ -48,13 +50,15 @@ class Folder(SegmentationBuilder, skip_registration=True):  # type: ignore[call-
         reduce_zero_label: bool = False,
         void_labels: Sequence[int] = (),
         bit_depth: int | None = None,
+        channels: int = 3,
     ):
         self._root = Path(root)
         if not self._root.is_dir():
             raise UserError(f"folder: {root} is not a folder; set {setting('data.manual_dir')}")
         self._reduce_zero_label, self._void_labels = reduce_zero_label, tuple(void_labels)
-        self.bit_depth = bit_depth
-        class_list, layout = _read(self._root, mask_suffix)
+        self.bit_depth, self.channels = bit_depth, channels
+        suffixes = files.IMAGE_SUFFIXES if channels == 3 else (*files.IMAGE_SUFFIXES, ".npy")
+        class_list, layout = _read(self._root, mask_suffix, suffixes)
         self._classes = class_list.table
         self._is_listed = layout.is_listed
         self._pairs, problems = check_listing(self.name, layout.splits)
@@ -66,7 +70,12 @@ class Folder(SegmentationBuilder, skip_registration=True):  # type: ignore[call-
         self.remarks = [*class_list.remarks, *_missing_splits(self._pairs)]
         settings = f"{reduce_zero_label} {self._void_labels} {self._classes.colors}"
         config = folder_config(
-            self._root, [*self._classes.names, settings], self._pairs, self.problems, bit_depth
+            self._root,
+            [*self._classes.names, settings],
+            self._pairs,
+            self.problems,
+            bit_depth,
+            channels,
         )
         super().__init__(data_dir=data_dir, config=config)
 
@@ -84,6 +93,7 @@ class Folder(SegmentationBuilder, skip_registration=True):  # type: ignore[call-
             reduce_zero_label=settings.get("reduce_zero_label") or False,
             void_labels=settings.get("void_labels") or (),
             bit_depth=settings.get("bit_depth"),
+            channels=settings.get("channels", 3),
         )
 
     @property
@@ -148,7 +158,9 @@ def _missing_splits(splits: Collection[str]) -> list[str]:
     ]
 
 
-def _read(root: Path, mask_suffix: str | None) -> tuple[ClassList, Layout]:
+def _read(
+    root: Path, mask_suffix: str | None, image_suffixes: Sequence[str]
+) -> tuple[ClassList, Layout]:
     """Read the classes and find the files; what is wrong with either is said at once."""
     problems: list[Problem] = []
     try:
@@ -156,7 +168,7 @@ def _read(root: Path, mask_suffix: str | None) -> tuple[ClassList, Layout]:
     except Problem as problem:
         problems.append(problem)
     try:
-        layout = find_layout(root, mask_suffix)
+        layout = find_layout(root, mask_suffix, image_suffixes)
     except Problem as problem:
         problems.append(problem)
     else:

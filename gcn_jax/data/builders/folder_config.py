@@ -16,6 +16,7 @@ def folder_config(
     splits: Mapping[str, Sequence[tuple]],
     problems: Sequence[Problem] = (),
     bit_depth: int | None = None,
+    channels: int = 3,
 ) -> tfds.core.BuilderConfig:
     """Name the prepared copy of a folder after what is in it, so that a change makes a new one.
 
@@ -26,6 +27,7 @@ def folder_config(
             changed with its path, size or time.
         problems: What is missing from it: a folder with problems is another than one without.
         bit_depth: How many of 16 bits its images use; None for all.
+        channels: How many channels its images have.
 
     Raises:
         Problem: A file does not exist.
@@ -33,6 +35,8 @@ def folder_config(
     digest = hashlib.sha256("\n".join([*class_names, *map(str, problems)]).encode())
     if bit_depth is not None:
         digest.update(f"{bit_depth} bits".encode())
+    if channels != 3:
+        digest.update(f"{channels} channels".encode())
     for split, pairs in splits.items():
         for key, *paths in pairs:
             identities = [_identity(path) for path in paths if path is not None]

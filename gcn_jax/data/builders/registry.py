@@ -70,6 +70,11 @@ def make_unchecked_builder(name: str, settings: Mapping[str, Any]) -> Segmentati
     folder = settings.get("manual_dir")
     if folder is not None and folder.lower() in ("", "none"):  # as a command line can say it
         settings = {**settings, "manual_dir": None}
+    if settings.get("channels", 3) != 3 and name != "folder":
+        raise UserError(
+            f"data.channels is {settings['channels']}, which is for a folder of yours; images of "
+            f"{name} are read as RGB"
+        )
     return BUILDERS[name].from_settings(settings)
 
 

@@ -21,7 +21,8 @@ class ModelInfo:
         fields: The other arguments of `create_model`, `num_classes` among them.
         class_names: The names of the classes 0..C-1.
         palette: (red, green, blue) of each class, 0..255.
-        mean: What is subtracted from an image, RGB in 0..255.
+        mean: What is subtracted from an image, RGB in 0..255; of another number of channels (the
+            field `in_channels`) each one's.
         std: By what it is divided then.
         bit_depth: How many bits images use whose files have 16; None for all.
     """
@@ -30,9 +31,14 @@ class ModelInfo:
     fields: dict[str, Any]
     class_names: tuple[str, ...]
     palette: tuple[tuple[int, int, int], ...]
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
     bit_depth: int | None = None
+
+    @property
+    def channels(self) -> int:
+        """How many channels images have."""
+        return len(self.mean)
 
 
 def read_info(workdir: str | Path) -> ModelInfo:
@@ -92,15 +98,17 @@ def _checked(values: Any, path: Path) -> ModelInfo:
         "palette",
         f"{count} colours of three numbers in 0..255",
     )
+    channels = fields.get("in_channels", 3)
     for key in ("mean", "std"):
         numbers = values.get(key)
         check(
             _is_list(numbers, (int, float))
-            and len(numbers) == 3
+            and len(numbers) == channels
             and all(abs(number) < _LARGEST for number in numbers)
             and (key == "mean" or min(numbers) > 0),
             key,
-            "three finite numbers" + (" above 0" if key == "std" else ""),
+            f"{'three' if channels == 3 else channels} finite numbers"
+            + (" above 0" if key == "std" else ""),
         )
     depth = values.get("bit_depth")
     check(depth is None or (type(depth) is int and 8 <= depth <= 16), "bit_depth", "8..16, or null")

@@ -28,19 +28,27 @@ def predict(model: nn.Module, variables: dict[str, Any], image: np.ndarray) -> n
         model: A model of this package.
         variables: Its variables; with those of `from_pretrained` the image is prepared as in
             training, with others by ImageNet's mean and standard deviation.
-        image: uint8 `[H, W, 3]` RGB.
+        image: uint8 `[H, W, 3]` RGB, or of as many channels as the model's images have.
 
     Returns:
         int32 `[H, W]`, the class of each pixel.
 
     Raises:
-        UserError: The image is not uint8 `[H, W, 3]`.
+        UserError: The image is not uint8 `[H, W, 3]`, or nothing says how its channels are
+            normalised.
     """
     image = np.asarray(image)
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        raise UserError(f"the image is {image.dtype} {image.shape}; it must be uint8 [H, W, 3] RGB")
+    channels = getattr(model, "in_channels", 3)
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != channels:
+        kind = "[H, W, 3] RGB" if channels == 3 else f"[H, W, {channels}]"
+        raise UserError(f"the image is {image.dtype} {image.shape}; it must be uint8 {kind}")
     preprocessing = variables.get("preprocessing", {"mean": IMAGENET_MEAN, "std": IMAGENET_STD})
     mean, std = (np.asarray(preprocessing[key], np.float32) for key in ("mean", "std"))
+    if len(mean) != channels:
+        raise UserError(
+            f"the variables have no preprocessing of {channels} channels; those of "
+            "`from_pretrained` have it"
+        )
     padded = stack_padded([image], 1, mean_color(mean.tolist()))
     prediction = np.asarray(class_maps(model, variables, padded, mean, std))[0]
     return prediction[: image.shape[0], : image.shape[1]]

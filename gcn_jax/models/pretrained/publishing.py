@@ -37,7 +37,7 @@ tags:
 from gcn_jax import models
 
 model, variables = models.from_pretrained("hf://{repo_id}")
-labels = models.predict(model, variables, image)  # uint8 [H, W, 3] RGB -> int32 [H, W]
+labels = models.predict(model, variables, image)  # uint8 {image} -> int32 [H, W]
 ```
 
 ## Scores
@@ -48,7 +48,7 @@ Of step {step}, on {validation}:
 
 ## Preprocessing
 
-`predict` does it: (image - mean) / std, RGB in 0..255, with mean {mean} and std {std}.
+`predict` does it: (image - mean) / std, in 0..255, with mean {mean} and std {std}.
 
 ## Settings
 
@@ -158,6 +158,7 @@ def _card(
         step=scores["step"],
         validation=config["data"]["val"],
         scores=table if measured else "It was not validated.",
+        image="[H, W, 3] RGB" if info.channels == 3 else f"[H, W, {info.channels}]",
         mean=info.mean,
         std=info.std,
         config=json.dumps(config, indent=2),
