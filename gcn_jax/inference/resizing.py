@@ -67,7 +67,7 @@ def sizes_by_side(
         longer: Pixels of the longer side; the other is rounded to the nearest, halves up.
         shorter: Pixels of the shorter side; the other is rounded down. With `longer`, the smaller
             of the two sizes is taken, and rounded to the nearest.
-        multiple: Of what both are multiples then, rounded up.
+        multiple: What divides both then, each rounded up.
 
     Returns:
         int32 `[N, 2]`, 1 or more.

@@ -46,7 +46,7 @@ class Inference:
             as it is.
         shorter_side: Pixels of the shorter side of every image at scale 1, the other rounded down.
             With both sides the smaller size is taken, rounded.
-        side_multiple: Of what both sides become multiples then, rounded up, each by itself.
+        side_multiple: What divides both sides then, each rounded up by itself.
         pad_to: (height, width) in pixels, or one number for both, to which smaller images are
             padded below and to the right with the mean itself. The network then sees them at that
             size, larger images and, with 1, all images at exactly their own, and is compiled for

@@ -41,7 +41,7 @@ def kept(config):
     config = config.copy_and_resolve_references().unlock()
     config.model = model_settings("linear_plain4")
     config.augment.update(crop_size=None, scale=None, jitter=0.0)
-    config.update(num_steps=4, log_every=2, eval_every=4, checkpoint_every=2)
+    config.update(num_steps=4, log_every=2, eval_every=4, checkpoint_every=2, eval_train_images=0)
     config.trackers = ()
     config.data.cache_features = True
     return config.lock()
