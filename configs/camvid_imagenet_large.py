@@ -3,7 +3,13 @@
     python train.py --config configs/camvid_imagenet_large.py
 
 It starts from the best checkpoint of `runs/camvid_imagenet`; another is
-`--config.init_from=FOLDER`.
+`--config.init_from=FOLDER`. Measured on two cores of an AMD EPYC that did other work beside, jax
+0.10.2, 2026-11-27, after that run: 79 minutes, validation mIoU 0.693, and 0.710 by
+
+    python evaluate.py --ckpt runs/camvid_imagenet_large --flip --scales 0.75,1,1.25
+
+which on the test split (`--split test`) gave 0.614, and 0.594 without flips and scales. The test
+split was looked at once, after all was chosen on the validation split.
 """
 
 from gcn_jax.configs import camvid_imagenet
