@@ -20,6 +20,7 @@ def get_config():
     config = camvid.get_config()
     config.model.name = "gcn_resnet18"
     config.model.kernel_size = 7
+    config.backbone_weights = None
     config.augment.crop_size = (160, 224)
     config.augment.scale = (0.5, 1.0)
     config.augment.jitter = 0.2

@@ -194,7 +194,8 @@ class _Loop:
         # To see for how long devices wait, one step in some is waited for before its successor's
         # batch is: else batch and step are waited for at the same time.
         timed = self._losses[-1:] if self._step % _TIMED_STEP == _TIMED_STEP // 2 else []
-        jax.block_until_ready(timed)
+        if timed:
+            jax.block_until_ready(timed)
         start = time.monotonic()
         try:
             with self._at_once():

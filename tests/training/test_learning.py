@@ -39,7 +39,11 @@ def test_two_images_are_learnt(name):
 
 @pytest.mark.parametrize(
     ("name", "head"),
-    [("segformer_plain4", 1.0), ("upernet_convnext_tiny", 1.0), ("linear_dinov2_small", 10.0)],
+    [
+        pytest.param("segformer_plain4", 1.0, marks=pytest.mark.slow),
+        pytest.param("upernet_convnext_tiny", 1.0, marks=pytest.mark.slow),
+        ("linear_dinov2_small", 10.0),
+    ],
 )
 def test_adamw_learns_a_batch_with_a_transformer_or_convnext(name, head):
     """On the smallest of MiT, ConvNeXt and DINOv2, from scratch, by the recipes' kind of rates."""
