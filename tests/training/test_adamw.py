@@ -151,6 +151,7 @@ def test_what_stays_has_no_averages():
         assert np.any(update) == (path[1] != "bn"), path
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_goes_on_bit_by_bit(config, tmp_path):
     """With moving averages, clipping, and rates that fall from layer to layer."""
     adamw = changed(

@@ -29,6 +29,7 @@ def augmented(config, tmp_path, monkeypatch):
     return config
 
 
+@pytest.mark.slow
 def test_resumed_run_is_that_which_was_not_stopped_and_a_changed_file_is_said(
     augmented, tmp_path, monkeypatch, recwarn
 ):

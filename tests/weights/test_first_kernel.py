@@ -1,5 +1,7 @@
 """The first kernel for other than three channels, by hand, and in every backbone with weights."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -49,12 +51,16 @@ def test_two_kernels_that_could_be_the_first_are_refused():
 
 
 def networks():
-    """One network for each architecture of a backbone that has weights."""
+    """One network for each architecture of a backbone that has weights; large ones are slow."""
     found = {}
     for name in models.list_models():
         model = models.create_model(name, num_classes=2)
         found.setdefault(model.backbone_weights, name)
-    return sorted(found[name] for name in found.keys() & set(list_sources()))
+    names = sorted(found[name] for name in found.keys() & set(list_sources()))
+    large = re.compile("b[1-5]$|101|152|large|base|convnext_small")
+    return [
+        pytest.param(name, marks=[pytest.mark.slow] if large.search(name) else []) for name in names
+    ]
 
 
 @pytest.mark.parametrize("name", networks())
