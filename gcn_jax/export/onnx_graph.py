@@ -242,6 +242,9 @@ class Graph:
     def _rsqrt(self, x, **_):
         return self.add("Reciprocal", self.add("Sqrt", x))
 
+    def _integer_pow(self, x, *, y, out, **_):
+        return self.add("Pow", x, np.asarray(y, out.dtype))
+
     def _ne(self, x, y, **_):
         return self.add("Not", self.add("Equal", x, y))
 
