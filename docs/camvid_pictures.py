@@ -12,12 +12,13 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from readme_picture import join
 
 from gcn_jax import data, models
 from gcn_jax.report import figures, pictures
 from gcn_jax.workdir import Workdir
 
-_IMAGES, _COUNT, _GAP = 367, 4, 6
+_IMAGES, _COUNT = 367, 4
 _LINES = {"val/miou": "validation", "train/miou": "training images"}
 
 
@@ -44,15 +45,8 @@ def main(manual_dir: str, *workdirs: str) -> None:
         example = source[number * len(source) // _COUNT]
         found = models.predict(model, variables, example["image"])
         cells = (example["image"], palette[example["label"]], palette[found])
-        rows.append(_join([np.asarray(cell, np.uint8) for cell in cells], axis=1))
-    Image.fromarray(_join(rows, axis=0)).save(folder / "camvid.jpg", quality=80, optimize=True)
-
-
-def _join(cells: list[np.ndarray], axis: int) -> np.ndarray:
-    shape = list(cells[0].shape)
-    shape[axis] = _GAP
-    gap = np.full(shape, 255, np.uint8)
-    return np.concatenate([part for cell in cells for part in (cell, gap)][:-1], axis=axis)
+        rows.append(join([np.asarray(cell, np.uint8) for cell in cells], axis=1))
+    Image.fromarray(join(rows, axis=0)).save(folder / "camvid.jpg", quality=80, optimize=True)
 
 
 if __name__ == "__main__":

@@ -27,13 +27,14 @@ def main(workdir: str) -> None:
         example = shapes.render(2, index)
         prediction = models.predict(model, variables, example["image"])
         cells = (example["image"], palette[example["label"]], palette[prediction])
-        columns.append(_join([cell.repeat(_ZOOM, 0).repeat(_ZOOM, 1) for cell in cells], axis=0))
+        columns.append(join([cell.repeat(_ZOOM, 0).repeat(_ZOOM, 1) for cell in cells], axis=0))
     target = Path(__file__).with_name("quickstart.png")
-    Image.fromarray(_join(columns, axis=1)).save(target, optimize=True)
+    Image.fromarray(join(columns, axis=1)).save(target, optimize=True)
     print(target)
 
 
-def _join(cells: list[np.ndarray], axis: int) -> np.ndarray:
+def join(cells: list[np.ndarray], axis: int) -> np.ndarray:
+    """Put pictures uint8 `[H, W, 3]` in a row (axis 1) or a column (axis 0), white between them."""
     shape = list(cells[0].shape)
     shape[axis] = _GAP
     gap = np.full(shape, 255, np.uint8)
