@@ -2,6 +2,7 @@
 
 import json
 import sys
+import tempfile
 import threading
 
 import pytest
@@ -156,6 +157,9 @@ def test_trackio_on_this_machine(tmp_path, monkeypatch):
 
 
 def test_wandb_without_a_network(tmp_path, monkeypatch):
+    # It keeps files there till the process ends, which the session takes for what a test left.
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     pytest.importorskip("wandb", reason="pip install 'gcn-jax[wandb]'")
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_API_KEY", SECRET)
