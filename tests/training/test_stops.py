@@ -84,17 +84,17 @@ def test_signal_while_waiting_for_data_is_obeyed_at_once(finished, config, tmp_p
         def __next__(self):
             self._count += 1
             if self._count == 6:
-                signal.setitimer(signal.ITIMER_REAL, 0.2)
+                threading.Timer(0.2, signal.pthread_kill, main_and_interrupt).start()
                 threading.Event().wait(60)
             return next(self._batches)
 
-    previous = signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    # To another thread, the signal would not wake the main one; then the process is ended.
+    main_and_interrupt = (threading.main_thread().ident, signal.SIGINT)
     monkeypatch.setattr(
         run.data, "training_batches", lambda *args, **how: Stalled(training_batches(*args, **how))
     )
     with pytest.raises(SystemExit) as stopped:
         train_and_evaluate(config, tmp_path / "run")
-    signal.signal(signal.SIGALRM, previous)
     assert stopped.value.code == 130
     assert max(kept_steps(tmp_path / "run")) == 5
     monkeypatch.undo()
