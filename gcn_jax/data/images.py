@@ -160,6 +160,15 @@ def decode_deep(file: str | Path | io.BytesIO, name: str) -> np.ndarray:
     return channels[..., [2, 1, 0, 3][: channels.shape[2]]]
 
 
+def grey_of(image: np.ndarray) -> np.ndarray:
+    """Return the luma of ITU-R BT.601, uint8 `[H, W, 1]`; grey as RGB stays as it is.
+
+    Args:
+        image: uint8 `[H, W, 3]` RGB.
+    """
+    return np.asarray(Image.fromarray(image).convert("L"))[..., None]
+
+
 def encode_png(array: np.ndarray) -> io.BytesIO:
     """Encode uint8 `[H, W]` or `[H, W, 3]` as PNG, quickly rather than small."""
     buffer = io.BytesIO()
