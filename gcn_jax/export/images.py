@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from gcn_jax.data.channels import finer
 from gcn_jax.data.shapes.world import render
-from gcn_jax.models.preprocessing import finer, mean_color
+from gcn_jax.models.preprocessing import mean_color
 
 #: At most so many images, each cut to so many pixels a side: enough to see a difference.
 COUNT, LARGEST = 3, 512

@@ -55,15 +55,6 @@ def in_levels(images: jax.Array) -> jax.Array:
     return values / FINER if images.dtype == jnp.uint16 else values
 
 
-def finer(image: np.ndarray) -> np.ndarray:
-    """Return an image as uint16, uint8 in finer steps.
-
-    Args:
-        image: uint8 or uint16, of any shape.
-    """
-    return image if image.dtype == np.uint16 else image.astype(np.uint16) * np.uint16(FINER)
-
-
 def as_rgb(image: np.ndarray) -> np.ndarray:
     """Show an image of any channels: the first three as RGB, of fewer the first as grey.
 
