@@ -38,7 +38,8 @@ def write(source, folder, size=None):
         web.fetch_runtime()
     except UserError as error:
         pytest.skip(str(error))
-    batches = make_batches([*photos(2, 64, 96)], 32, INFO.mean, size)
+    images = photos(2, 64, 96)[..., : source.info.channels]
+    batches = make_batches([*images], 32, source.info.mean, size)
     (difference,) = web.write_web(make_target(source, ("labels",)), folder, batches, size)
     assert difference.share < 1e-5
     return folder
@@ -145,11 +146,10 @@ def test_a_page_of_one_channel_sees_the_grey_of_a_picture(tmp_path):
     preprocessing = {"mean": np.float32(info.mean), "std": np.float32(info.std)}
     variables = {**source.variables, "preprocessing": preprocessing}
     source = source._replace(info=info, variables=variables)
-    batches = make_batches([image[..., :1]], 32, info.mean)
-    web.write_web(make_target(source, ("labels",)), tmp_path / "site", batches)
+    folder = write(source, tmp_path / "site")
     grey = np.asarray(Image.fromarray(image).convert("L"))[..., None]
     expected = models.predict(source.model, variables, grey)
-    with chromium() as browser, serve(tmp_path / "site") as url:
+    with chromium() as browser, serve(folder) as url:
         page = browser.new_page()
         page.goto(url)
         assert wait_for(page, "ready", "error") == "_tiny, 3 classes, step 7"
