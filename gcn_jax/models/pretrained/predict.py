@@ -40,11 +40,10 @@ def predict(model: nn.Module, variables: dict[str, Any], image: np.ndarray) -> n
     """
     image = np.asarray(image)
     channels = getattr(model, "in_channels", 3)
-    kinds, shape = ("uint8",), "[H, W, 3] RGB"
-    if channels != 3:
-        kinds, shape = ("uint8", "uint16"), f"[H, W, {channels}]"
+    is_rgb = channels == 3
+    kinds = ("uint8",) if is_rgb else ("uint8", "uint16")
     if image.dtype.name not in kinds or image.ndim != 3 or image.shape[2] != channels:
-        wanted = f"{' or '.join(kinds)} {shape}"
+        wanted = f"{' or '.join(kinds)} [H, W, {channels}]" + " RGB" * is_rgb
         raise UserError(f"the image is {image.dtype} {image.shape}; it must be {wanted}")
     preprocessing = variables.get("preprocessing", {"mean": IMAGENET_MEAN, "std": IMAGENET_STD})
     mean, std = (np.asarray(preprocessing[key], np.float32) for key in ("mean", "std"))
