@@ -273,6 +273,6 @@ def pad(
 
 
 def _rounded(color: tuple[float, ...], dtype: np.dtype) -> tuple[int, ...]:
-    """Return a colour in 0..255 as the nearest one of an image of that type."""
+    """Return a colour in 0..255, rounded, as an image of that type has it."""
     scale = np.iinfo(dtype).max // 255
-    return tuple(round(scale * value) for value in color)
+    return tuple(scale * round(value) for value in color)

@@ -113,7 +113,7 @@ def pad(images: Any, multiple: int, mean: Any) -> Any:
         return images
     xp: Any = jnp if isinstance(images, jax.Array) else np
     dtype = np.dtype(jnp.result_type(images))
-    color = np.rint(np.asarray(mean) * (np.iinfo(dtype).max / 255)).astype(dtype)
+    color = (np.rint(np.asarray(mean)) * (np.iinfo(dtype).max // 255)).astype(dtype)
     inside = xp.pad(xp.ones(np.shape(images)[:3], bool), [(0, 0), (0, below), (0, right)])
     padded = xp.pad(images, [(0, 0), (0, below), (0, right), (0, 0)])
     return xp.where(inside[..., None], padded, color)

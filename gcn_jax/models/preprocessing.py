@@ -98,14 +98,14 @@ def _step(size: int) -> int:
 
 
 def mean_color(mean: Sequence[float] | np.ndarray, dtype: DTypeLike = np.uint8) -> np.ndarray:
-    """Return the colour that normalisation takes to zero within half a level.
+    """Return the colour that normalisation takes to zero within half a level of 0..255.
 
     Args:
         mean: Of each channel, in 0..255.
         dtype: That of images, uint8 or uint16.
     """
     scale = FINER if np.dtype(dtype) == np.uint16 else 1
-    return np.rint(np.asarray(mean) * scale).astype(dtype)
+    return (np.rint(np.asarray(mean)) * scale).astype(dtype)
 
 
 def bucket_shape(array: np.ndarray) -> tuple[int, int]:

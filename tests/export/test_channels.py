@@ -40,7 +40,7 @@ def expected(source, images):
     n, height, width, channels = images.shape
     scale = 257 if images.dtype == np.uint16 else 1
     padded = np.empty((n, -(-height // 32) * 32, -(-width // 32) * 32, channels))
-    padded[...] = np.rint(np.float64(source.info.mean) * scale)
+    padded[...] = np.rint(source.info.mean) * scale
     padded[:, :height, :width] = images
     normal = (padded / scale - source.info.mean) / source.info.std
     variables = {k: v for k, v in source.variables.items() if k != "preprocessing"}

@@ -86,7 +86,7 @@ def test_from_the_folder_to_the_verbs(channels, dtype, tmp_path, capsys):
     assert source.sampled_sizes == [(32, 40)] * len(source)
     mean, std = (np.asarray(one, np.float32) for one in (info.mean, info.std))
     padded = np.empty((32, 64, channels), np.float32)
-    padded[...] = np.rint(steps * mean)
+    padded[...] = steps * np.rint(mean)
     padded[:, :40] = example["image"]
     logits = model.apply(variables, ((padded / steps - mean) / std)[None])
     labels = models.predict(model, variables, example["image"])
