@@ -18,6 +18,7 @@ EXTRAS = {
     "tensorboardX": "train",
     "tensorflow_datasets": "train",
     "av": "video",
+    "tifffile": "tiff",
     "mlflow": "mlflow",
     "trackio": "trackio",
     "wandb": "wandb",

@@ -2,9 +2,10 @@
 
     gcn-jax export --ckpt runs/quickstart --format stablehlo --output model.stablehlo
 
-Images go in as they are, uint8 RGB, and class maps come out; names, colours and version are in the
-file. What was written is run beside the model on images of the run's validation split (or those of
---images), and is only left where it is the model. docs/deploy.md says how such files are used.
+Images go in as they are, uint8 RGB (or of the run's channels), and class maps come out; names,
+colours and version are in the file. What was written is run beside the model on images of the run's
+validation split (or those of --images), and is only left where it is the model. docs/deploy.md says
+how such files are used.
 
 --format web writes a folder for any static host: a page that segments pictures in the browser, the
 ONNX file, and onnxruntime-web, of which 31 MB are downloaded from the npm registry the first time.
@@ -25,7 +26,7 @@ from gcn_jax.export.images import COUNT, drawn_images, make_batches
 from gcn_jax.export.onnx_file import require_onnx, write_onnx
 from gcn_jax.export.stablehlo import PLATFORMS, write_stablehlo
 from gcn_jax.export.target import OUTPUTS, make_target
-from gcn_jax.export.web import fetch_runtime, write_web
+from gcn_jax.export.web import check_images, fetch_runtime, write_web
 from gcn_jax.hub import is_on_hub
 from gcn_jax.terminal import say
 from gcn_jax.workdir import Workdir
@@ -75,12 +76,15 @@ def run(arguments: list[str]) -> None:
         if FLAGS["output_kind"].present:
             raise UserError("--output_kind is not for --format web: its page needs labels alone")
         outputs = ("labels",)
+        check_images(models.read_info(FLAGS.ckpt))
         fetch_runtime()  # before what takes long
     pretrained = models.load_pretrained(FLAGS.ckpt, step=FLAGS.step)
     origin = None if is_on_hub(FLAGS.ckpt) else Workdir(FLAGS.ckpt).read_origin()
     target = make_target(pretrained, outputs, origin)
-    images, whose = _images(pretrained.info.bit_depth)
-    batches = make_batches(images, target.metadata["multiple"], pretrained.info.mean, size)
+    info = pretrained.info
+    images, whose = _images(info)
+    multiple = target.metadata["multiple"]
+    batches = make_batches(images, multiple, info.mean, size, info.image_dtype)
     what = f"images of {size[0]} x {size[1]} pixels" if size else "images of any size"
     if FLAGS.format == "stablehlo":
         differences = write_stablehlo(target, FLAGS.output, batches)
@@ -108,10 +112,11 @@ def _size(words: list[str]) -> tuple[int, int] | None:
     return numbers[0], numbers[1]
 
 
-def _images(bit_depth: int | None) -> tuple[list[np.ndarray], str]:
+def _images(info: models.ModelInfo) -> tuple[list[np.ndarray], str]:
     """Return images to compare on, and whose they are."""
     if FLAGS.images:
-        files = ImageFiles([*find_images(FLAGS.images)][:COUNT], bit_depth)
+        found = find_images(FLAGS.images)
+        files = ImageFiles([*found][:COUNT], info.bit_depth, info.channels)
         return [files[index]["image"] for index in range(len(files))], "the images given"
     from gcn_jax.training.run_data import open_run_data
 
@@ -121,4 +126,4 @@ def _images(bit_depth: int | None) -> tuple[list[np.ndarray], str]:
         return [source[i]["image"] for i in range(count)], "validation images of the run"
     except UserError as error:
         print(f"no validation images: {error}; --images names others", file=sys.stderr)
-        return drawn_images(), "drawn images"
+        return drawn_images(info.channels), "drawn images"

@@ -60,9 +60,10 @@ def run(arguments: list[str]) -> None:
     _check_outputs(found, bases)
     predictor = Predictor(models.load_pretrained(FLAGS.ckpt), inference=inference)
     info = predictor.info
-    if videos and info.channels != 3:
+    if videos and info.channels not in (1, 3):
         raise UserError(
-            f"{_shown(videos[0])}: videos are RGB, and the network takes {info.channels} channels"
+            f"{_shown(videos[0])}: videos are RGB or grey, and the network takes images of "
+            f"{info.channels} channels"
         )
     sizes = {path: size for path in found if (size := image_size(path))}
     if about_large := check_memory(sizes, inference, len(info.class_names)):

@@ -1,4 +1,8 @@
-"""Reading images of another number of channels than three: as many as a run asks for, untouched."""
+"""Reading images of another number of channels than three: as many as a run asks for, untouched.
+
+Values of 8 bits are uint8; those of 16 are uint16 in 0..65535, however many bits they use: 255 and
+65535 are one brightness.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,9 +11,12 @@ import numpy as np
 
 from gcn_jax import extras
 from gcn_jax.data.decoding import Opened, check_plausible, open_image
-from gcn_jax.data.images import ORIENTATION, ImageFacts, upper_bits
+from gcn_jax.data.images import ORIENTATION, ImageFacts
 from gcn_jax.data.problems import Problem
+from gcn_jax.data.tiff import load_tiff, needs_tifffile
 
+#: Steps of uint16 in one of uint8: 65535 / 255.
+_FINER = 257
 #: EXIF's number of how a picture is turned -> what makes it upright.
 _UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {
     2: lambda image: image[:, ::-1],
@@ -29,13 +36,14 @@ def load_channels(
 
     Args:
         path: An image file, of grey (1 channel), grey and alpha (2) or red, green, blue and a
-            fourth; or a `.npy` file, uint8 or uint16 `[H, W, C]` or `[H, W]`.
+            fourth; a TIFF of any bands; or a `.npy` file, uint8 or uint16 `[H, W, C]` or `[H, W]`.
         channels: C.
         bit_depth: How many bits values of 16 bits use, 8..16; None for all. What is above them
-            becomes 255, and shows in the facts.
+            becomes 65535, and shows in the facts.
 
     Returns:
-        uint8 `[H, W, C]`, the upper 8 bits of values of 16, and what neighbours should share.
+        `[H, W, C]`, uint8 or uint16; with a bit depth it is uint16. And what neighbours should
+        share.
 
     Raises:
         Problem: The file is missing, damaged, of another number of channels, or of another type.
@@ -43,6 +51,8 @@ def load_channels(
     orientation = 1
     if path.suffix.lower() == ".npy":
         values = _load_array(path)
+    elif needs_tifffile(path):
+        values, orientation = load_tiff(path)
     else:
         with open_image(path, str(path)) as opened:
             check_plausible(opened, str(path))
@@ -58,10 +68,30 @@ def load_channels(
     stored = None
     if values.dtype == np.uint16:
         stored = int(values.max(initial=0))
-        values = upper_bits(values, bit_depth or 16)
-    highest = int(values.max(initial=0))
+        values = _whole_range(values, bit_depth or 16)
+    elif bit_depth is not None:
+        values = finer(values)
+    highest = int(values.max(initial=0)) // (_FINER if values.dtype == np.uint16 else 1)
     facts = ImageFacts(stored is not None, highest, orientation, stored)
     return np.ascontiguousarray(values), facts
+
+
+def finer(image: np.ndarray) -> np.ndarray:
+    """Return an image as uint16, uint8 in finer steps.
+
+    Args:
+        image: uint8 or uint16, of any shape.
+    """
+    return image if image.dtype == np.uint16 else image.astype(np.uint16) * np.uint16(_FINER)
+
+
+def _whole_range(values: np.ndarray, bit_depth: int) -> np.ndarray:
+    """Spread values of so many bits, uint16, over 0..65535."""
+    if bit_depth == 16:
+        return values
+    top = 2**bit_depth - 1
+    spread = (np.minimum(values, top).astype(np.uint32) * 65535 + top // 2) // top
+    return spread.astype(np.uint16)
 
 
 def _stored(opened: Opened, path: Path) -> np.ndarray:

@@ -98,12 +98,29 @@ def check_plausible(opened: Opened, name: str, bytes_per_pixel: int = 11) -> Non
     Raises:
         Problem: It does.
     """
-    width, height = opened.image.size
-    is_checked = opened.num_bytes <= _SMALL and Image.MAX_IMAGE_PIXELS is not None
+    refuse_implausible(opened.image.size, bytes_per_pixel, opened.num_bytes, name)
+
+
+def refuse_implausible(
+    size: tuple[int, int], bytes_per_pixel: int, num_bytes: int, name: str
+) -> None:
+    """Do what `check_plausible` does.
+
+    Args:
+        size: (width, height) that the header says.
+        bytes_per_pixel: How much memory it takes until it is in an array.
+        num_bytes: The size of the file.
+        name: What to call it.
+
+    Raises:
+        Problem: It is small, and unpacks to more than a GiB.
+    """
+    width, height = size
+    is_checked = num_bytes <= _SMALL and Image.MAX_IMAGE_PIXELS is not None
     if is_checked and width * height * bytes_per_pixel > _MOST_MEMORY:
         raise Problem(
             "unreadable file",
-            f"{name}: {width} x {height} pixels in {opened.num_bytes:,} bytes, which no photo has; "
+            f"{name}: {width} x {height} pixels in {num_bytes:,} bytes, which no photo has; "
             "the file is damaged, or empty",
         )
 

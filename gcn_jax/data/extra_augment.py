@@ -57,13 +57,13 @@ class ExtraAugment:
         """Call the function with arrays that it may write to, and check what it returns.
 
         Args:
-            image: uint8 `[H, W, C]`.
+            image: uint8 `[H, W, C]`; or uint16, see `transforms`.
             label: uint8 `[H, W]`.
             rng: The source of randomness of this example.
             name: What to call the image in an error.
 
         Returns:
-            The same, of the same number of channels, no higher and no wider.
+            The same, of the same type and number of channels, no higher and no wider.
 
         Raises:
             UserError: The function fails, or returns something else.
@@ -84,14 +84,14 @@ class ExtraAugment:
         if not isinstance(returned, tuple | list) or len(returned) != 2:
             return f"it returns {_described(returned)}; it must return (image, label)"
         new, label = returned
-        for what, array, num_axes in (("image", new, 3), ("label", label, 2)):
-            if (
-                not isinstance(array, np.ndarray)
-                or array.dtype != np.uint8
-                or array.ndim != num_axes
-            ):
+        label_dtype = np.dtype(np.uint8)
+        for what, array, num_axes, dtype in (
+            ("image", new, 3, image.dtype),
+            ("label", label, 2, label_dtype),
+        ):
+            if not isinstance(array, np.ndarray) or array.dtype != dtype or array.ndim != num_axes:
                 axes = "[H, W, C]" if num_axes == 3 else "[H, W]"
-                return f"its {what} is {_described(array)}; it must be uint8 {axes}"
+                return f"its {what} is {_described(array)}; it must be {dtype} {axes}"
         height, width, channels = image.shape
         if new.shape[2] != channels:
             return f"its image has {new.shape[2]} channels; it was given {channels}"

@@ -11,7 +11,7 @@ from PIL import Image
 
 from gcn_jax.data.channels import load_channels
 from gcn_jax.data.files import IMAGE_SUFFIXES
-from gcn_jax.data.images import read_image
+from gcn_jax.data.images import check_bit_depth, read_image
 from gcn_jax.errors import UserError
 
 
@@ -32,12 +32,13 @@ class ImageFiles:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        """Read one file: {"image": uint8 [H, W, 3] RGB, "id": its path}."""
+        """Read one file: {"image": uint8 [H, W, 3] RGB, "id": its path}; or see `load_channels`."""
         with _any_size():
             if self.channels == 3:
                 image = read_image(self.paths[index], bit_depth=self.bit_depth)
             else:
-                image, _ = load_channels(self.paths[index], self.channels, self.bit_depth)
+                image, facts = load_channels(self.paths[index], self.channels, self.bit_depth)
+                check_bit_depth(facts.stored, self.bit_depth, str(self.paths[index]))
         return {"image": image, "id": str(self.paths[index])}
 
 

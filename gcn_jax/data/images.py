@@ -54,13 +54,24 @@ def read_image(
     name = name or str(file)
     with open_image(file, name) as opened:
         array, stored = _as_rgb(opened, file, name, bit_depth)
+    check_bit_depth(stored, bit_depth, name)
+    return array
+
+
+def check_bit_depth(stored: int | None, bit_depth: int | None, name: str) -> None:
+    """Raise `Problem` where a file uses more bits than those that a network was trained on.
+
+    Args:
+        stored: The largest value of a file of 16 bits; None of others.
+        bit_depth: How many bits it may use; None for all.
+        name: What to call the file.
+    """
     if bit_depth is not None and stored is not None and stored >> bit_depth:
         raise Problem(
             "bit depth",
             f"{name}: it holds the value {stored}, where the images that the network was trained "
             f"on have {bit_depth} bits, 0..{2**bit_depth - 1} (data.bit_depth)",
         )
-    return array
 
 
 def load_image(path: Path, bit_depth: int | None = None) -> tuple[np.ndarray, ImageFacts]:
@@ -158,6 +169,15 @@ def decode_deep(file: str | Path | io.BytesIO, name: str) -> np.ndarray:
     if channels is None or channels.ndim != 3 or channels.dtype != np.uint16:
         raise Problem("unreadable file", f"{name}: its 16-bit channels cannot be decoded")
     return channels[..., [2, 1, 0, 3][: channels.shape[2]]]
+
+
+def grey_of(image: np.ndarray) -> np.ndarray:
+    """Return the luma of ITU-R BT.601, uint8 `[H, W, 1]`; grey as RGB stays as it is.
+
+    Args:
+        image: uint8 `[H, W, 3]` RGB.
+    """
+    return np.asarray(Image.fromarray(image).convert("L"))[..., None]
 
 
 def encode_png(array: np.ndarray) -> io.BytesIO:

@@ -15,6 +15,7 @@ from PIL import Image
 from gcn_jax.data import images
 from gcn_jax.data.builders.base import SegmentationBuilder
 from gcn_jax.data.builders.registry import BUILDERS, make_builder, prepare_offline
+from gcn_jax.data.channels import finer
 from gcn_jax.data.mixture import Mixture, refuse_leak
 from gcn_jax.data.problems import reading_prepared
 from gcn_jax.data.statistics import LabelStatistics
@@ -30,12 +31,15 @@ class Source:
         name: What was asked for, such as `"camvid:val"`.
         class_names: The names of labels 0..C-1.
         palette: uint8 `[256, 3]`, the colour of each label; row 255 is void's.
+        image_dtype: That of all images: uint8, or uint16 in 0..65535 where a file of the data set
+            has 16 bits and `data.channels` is not 3.
     """
 
     def __init__(self, builder: SegmentationBuilder, split: str, extra: Sequence[str] = ()):
         self.name = f"{builder.name}:{split}"
         self.class_names = builder.classes.names
         self.palette = builder.classes.palette
+        self.image_dtype = builder.image_dtype
         self._builder, self._extra = builder, tuple(extra)
         self._split = builder.combined_splits.get(split, split)  # such as "train+val"
         encoded = dict.fromkeys(("image", "label", *extra), _ENCODED)
@@ -69,7 +73,8 @@ class Source:
         """About how many bytes all images and labels take in memory: judged by 64 of them."""
         sizes = self.sampled_sizes
         pixels = sum(height * width for height, width in sizes) / len(sizes)
-        return len(self) * pixels * (self._builder.channels + 1 + len(self._extra))
+        image_bytes = self._builder.channels * self.image_dtype.itemsize
+        return len(self) * pixels * (image_bytes + 1 + len(self._extra))
 
     @property
     def sampled_sizes(self) -> list[tuple[int, int]]:
@@ -104,7 +109,8 @@ class Source:
         Returns:
             `{"image": uint8 [H, W, 3] RGB, "label": uint8 [H, W], "id": str}` and the extra
             features that were asked for, uint8 `[H, W]`; no "label" in a split without labels.
-            Images have the channels of `data.channels`. The arrays are read-only.
+            Images have the channels of `data.channels`, and may be uint16: see `image_dtype`. The
+            arrays are read-only.
 
         Raises:
             Problem: The record is damaged.
@@ -132,6 +138,7 @@ class Source:
         if self._builder.channels == 3:
             return images.read_image(io.BytesIO(encoded), self.name)
         array: np.ndarray = np.load(io.BytesIO(encoded))
+        array = finer(array) if self.image_dtype == np.uint16 else array
         array.flags.writeable = False
         return array
 

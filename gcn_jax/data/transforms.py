@@ -1,8 +1,9 @@
 """The transforms of an image and its labels between the disk and the batch.
 
 Every function maps `{"image": uint8 [H, W, 3], "label": uint8 [H, W]}` to the same, and takes its
-random numbers from the generator it is given; images may have another number of channels. Labels
-are resized by nearest neighbour only, and what an image does not cover is void.
+random numbers from the generator it is given; images may have another number of channels, and be
+uint16, whose 0..65535 is 0..255 in finer steps. Labels are resized by nearest neighbour only, and
+what an image does not cover is void.
 """
 
 import dataclasses
@@ -172,7 +173,7 @@ def rotate(
         )
 
     label = turn(label, IGNORE_LABEL, cv2.INTER_NEAREST)
-    return _on_channels(turn, image, _rounded(fill)), label
+    return _on_channels(turn, image, _rounded(fill, image.dtype)), label
 
 
 def scale_and_crop(
@@ -240,7 +241,7 @@ def jitter_colors(image: np.ndarray, amount: float, rng: np.random.Generator) ->
     if image.shape[2] != 3:
         offset = (1 - contrast) * brightness * image.mean()
         changed = brightness * contrast * image + offset
-        return np.clip(np.rint(changed), 0, 255).astype(np.uint8)
+        return np.clip(np.rint(changed), 0, np.iinfo(image.dtype).max).astype(image.dtype)
     grey = np.array([0.299, 0.587, 0.114])
     mean_grey = brightness * grey @ cv2.mean(image)[:3]
     matrix = brightness * contrast * (saturation * np.eye(3) + (1 - saturation) * grey)
@@ -264,10 +265,14 @@ def pad(
         return image, label
     borders = (0, size[0] - height, 0, size[1] - width, cv2.BORDER_CONSTANT)
     image = _on_channels(
-        lambda array, value: cv2.copyMakeBorder(array, *borders, value=value), image, _rounded(fill)
+        lambda array, value: cv2.copyMakeBorder(array, *borders, value=value),
+        image,
+        _rounded(fill, image.dtype),
     )
     return image, cv2.copyMakeBorder(label, *borders, value=IGNORE_LABEL)
 
 
-def _rounded(color: tuple[float, ...]) -> tuple[int, ...]:
-    return tuple(round(value) for value in color)
+def _rounded(color: tuple[float, ...], dtype: np.dtype) -> tuple[int, ...]:
+    """Return a colour in 0..255, rounded, as an image of that type has it."""
+    scale = np.iinfo(dtype).max // 255
+    return tuple(scale * round(value) for value in color)

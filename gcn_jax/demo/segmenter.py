@@ -14,7 +14,7 @@ from gcn_jax.analysis.receptive_field.units import Unit, check_unit
 from gcn_jax.analysis.receptive_field.valid import valid_field
 from gcn_jax.data.files import read_mask
 from gcn_jax.data.image_files import image_size
-from gcn_jax.data.images import read_image
+from gcn_jax.data.images import grey_of, read_image
 from gcn_jax.errors import UserError
 from gcn_jax.inference import Predictor
 from gcn_jax.models import Pretrained
@@ -49,13 +49,13 @@ class Segmenter:
             places: At how many places, about, a picture is covered for a field.
 
         Raises:
-            UserError: The model takes images that are not RGB.
+            UserError: The model takes images that are neither RGB nor grey.
         """
         self.info = pretrained.info
-        if self.info.channels != 3:
+        if self.info.channels not in (1, 3):
             raise UserError(
-                f"the network takes images of {self.info.channels} channels; the demo shows "
-                "networks of RGB alone"
+                f"the network takes images of {self.info.channels} channels, and a browser shows "
+                "RGB or grey; `gcn-jax predict` takes its images"
             )
         self._pretrained, self._places = pretrained, places
         self._predictor = Predictor(pretrained)
@@ -126,7 +126,8 @@ class Segmenter:
 
     def _image(self, picture: bytes) -> np.ndarray:
         with _file(picture, "the picture") as path:
-            return read_image(path, bit_depth=self.info.bit_depth)
+            image = read_image(path, bit_depth=self.info.bit_depth)
+        return grey_of(image) if self.info.channels == 1 else image
 
 
 def _grid(size: tuple[int, ...], places: int) -> tuple[int, int]:

@@ -48,7 +48,7 @@ def compare(
     Args:
         target: The model.
         run: Maps an output and images to what the file makes of them.
-        batches: Arrays uint8 `[N, H, W, 3]` of sizes that the file takes.
+        batches: Arrays `[N, H, W, 3]` of sizes that the file takes.
 
     Returns:
         The difference of each output.

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from gcn_jax.data.channels import finer
 from gcn_jax.data.shapes.world import render
 from gcn_jax.models.preprocessing import mean_color
 
@@ -11,16 +12,24 @@ from gcn_jax.models.preprocessing import mean_color
 COUNT, LARGEST = 3, 512
 
 
-def drawn_images() -> list[np.ndarray]:
-    """Draw images of the data set `shapes`, where none are at hand, uint8 `[128, 128, 3]`."""
-    return [render(0, index)["image"] for index in range(COUNT)]
+def drawn_images(channels: int = 3) -> list[np.ndarray]:
+    """Draw images of the data set `shapes`, where none are at hand.
+
+    Args:
+        channels: C; red, green, blue, red, ...
+
+    Returns:
+        Arrays uint8 `[128, 128, C]`.
+    """
+    numbers = np.arange(channels) % 3
+    return [render(0, index)["image"][..., numbers] for index in range(COUNT)]
 
 
 def common_size(images: Sequence[np.ndarray], multiple: int) -> tuple[int, int]:
     """Return the height and the width of the largest image, rounded up, at most `LARGEST`.
 
     Args:
-        images: Arrays uint8 `[H, W, 3]`, the first `COUNT` of which are used.
+        images: Arrays `[H, W, C]`, the first `COUNT` of which are used.
         multiple: Sizes are multiples of it.
     """
     largest = (max(image.shape[axis] for image in images[:COUNT]) for axis in (0, 1))
@@ -33,22 +42,24 @@ def make_batches(
     multiple: int,
     mean: Sequence[float],
     size: tuple[int, int] | None = None,
+    dtype: str = "uint8",
 ) -> list[np.ndarray]:
     """Make two batches that differ in the number of images and, if they may, in their size.
 
     Args:
-        images: Arrays uint8 `[H, W, 3]`, the first `COUNT` of which are used.
+        images: Arrays uint8 or `dtype` `[H, W, C]`, the first `COUNT` of which are used.
         multiple: Sizes become multiples of it.
         mean: The colour that is padded with.
         size: The height and width that a file has fixed; None where both are free.
+        dtype: That of the batches: "uint8", or "uint16" in 0..65535.
 
     Returns:
-        Arrays uint8 `[N, H, W, 3]`: all images, and the lower right part of the first; of a fixed
+        Arrays `[N, H, W, C]`: all images, and the lower right part of the first; of a fixed
         size all images, and with them the first one mirrored.
     """
-    images = images[:COUNT]
+    images = [finer(image) if dtype == "uint16" else image for image in images[:COUNT]]
     height, width = size or common_size(images, multiple)
-    full = np.full((len(images), height, width, 3), mean_color(mean))
+    full = np.full((len(images), height, width, len(mean)), mean_color(mean, dtype))
     for row, image in zip(full, images, strict=True):
         cut = image[:height, :width]
         row[: cut.shape[0], : cut.shape[1]] = cut

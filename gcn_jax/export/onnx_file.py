@@ -28,7 +28,7 @@ def write_onnx(
     Args:
         target: The model.
         path: The file.
-        batches: The images for that, arrays uint8 `[N, H, W, 3]` of the file's size, or of
+        batches: The images for that, arrays `[N, H, W, 3]` of the file's size, or of
             multiples of 32 pixels.
         size: The height and width of all images; None for any.
 
@@ -43,10 +43,11 @@ def write_onnx(
     from gcn_jax.export.onnx_model import make_model
 
     about = {**target.metadata, "size": size}
-    color = mean_color(about["mean"]).tolist()
+    color = mean_color(about["mean"], about["image_dtype"]).tolist()
+    padding = about["multiple"], color, about["image_dtype"]
     try:
         with plain_formulation():
-            model = make_model(target.functions, target.weights, size, about["multiple"], color)
+            model = make_model(target.functions, target.weights, size, *padding)
     except NotImplementedError as error:
         raise UserError(f"{error}; --format stablehlo holds every network") from None
     model.producer_name, model.producer_version = "gcn_jax", about["gcn_jax"]

@@ -27,6 +27,7 @@ TYPES = {
     "int32": TensorProto.INT32,
     "int64": TensorProto.INT64,
     "uint8": TensorProto.UINT8,
+    "uint16": TensorProto.UINT16,
 }
 
 #: Primitive -> ONNX's operator of the same operands.

@@ -58,7 +58,8 @@ class Program:
         to the right, and the result is cut. A new shape compiles anew.
 
         Args:
-            images: uint8 `[N, H, W, 3]` RGB, as they are in the files.
+            images: uint8 `[N, H, W, 3]` RGB, as they are in the files; of other channels as
+                `metadata` says: one for each number of `mean`, `image_dtype` in its whole range.
             output: One of `outputs`; the first of them if None.
 
         Returns:
@@ -70,10 +71,11 @@ class Program:
         kind = self.outputs[0] if output is None else output
         check_choice("output of this file", kind, self.outputs)
         shape = np.shape(images)
-        if jnp.result_type(images) != jnp.uint8 or len(shape) != 4 or shape[3] != 3:
+        channels, dtype = len(self.metadata["mean"]), self.metadata.get("image_dtype", "uint8")
+        if jnp.result_type(images) != dtype or len(shape) != 4 or shape[3] != channels:
+            wanted = f"{dtype} [N, H, W, {channels}]" + " RGB" * (channels == 3)
             raise UserError(
-                f"images are {jnp.result_type(images)}{list(shape)}; they must be uint8 "
-                "[N, H, W, 3] RGB"
+                f"images are {jnp.result_type(images)}{list(shape)}; they must be {wanted}"
             )
         padded = pad(images, self.metadata["multiple"], self.metadata["mean"])
         result: jax.Array = self._programs[kind](self._weights, padded)
@@ -87,7 +89,7 @@ def load(path: str | Path) -> Program:
         path: The file.
 
     Returns:
-        A function of images, uint8 `[N, H, W, 3]`.
+        A function of images, uint8 `[N, H, W, 3]`; see `Program.__call__`.
 
     Raises:
         UserError: The file is not there, damaged, of another kind or of a newer version.
@@ -99,18 +101,19 @@ def pad(images: Any, multiple: int, mean: Any) -> Any:
     """Pad images below and to the right with the mean colour.
 
     Args:
-        images: uint8 `[N, H, W, 3]`.
+        images: uint8 or uint16 `[N, H, W, C]`.
         multiple: The height and the width become multiples of it.
-        mean: Three numbers, 0..255.
+        mean: C numbers, 0..255.
 
     Returns:
-        uint8 `[N, H', W', 3]`; the images themselves where nothing is missing.
+        `[N, H', W', C]` of the same type; the images themselves where nothing is missing.
     """
     below, right = (-size % multiple for size in np.shape(images)[1:3])
     if not below and not right:
         return images
     xp: Any = jnp if isinstance(images, jax.Array) else np
-    color = np.rint(np.asarray(mean)).astype(np.uint8)
+    dtype = np.dtype(jnp.result_type(images))
+    color = (np.rint(np.asarray(mean)) * (np.iinfo(dtype).max // 255)).astype(dtype)
     inside = xp.pad(xp.ones(np.shape(images)[:3], bool), [(0, 0), (0, below), (0, right)])
     padded = xp.pad(images, [(0, 0), (0, below), (0, right), (0, 0)])
     return xp.where(inside[..., None], padded, color)

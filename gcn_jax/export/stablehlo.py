@@ -5,7 +5,6 @@ from pathlib import Path
 
 import jax
 import jax.export  # a module that `import jax` does not bring
-import jax.numpy as jnp
 import numpy as np
 
 from gcn_jax import atomic
@@ -27,7 +26,7 @@ def write_stablehlo(
     Args:
         target: The model.
         path: The file.
-        batches: The images for that, arrays uint8 `[N, H, W, 3]` of multiples of 32 pixels.
+        batches: The images for that, arrays `[N, H, W, 3]` of multiples of 32 pixels.
 
     Returns:
         The difference of each output.
@@ -37,7 +36,7 @@ def write_stablehlo(
     """
     multiple = target.metadata["multiple"]
     n, h, w = jax.export.symbolic_shape(f"b, {multiple}*h, {multiple}*w")
-    images = jax.ShapeDtypeStruct((n, h, w, 3), jnp.uint8)
+    images = target.image_shape(n, h, w)
     # The CPU's own words are for this host, and the programs are for all.
     with plain_formulation():
         programs = {

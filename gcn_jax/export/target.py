@@ -28,8 +28,9 @@ class Target(NamedTuple):
     Attributes:
         weights: Name, such as "params/backbone/conv1/kernel" -> array; "preprocessing/mean" and
             "preprocessing/std" are two of them, and what only training uses is none.
-        functions: Output -> (weights, uint8 `[N, H, W, 3]`) -> labels, int32 `[N, H, W]`, or
-            logits, float32 `[N, H, W, C]`.
+        functions: Output -> (weights, images) -> labels, int32 `[N, H, W]`, or logits, float32
+            `[N, H, W, C]`. Images are uint8 `[N, H, W, 3]`, or of the network's channels, uint8 or
+            uint16: see `image_shape`.
         metadata: What the file says about the model.
         logits: The function that returns logits, whatever the outputs of the file.
     """
@@ -38,6 +39,14 @@ class Target(NamedTuple):
     functions: Mapping[str, Callable[[Any, jax.Array], jax.Array]]
     metadata: dict[str, Any]
     logits: Callable[[Any, jax.Array], jax.Array]
+
+    def image_shape(self, *size: Any) -> jax.ShapeDtypeStruct:
+        """Return the shape and the type of images.
+
+        Args:
+            *size: N, H and W, numbers or symbols.
+        """
+        return _image_shape(self.metadata, *size)
 
 
 def make_target(
@@ -55,11 +64,6 @@ def make_target(
     """
     if not outputs or set(outputs) - {*OUTPUTS}:
         raise UserError(f"the outputs are {', '.join(outputs)}; choose of: {', '.join(OUTPUTS)}")
-    if pretrained.info.channels != 3:
-        raise UserError(
-            f"the network takes images of {pretrained.info.channels} channels; networks of RGB "
-            "alone can be exported"
-        )
     model = pretrained.model.clone(dtype=jnp.float32)
     flat = traverse_util.flatten_dict(pretrained.variables, sep="/")
 
@@ -72,9 +76,10 @@ def make_target(
         return jnp.argmax(scores(weights, images), axis=-1).astype(jnp.int32)
 
     weights = {name: np.asarray(array, np.float32) for name, array in flat.items()}
-    weights = {name: weights[name] for name in _used(scores, weights)}
+    info = {**dataclasses.asdict(pretrained.info), "image_dtype": pretrained.info.image_dtype}
+    images = _image_shape(info, 1, 2 * BUCKET_MULTIPLE, 2 * BUCKET_MULTIPLE)
+    weights = {name: weights[name] for name in _used(scores, weights, images)}
     functions = {"labels": labels, "logits": scores}
-    info = dataclasses.asdict(pretrained.info)
     return Target(
         weights=weights,
         functions={kind: functions[kind] for kind in outputs},
@@ -92,9 +97,16 @@ def make_target(
     )
 
 
-def _used(scores: Callable[[Any, jax.Array], jax.Array], weights: dict[str, Any]) -> list[str]:
+def _image_shape(metadata: Mapping[str, Any], *size: Any) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct((*size, len(metadata["mean"])), metadata["image_dtype"])
+
+
+def _used(
+    scores: Callable[[Any, jax.Array], jax.Array],
+    weights: dict[str, Any],
+    images: jax.ShapeDtypeStruct,
+) -> list[str]:
     """Return the names of the weights that scores depend on: no auxiliary head's."""
-    images = jax.ShapeDtypeStruct((1, 2 * BUCKET_MULTIPLE, 2 * BUCKET_MULTIPLE, 3), jnp.uint8)
     jaxpr = jax.make_jaxpr(scores)(weights, images).jaxpr
     read = {id(atom) for equation in jaxpr.eqns for atom in equation.invars}
     # JAX hands dicts over in the order of their keys.

@@ -17,6 +17,7 @@ from gcn_jax.errors import UserError
 from gcn_jax.export.check import Difference
 from gcn_jax.export.onnx_file import write_onnx
 from gcn_jax.export.target import Target
+from gcn_jax.models import ModelInfo
 
 #: The npm package, the digest that its registry states, and the files that a page loads.
 RUNTIME_URL = "https://registry.npmjs.org/onnxruntime-web/-/onnxruntime-web-1.27.0.tgz"
@@ -45,6 +46,20 @@ def fetch_runtime() -> Path:
     return published_file(RUNTIME_URL, "npm", algorithm, hexadecimal, purpose)
 
 
+def check_images(info: ModelInfo) -> None:
+    """Raise `UserError` unless a browser shows such images as a network takes.
+
+    Args:
+        info: The network's.
+    """
+    if info.channels not in (1, 3) or info.image_dtype != "uint8":
+        raise UserError(
+            f"--format web: the network takes images of {info.channels} channels, "
+            f"{info.image_dtype}, and a browser has pictures of 1 or 3 with 8 bits; "
+            "--format onnx and stablehlo hold it"
+        )
+
+
 def write_web(
     target: Target,
     folder: str | Path,
@@ -54,7 +69,7 @@ def write_web(
     """Write a folder whose page segments pictures in the browser that opens it.
 
     Args:
-        target: The model, with the output "labels".
+        target: The model, with the output "labels", which `check_images` lets pass.
         folder: The folder; files of others in it are left alone.
         batches: The images to compare on, as `write_onnx` takes them.
         size: The height and width of all images; None for any.

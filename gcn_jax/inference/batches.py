@@ -14,6 +14,7 @@ from gcn_jax.inference.settings import ONE_RUN, Shape
 from gcn_jax.models.preprocessing import stack_padded
 
 #: What a source yields: {"image": uint8 [H, W, 3], "id": str, "label": uint8 [H, W] if labelled}.
+#: Images have the channels of the network, and may all be uint16.
 Example = dict[str, Any]
 
 #: Images that may wait for others of their bucket, in batches.
@@ -90,7 +91,7 @@ def padded_batch(
     Args:
         group: Pairs (index in the source, example), as `bucket_batches` yields them.
         batch_size: N.
-        fill: The colour to pad with, uint8 `[3]`.
+        fill: The colour to pad with, of the images' type `[3]`.
         shape_of: Gives the (height, width) that an image is padded to, by its own.
     """
     indices, examples = map(list, zip(*group, strict=True))

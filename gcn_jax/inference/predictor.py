@@ -161,8 +161,8 @@ class Predictor:
         """Return the probabilities of a window of a large image at a scale: float32 `[h, w, C]`."""
         height, width = image.shape[:2]
         if seen.window != (height, width):  # the image is smaller
-            padded = np.empty((*seen.window, image.shape[2]), np.uint8)
-            padded[...] = mean_color(self.info.mean)
+            padded = np.empty((*seen.window, image.shape[2]), image.dtype)
+            padded[...] = mean_color(self.info.mean, image.dtype)
             padded[:height, :width] = image
             image = padded
         images, sizes = jnp.asarray(image[None]), jnp.asarray([[height, width]], jnp.int32)
@@ -196,8 +196,8 @@ class Predictor:
         return map(self._padded, groups)
 
     def _padded(self, group: list[tuple[int, Example]]) -> PaddedBatch:
-        fill, shape_of = mean_color(self.info.mean), self.inference.batch_shape
-        return padded_batch(group, self.batch_size, fill, shape_of)
+        fill = mean_color(self.info.mean, group[0][1]["image"].dtype)
+        return padded_batch(group, self.batch_size, fill, self.inference.batch_shape)
 
     def predict_batch(self, batch: PaddedBatch) -> jax.Array:
         """Return the class of each pixel, int32 `[N, H, W]` on the devices, padding included."""

@@ -9,6 +9,7 @@ import numpy as np
 from gcn_jax.inference import resizing, windows
 from gcn_jax.inference.windows import Pair
 from gcn_jax.models.layers import size_of
+from gcn_jax.models.preprocessing import in_levels
 
 
 @functools.partial(jax.jit, static_argnames=("longer", "shorter", "multiple"))
@@ -45,7 +46,7 @@ def take(
     """Resize, mirror and pad images.
 
     Args:
-        images: uint8 `[N, H, W, 3]`.
+        images: uint8 or uint16 `[N, H, W, 3]`.
         sizes: int32 `[N, 2]`, the (height, width) of each.
         view_sizes: int32 `[N, 2]`, what they become.
         fill: float32 `[3]`, the colour below and to the right of them.
@@ -53,9 +54,9 @@ def take(
         canvas: The (height, width) of the result.
 
     Returns:
-        float32 `[N, *canvas, 3]`.
+        float32 `[N, *canvas, 3]`, in 0..255.
     """
-    view = resizing.resize(images.astype(jnp.float32), sizes, view_sizes, canvas, mirror=flip)
+    view = resizing.resize(in_levels(images), sizes, view_sizes, canvas, mirror=flip)
     return resizing.fill_outside(view, view_sizes, fill)
 
 

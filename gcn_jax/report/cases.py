@@ -8,6 +8,7 @@ from PIL import Image
 
 from gcn_jax import IGNORE_LABEL
 from gcn_jax.evaluation import ImageScore
+from gcn_jax.models.preprocessing import as_rgb
 from gcn_jax.report import pictures
 
 #: Images in each of the groups worst, median and best.
@@ -47,7 +48,7 @@ def show(
 
     Args:
         score: The scores of the image.
-        image: uint8 `[H, W, 3]`.
+        image: uint8 or uint16 `[H, W, C]`, shown as `as_rgb` does.
         label: uint8 `[H, W]`, 255 for void.
         prediction: Integers `[H, W]`.
         class_names: C names.
@@ -59,7 +60,7 @@ def show(
         `name`, `uri` (the picture itself), `is_map` (whether it has sharp edges) and `blinks`
         (whether it is one of the two that are shown in turn).
     """
-    photo = Image.fromarray(np.ascontiguousarray(pictures.as_rgb(image)))
+    photo = Image.fromarray(np.ascontiguousarray(as_rgb(image)))
     photo.thumbnail((MAX_PICTURE_SIDE, MAX_PICTURE_SIDE))
     label, prediction = (pictures.shrink(array, photo.size) for array in (label, prediction))
     errors = pictures.error_map(label, prediction, IGNORE_LABEL)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from gcn_jax import IGNORE_LABEL, data
 from gcn_jax.errors import UserError, setting
-from gcn_jax.models.preprocessing import IMAGENET_MEAN
+from gcn_jax.models.preprocessing import IMAGENET_MEAN, as_rgb
 from gcn_jax.report import cases, html, pictures
 from gcn_jax.training.crops import with_crop_size
 from gcn_jax.training.initial_weights import with_preprocessing
@@ -140,7 +140,7 @@ def _cells(
     """Yield what the page shows of each image: whose it is, how it looks, which classes it has."""
     for i in range(num_images):
         original, example = order[i], seen[i]
-        photo = Image.fromarray(np.ascontiguousarray(pictures.as_rgb(example["image"])))
+        photo = Image.fromarray(np.ascontiguousarray(as_rgb(example["image"])))
         photo.thumbnail((_MAX_PICTURE_SIDE, _MAX_PICTURE_SIDE))
         panels, classes = {"image": photo}, []
         if "label" in example:

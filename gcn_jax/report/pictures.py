@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from gcn_jax import atomic
+from gcn_jax.models.preprocessing import as_rgb
 
 #: The sizes of a legend, in pixels.
 _FONT_SIZE, _MIN_LEGEND_WIDTH = 13, 160
@@ -38,25 +39,13 @@ def full_palette(colors: Sequence[Sequence[int]]) -> np.ndarray:
     return palette
 
 
-def as_rgb(image: np.ndarray) -> np.ndarray:
-    """Show an image of any channels: the first three as RGB, of fewer the first as grey.
-
-    Args:
-        image: uint8 `[H, W, C]`.
-
-    Returns:
-        uint8 `[H, W, 3]`.
-    """
-    return image[..., :3] if image.shape[2] >= 3 else image[..., :1].repeat(3, axis=2)
-
-
 def overlay(
     image: np.ndarray, label: np.ndarray, palette: np.ndarray, alpha: float = 0.5
 ) -> np.ndarray:
     """Lay the colours of a label map over its image.
 
     Args:
-        image: uint8 `[H, W, C]`, shown as `as_rgb` does.
+        image: uint8 or uint16 `[H, W, C]`, shown as `as_rgb` does.
         label: Integers `[H, W]`, rows of the palette.
         palette: uint8 `[K, 3]`.
         alpha: Weight of the colours in 0..1; 0 is the image, 1 the colours.
@@ -64,11 +53,10 @@ def overlay(
     Returns:
         uint8 `[H, W, 3]`.
     """
-    image = as_rgb(image)
-    mixed = np.empty(image.shape, np.uint8)
+    mixed = np.empty((*label.shape, 3), np.uint8)
     for rows in _blocks(label):
         colors = palette[label[rows]].astype(np.float32)
-        mixed[rows] = np.rint((1 - alpha) * image[rows].astype(np.float32) + alpha * colors)
+        mixed[rows] = np.rint((1 - alpha) * as_rgb(image[rows]).astype(np.float32) + alpha * colors)
     return mixed
 
 
@@ -162,7 +150,7 @@ def overlay_with_legend(
     """Lay a label map over its image, and write below it which classes are in it.
 
     Args:
-        image: uint8 `[H, W, 3]`.
+        image: As `overlay` takes it.
         label: Integers `[H, W]`, each a class.
         palette: uint8 `[256, 3]`.
         class_names: One name for each class.

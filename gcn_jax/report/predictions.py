@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from gcn_jax.data.images import grey_of
 from gcn_jax.data.problems import Problem
 from gcn_jax.data.video import open_video
 from gcn_jax.inference import Predictor
@@ -40,7 +41,7 @@ def predict_image(
 
     Args:
         predictor: The model.
-        example: {"image": uint8 `[H, W, 3]`}.
+        example: {"image": uint8 or uint16 `[H, W, C]`}.
         base: The path of the files without what follows their name.
         probabilities: Whether the probabilities are written too, see `probability_file`.
 
@@ -73,7 +74,7 @@ def predict_video(
     Both have the size, the rate and the times of the video. What comes before damage is kept.
 
     Args:
-        predictor: The model.
+        predictor: The model, of images of RGB or of one channel, which is the grey of a frame.
         source: What `open_video` takes; a stream ends with `KeyboardInterrupt`.
         base: The path of the files without what follows their name.
         progress: Is told after each frame.
@@ -91,7 +92,8 @@ def predict_video(
     with open_video(source) as opened, contextlib.ExitStack() as stack:
         try:
             for frame in opened.frames():
-                ((_, _, labels),) = predictor.predict([{"image": frame.image}])
+                image = grey_of(frame.image) if predictor.info.channels == 1 else frame.image
+                ((_, _, labels),) = predictor.predict([{"image": image}])
                 if not done:
                     how = (labels.shape, opened.rate, opened.time_base)
                     add_labels = stack.enter_context(video.labels_to(files[0], *how))

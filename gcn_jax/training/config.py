@@ -104,7 +104,8 @@ def default_config() -> ConfigDict:
     # How many channels images have: 3 are RGB, of files of any kind (grey is repeated, alpha left
     # out). Another number, such as 1 or 4, is what files of a folder of yours store (docs/data.md).
     config.data.channels = 3
-    # How many bits images of yours use whose files have 16, such as 12 of a camera; None: all.
+    # How many bits images of yours use whose files have 16, such as 12 of a camera; None: all. All
+    # levels are kept if channels is not 3, of RGB the upper 8 bits.
     config.data.bit_depth = config_dict.placeholder(int)
     config.data.num_threads = 4  # that read and augment
     # Decode each training image once and keep it in memory (in every process), for a small set.

@@ -200,7 +200,8 @@ def _inputs(
             yield image[:, ::-1]
     for group in bucket_batches(val, 1, is_large):
         if not is_large(group[0][1]["image"].shape[:2]):
-            yield padded_batch(group, 1, mean_color(augment.fill)).images[0]
+            fill = mean_color(augment.fill, group[0][1]["image"].dtype)
+            yield padded_batch(group, 1, fill).images[0]
 
 
 def _tidy(folder: Path) -> int:

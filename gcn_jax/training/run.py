@@ -58,6 +58,7 @@ class Run(NamedTuple):
         fields = self.config.model.to_dict() | {"num_classes": num_classes}
         if self.config.data.channels != 3:
             fields["in_channels"] = self.config.data.channels
+        is_deep = self.val.image_dtype == "uint16"  # as are the images that are trained on
         return ModelInfo(
             name=fields.pop("name"),
             fields=fields,
@@ -65,7 +66,7 @@ class Run(NamedTuple):
             palette=tuple(class_colors(self.train.palette, num_classes)),
             mean=tuple(self.config.data.mean),
             std=tuple(self.config.data.std),
-            bit_depth=self.config.data.get("bit_depth"),
+            bit_depth=self.config.data.get("bit_depth") or (16 if is_deep else None),
         )
 
 

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from gcn_jax.data.channels import load_channels
+from gcn_jax.data.image_files import ImageFiles
 from gcn_jax.data.problems import Problem
 
 RNG = np.random.default_rng(0)
@@ -35,16 +36,16 @@ def write(path, image):
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".npy"])
 @pytest.mark.parametrize(
     ("image", "expected"),
-    [(GREY, GREY[..., None]), (FOUR, FOUR), (DEEP, DEEP >> 8), (DEEP[..., 1], DEEP[..., 1:2] >> 8)],
+    [(GREY, GREY[..., None]), (FOUR, FOUR), (DEEP, DEEP), (DEEP[..., 1], DEEP[..., 1:2])],
 )
 def test_what_is_stored_is_read(tmp_path, image, expected, suffix):
     path = write(tmp_path / f"one{suffix}", image)
     read, facts = load_channels(path, expected.shape[2])
-    assert read.dtype == np.uint8
+    assert read.dtype == image.dtype
     np.testing.assert_array_equal(read, expected)
     assert facts.is_deep == (image.dtype == np.uint16)
     assert facts.stored == (image.max() if facts.is_deep else None)
-    assert facts.highest == expected.max()
+    assert facts.highest == image.max() // (257 if facts.is_deep else 1)
 
 
 def test_array_of_nine_channels(tmp_path):
@@ -52,12 +53,23 @@ def test_array_of_nine_channels(tmp_path):
     np.testing.assert_array_equal(read, NINE)
 
 
-def test_bit_depth_says_which_eight_bits(tmp_path):
+def test_bit_depth_says_what_is_brightest(tmp_path):
     path = write(tmp_path / "one.png", DEEP)
-    np.testing.assert_array_equal(load_channels(path, 4, bit_depth=12)[0], DEEP >> 4)
-    read, facts = load_channels(path, 4, bit_depth=11)
-    np.testing.assert_array_equal(read, np.minimum(DEEP >> 3, 255))
-    assert facts.stored == DEEP.max()
+    for bits in (12, 11):
+        read, facts = load_channels(path, 4, bit_depth=bits)
+        share = np.minimum(DEEP / (2**bits - 1), 1)
+        np.testing.assert_allclose(read / 65535, share, atol=0.5 / 65535)
+        assert len(np.unique(read)) == len(np.unique(np.minimum(DEEP, 2**bits - 1)))
+        assert (facts.stored, facts.highest) == (DEEP.max(), read.max() // 257)
+    read, _ = load_channels(write(tmp_path / "two.png", FOUR), 4, bit_depth=12)
+    np.testing.assert_allclose(read / 65535, FOUR / 255, rtol=1e-12)
+
+
+def test_predicted_images_with_more_bits_are_refused(tmp_path):
+    path = write(tmp_path / "one.png", DEEP)
+    assert ImageFiles([path], 12, 4)[0]["image"].dtype == np.uint16
+    with pytest.raises(Problem, match=rf"one.png: it holds the value {DEEP.max()}, .* 11 bits"):
+        ImageFiles([path], 11, 4)[0]
 
 
 def test_black_and_white_is_one_channel(tmp_path):

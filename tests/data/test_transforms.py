@@ -358,3 +358,28 @@ def test_jitter_of_other_channels_is_brightness_and_contrast():
     expected = bright.mean() + contrast * (bright - bright.mean())
     out = jitter_colors(image, 0.2, np.random.default_rng(5))
     np.testing.assert_array_equal(out, np.rint(expected))
+
+
+def test_16_bits_are_augmented_as_8_bits_are_and_keep_their_levels():
+    rng = np.random.default_rng(0)
+    label = rng.integers(0, 5, (40, 50), np.uint8)
+    image = rng.integers(0, 256, (40, 50, 5), np.uint8)
+    finer = image.astype(np.uint16) * 257
+    steps = ({"rotation": 10.0}, {"scale": (0.4, 0.6)}, {"scale": (1.5, 1.7)}, {"blur": True},
+             {"jitter": 0.3}, {"quarter_turns": True}, {"vertical_flip": True})  # fmt: skip
+    for step in steps:
+        augment = Augment((48, 64), fill=(10.25, 200, 0, 255, 7), **step)
+        for seed in range(4):
+            one, other = (
+                augment.random_map({"image": x, "label": label, "id": ""},
+                                   np.random.default_rng(seed))
+                for x in (image, finer)
+            )  # fmt: skip
+            assert other["image"].dtype == np.uint16
+            np.testing.assert_array_equal(one["label"], other["label"])
+            # 8 bits are rounded; OpenCV's weights of a rotation have 5 bits.
+            np.testing.assert_allclose(one["image"], other["image"] / 257, atol=1.01)
+    padded = Augment((48, 64), flip=False, fill=(10.25,) * 5).random_map(
+        {"image": finer, "label": label, "id": ""}, rng
+    )
+    assert set(padded["image"][40:].ravel().tolist()) == {10 * 257}

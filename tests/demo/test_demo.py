@@ -1,6 +1,7 @@
 """The demo: what its server answers, and its page in a browser."""
 
 import contextlib
+import dataclasses
 import io
 import json
 import socket
@@ -75,6 +76,16 @@ def asked(url, question, body, **parameters):
 def test_labels_are_those_of_the_model(url, model):
     _, labels = asked(url, "labels", png(IMAGE))
     np.testing.assert_array_equal(labels, predict(model.model, model.variables, IMAGE))
+
+
+def test_a_network_of_one_channel_sees_the_grey_of_a_picture():
+    source = pretrained(tiny("_tiny", in_channels=1))
+    info = dataclasses.replace(INFO, mean=(110.0,), std=(50.0,))
+    preprocessing = {"mean": np.float32(info.mean), "std": np.float32(info.std)}
+    variables = {**source.variables, "preprocessing": preprocessing}
+    asks = Segmenter(source._replace(variables=variables, info=info), places=4)
+    grey = np.asarray(Image.fromarray(IMAGE).convert("L"))[..., None]
+    np.testing.assert_array_equal(asks.labels(png(IMAGE)), predict(source.model, variables, grey))
 
 
 def test_a_mask_comes_back_as_its_classes(url):

@@ -1,5 +1,6 @@
 """The folder for a static host, opened in a browser."""
 
+import dataclasses
 import hashlib
 import json
 import shutil
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gcn_jax import models
 from gcn_jax.cli import export as verb
 from gcn_jax.cli import process
 from gcn_jax.errors import UserError
@@ -36,7 +38,8 @@ def write(source, folder, size=None):
         web.fetch_runtime()
     except UserError as error:
         pytest.skip(str(error))
-    batches = make_batches([*photos(2, 64, 96)], 32, INFO.mean, size)
+    images = photos(2, 64, 96)[..., : source.info.channels]
+    batches = make_batches([*images], 32, source.info.mean, size)
     (difference,) = web.write_web(make_target(source, ("labels",)), folder, batches, size)
     assert difference.share < 1e-5
     return folder
@@ -134,6 +137,25 @@ def test_the_page_segments_pictures_of_any_size(site, source, tmp_path):
         assert [
             address for address in asked if not address.startswith((url, "data:", "blob:"))
         ] == []
+
+
+def test_a_page_of_one_channel_sees_the_grey_of_a_picture(tmp_path):
+    image = blocks(50, 70)
+    info = dataclasses.replace(INFO, mean=(112.0,), std=(60.0,))
+    source = pretrained(tiny("_tiny", in_channels=1))
+    preprocessing = {"mean": np.float32(info.mean), "std": np.float32(info.std)}
+    variables = {**source.variables, "preprocessing": preprocessing}
+    source = source._replace(info=info, variables=variables)
+    folder = write(source, tmp_path / "site")
+    grey = np.asarray(Image.fromarray(image).convert("L"))[..., None]
+    expected = models.predict(source.model, variables, grey)
+    with chromium() as browser, serve(folder) as url:
+        page = browser.new_page()
+        page.goto(url)
+        assert wait_for(page, "ready", "error") == "_tiny, 3 classes, step 7"
+        page.set_input_files("#picture", save(image, tmp_path / "a.png"))
+        assert wait_for(page, "done", "error").startswith("70 x 50 pixels, segmented at 70 x 50 in")
+        np.testing.assert_array_equal(labels_on(page), expected)
 
 
 def test_a_page_of_one_size_fills_up_with_the_mean_colour(source, tmp_path):

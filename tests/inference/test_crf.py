@@ -183,6 +183,19 @@ def test_parameters_by_name_and_by_numbers():
     assert crf_parameters("3,3,80,13,10,5") == crf_parameters("pydensecrf")
 
 
+def test_colours_of_other_channels_and_types_are_those_that_pictures_show():
+    probabilities, image = random_problem(0)
+    parameters = crf_parameters("3,3,50,10,5,2")
+
+    def check(others, shown):
+        found, expected = (dense_crf(probabilities, x, parameters) for x in (others, shown))
+        np.testing.assert_array_equal(found, expected)
+
+    check(np.concatenate([image, 255 - image], axis=2), image)
+    check(image[..., 1:2], image[..., [1, 1, 1]])
+    check(image.astype(np.uint16) * 257 + 100, image)
+
+
 def test_mistakes_are_named():
     probabilities, image = random_problem(0)
     parameters = crf_parameters("deeplab_v1")
@@ -202,13 +215,15 @@ def test_mistakes_are_named():
     for iterations in ("nan", "inf", "-1", "2.5"):
         with pytest.raises(UserError, match="iterations is .*; it must be a whole number from 0"):
             crf_parameters(f"3,3,50,10,5,{iterations}")
-    with pytest.raises(UserError, match=r"must be uint8 \[H, W, 3\], not float64"):
+    with pytest.raises(UserError, match=r"must be uint8 or uint16 \[H, W, C\], not float64"):
         dense_crf(probabilities, image / 255, parameters)
     with pytest.raises(UserError, match=r"\[24, 30, 3\] are not .* \[24, 29\]"):
         dense_crf(probabilities, image[:, :-1], parameters)
     with pytest.raises(UserError, match="dense_crf_batch takes a batch"):
         dense_crf(probabilities[None], image[None], parameters)
-    with pytest.raises(UserError, match=r"must be uint8 \[H, W, 3\], not uint8 \[0, 30, 3\]"):
+    with pytest.raises(
+        UserError, match=r"must be uint8 or uint16 \[H, W, C\], not uint8 \[0, 30, 3\]"
+    ):
         dense_crf(probabilities[:0], image[:0], parameters)
     with pytest.raises(UserError, match="2 probabilities for 1 images"):
         dense_crf_batch([probabilities] * 2, [image], parameters)

@@ -55,6 +55,28 @@ def test_padding_is_below_and_to_the_right():
     assert (stacked[1] == fill).all()
 
 
+@pytest.mark.parametrize(
+    "how",
+    [
+        Inference(),
+        Inference(scales=(0.5, 1.0), flip=True),
+        Inference(window=32, crf=CRFParameters(3, 3, 30, 10, 5, iterations=1)),
+    ],
+    ids=["plain", "scales and a flip", "windows and a CRF"],
+)
+def test_16_bits_are_finer_steps_of_the_same_brightness(how):
+    image = np.random.default_rng(0).integers(0, 256, (40, 37, 3), np.uint8)
+    finer = image.astype(np.uint16) * 257
+    predictor = Predictor(tiny_pretrained(), inference=how)
+    found = []
+    for one in (image, finer):
+        found.append(np.empty((40, 37, len(predictor.info.class_names)), np.float32))
+        labels = predictor.predict_probabilities(one, found[-1])
+        ((_, _, same),) = predictor.predict([{"image": one}])
+        np.testing.assert_array_equal(labels, same)
+    np.testing.assert_allclose(*found, rtol=1e-4, atol=1e-5)
+
+
 def test_batches_hold_one_bucket_and_each_example_once():
     source = random_source([(20, 20), (40, 20), (30, 31), (20, 21), (33, 32)])
     found = list(batches.bucket_batches(source, 2))

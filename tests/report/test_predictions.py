@@ -1,5 +1,6 @@
 """The files that a prediction leaves: of images, with probabilities, and of videos."""
 
+import dataclasses
 import errno
 import os
 from fractions import Fraction
@@ -98,6 +99,25 @@ def test_a_video_becomes_two_of_its_size_rate_and_times(tmp_path):
     for image, overlay in zip(images, overlays, strict=True):
         expected = (image.astype(float) + palette[image[..., 0] // 52]) / 2
         assert np.abs(overlay - expected).mean() < 8  # edges lose colour in a video
+
+
+def test_a_network_of_one_channel_sees_the_grey_of_a_video(tmp_path):
+    pytest.importorskip("av", reason="pip install 'gcn-jax[video]'")
+    source = write_video(tmp_path / "in.mp4", 3)
+    seen = []
+
+    def predict(examples):
+        seen.extend(example["image"] for example in examples)
+        yield 0, {}, np.zeros(seen[-1].shape[:2], np.int32)
+
+    info = dataclasses.replace(INFO, mean=(100.0,), std=(50.0,))
+    predictor = SimpleNamespace(info=info, predict=predict)
+    predictions.predict_video(predictor, source, tmp_path / "out/in", lambda *_: None)
+    with open_video(source) as opened:
+        frames = [frame.image for frame in opened.frames()]
+    for frame, image in zip(frames, seen, strict=True):
+        assert (image.dtype, image.shape) == (np.uint8, (48, 64, 1))
+        np.testing.assert_allclose(image[..., 0], frame @ [0.299, 0.587, 0.114], atol=0.51)
 
 
 def test_memory_does_not_grow_with_the_length_of_a_video(tmp_path):

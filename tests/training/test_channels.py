@@ -1,6 +1,7 @@
-"""Runs on images of 1, 4 and 5 channels, from the folder to the verbs that use the run."""
+"""Runs on images of 1, 4 and 5 channels, of 8 and 16 bits, from the folder to the verbs."""
 
 import json
+import re
 
 import jax
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from flax import traverse_util
 from PIL import Image
 
-from gcn_jax import models
+from gcn_jax import export, models
 from gcn_jax.cli.main import main
 from gcn_jax.data.builders.registry import make_builder
 from gcn_jax.errors import UserError
@@ -18,16 +19,17 @@ from gcn_jax.training.run_data import open_run_data
 from tests.helpers.small_data import CLASS_NAMES, draw_example, save_mask
 
 
-def make_folder(root, channels):
+def make_folder(root, channels, dtype="uint8"):
     """Twenty grey noises with a disc and a square, which the last channel alone shows."""
+    steps = 257 if dtype == "uint16" else 1
     rng = np.random.default_rng(0)
     (root / "images").mkdir(parents=True)
     (root / "masks").mkdir()
     (root / "classes.txt").write_text("\n".join(CLASS_NAMES))
     for i in range(20):
         _, label = draw_example(rng, 32, 40)
-        image = rng.integers(90, 150, (32, 40, channels), dtype=np.uint8)
-        image[..., -1] = np.where(label == 255, 0, label) * 100
+        image = rng.integers(90 * steps, 150 * steps, (32, 40, channels), dtype)
+        image[..., -1] = np.where(label == 255, 0, label).astype(dtype) * 100 * steps
         save_mask(label, root / f"masks/{i}.png")
         if channels > 4:
             np.save(root / f"images/{i}.npy", image)
@@ -52,11 +54,18 @@ def make_config(root, channels, **settings):
 
 
 @pytest.mark.parametrize(
-    "channels",
-    [pytest.param(1, marks=pytest.mark.slow), pytest.param(4, marks=pytest.mark.slow), 5],
+    ("channels", "dtype"),
+    [
+        pytest.param(1, "uint8", marks=pytest.mark.slow),
+        pytest.param(1, "uint16", marks=pytest.mark.slow),
+        pytest.param(4, "uint8", marks=pytest.mark.slow),
+        pytest.param(5, "uint8", marks=pytest.mark.slow),
+        (5, "uint16"),
+    ],
 )
-def test_from_the_folder_to_the_verbs(channels, tmp_path, capsys):
-    make_folder(tmp_path / "data", channels)
+def test_from_the_folder_to_the_verbs(channels, dtype, tmp_path, capsys):
+    make_folder(tmp_path / "data", channels, dtype)
+    steps = 257 if dtype == "uint16" else 1
     config, workdir = make_config(tmp_path, channels), tmp_path / "run"
     if channels > 1:
         config.data.mean, config.data.std = (120.0,) * channels, (40.0,) * channels
@@ -65,22 +74,24 @@ def test_from_the_folder_to_the_verbs(channels, tmp_path, capsys):
 
     info = models.read_info(workdir)
     assert info.channels == info.fields["in_channels"] == channels
+    assert (info.bit_depth, info.image_dtype) == (16 if steps > 1 else None, dtype)
     assert len(info.std) == channels
     if channels == 1:
         np.testing.assert_allclose(info.mean, [(123.675 + 116.28 + 103.53) / 3])
     model, variables = models.from_pretrained(workdir)
     source = open_run_data(workdir)
     example = source[0]
-    assert example["image"].shape == (32, 40, channels)
+    assert (example["image"].shape, example["image"].dtype) == ((32, 40, channels), dtype)
+    assert len(np.unique(example["image"])) > (256 if steps > 1 else 50)
     assert source.sampled_sizes == [(32, 40)] * len(source)
     mean, std = (np.asarray(one, np.float32) for one in (info.mean, info.std))
     padded = np.empty((32, 64, channels), np.float32)
-    padded[...] = np.rint(mean)
+    padded[...] = steps * np.rint(mean)
     padded[:, :40] = example["image"]
-    logits = model.apply(variables, ((padded - mean) / std)[None])
+    logits = model.apply(variables, ((padded / steps - mean) / std)[None])
     labels = models.predict(model, variables, example["image"])
     np.testing.assert_array_equal(labels, np.argmax(logits[0], -1)[:, :40])
-    with pytest.raises(UserError, match=rf"must be uint8 \[H, W, {channels}\]"):
+    with pytest.raises(UserError, match=rf"must be uint8 or uint16 \[H, W, {channels}\]"):
         models.predict(model, variables, np.zeros((8, 8, 3), np.uint8))
 
     main(["evaluate", f"--ckpt={workdir}", f"--json={tmp_path / 'a.json'}",
@@ -95,7 +106,8 @@ def test_from_the_folder_to_the_verbs(channels, tmp_path, capsys):
     main(["predict", f"--ckpt={workdir}", str(file), f"--output={tmp_path / 'out'}"])
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / f"out/{file.stem}.png")), labels)
     overlay = np.asarray(Image.open(tmp_path / f"out/{file.stem}_overlay.png"))[:32, :40]
-    shown = example["image"][..., :3] if channels > 3 else example["image"].repeat(3, axis=2)
+    shown = np.rint(example["image"] / steps)
+    shown = shown[..., :3] if channels > 3 else shown.repeat(3, axis=2)
     colors = np.asarray(info.palette, float)[labels]
     np.testing.assert_array_equal(overlay, np.rint(shown / 2 + colors / 2))
 
@@ -105,11 +117,19 @@ def test_from_the_folder_to_the_verbs(channels, tmp_path, capsys):
               f"--output={tmp_path / 'out'}"])  # fmt: skip
     said = capsys.readouterr().err
     assert f"rgb.png: it has 3 channels, where data.channels is {channels}" in said
-    for words in (["export", f"--output={tmp_path / 'a.onnx'}"], ["demo"]):
+
+    main(["export", f"--ckpt={workdir}", f"--output={tmp_path / 'a'}", "--output_kind=labels"])
+    exported = export.load(tmp_path / "a")(example["image"][None])
+    np.testing.assert_array_equal(exported[0], labels)
+    refused = [["demo"]] if channels > 1 else []
+    if (channels, dtype) != (1, "uint8"):
+        refused.append(["export", "--format=web", f"--output={tmp_path / 'b'}"])
+    for words in refused:
         with pytest.raises(SystemExit) as ended:
-            main([words[0], f"--ckpt={workdir}", *words[1:]])
+            main([*words, f"--ckpt={workdir}"])
         assert ended.value.code == 2
-        assert f"takes images of {channels} channels; " in capsys.readouterr().err
+        said = capsys.readouterr().err
+        assert re.search(rf"takes images of {channels} channels, .* browser", said)
 
 
 def test_images_of_several_counts_are_refused_and_validation_names_them(tmp_path, capsys):

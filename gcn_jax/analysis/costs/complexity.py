@@ -164,7 +164,8 @@ def _flops(analysis: Mapping[str, float] | None) -> int:
 
 def _arguments(model: nn.Module, size: int | tuple[int, int]) -> tuple[dict, jax.ShapeDtypeStruct]:
     height, width = (size, size) if isinstance(size, int) else size
-    return variable_shapes(model), jax.ShapeDtypeStruct((1, height, width, 3), jnp.float32)
+    channels = getattr(model, "in_channels", 3)
+    return variable_shapes(model), jax.ShapeDtypeStruct((1, height, width, channels), jnp.float32)
 
 
 def _program(jaxpr: core.Jaxpr, equations: Sequence[core.JaxprEqn]) -> tuple[Callable, ...]:

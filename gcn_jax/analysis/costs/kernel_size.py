@@ -57,7 +57,7 @@ def top_features(model: nn.Module, size: tuple[int, int]) -> tuple[int, ...]:
         model: A network of the registry.
         size: Height and width of the images in px.
     """
-    images = jax.ShapeDtypeStruct((1, *size, 3), jnp.float32)
+    images = jax.ShapeDtypeStruct((1, *size, 3), jnp.float32)  # res-5 is the same of any channels
     backbone = model.make_backbone()
     variables = variable_shapes(backbone)
     return jax.eval_shape(backbone.apply, variables, images)["res5"].shape[1:]

@@ -27,11 +27,11 @@ def effective_field(
     Args:
         model: A segmentation network of this package.
         variables: The variables of `from_pretrained`, with `preprocessing`.
-        images: RGB images, uint8 `[N, H, W, 3]`.
+        images: uint8 or uint16 `[N, H, W, C]`, as the network takes them.
         units: N units, one for each image.
 
     Returns:
-        float32 `[N, H, W]`: the sum over the three channels of the absolute derivative with
+        float32 `[N, H, W]`: the sum over the channels of the absolute derivative with
             respect to the normalised image.
 
     Raises:

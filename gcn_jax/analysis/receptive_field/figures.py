@@ -17,6 +17,7 @@ from gcn_jax.analysis.receptive_field.sight import SHARE, Sight
 from gcn_jax.analysis.receptive_field.theory import AxisField, ReceptiveField, receptive_fields
 from gcn_jax.analysis.receptive_field.units import level_holding
 from gcn_jax.models.layers import Conv
+from gcn_jax.models.preprocessing import as_rgb
 
 _HEAT = matplotlib.colormaps["inferno"]
 _BOX, _PATCH, _PAPER = "#1fa8e0", "#ff2d20", "#ffffff"
@@ -62,14 +63,15 @@ def panels(sights: Sequence[tuple[str, Sight, str]]) -> bytes:
 def _draw_panel(axes: Axes, sight: Sight, kind: str) -> None:
     """Draw a panel of `panels`, with a cross on the unit."""
     if kind == "image":
-        axes.imshow(sight.scene.image)
+        axes.imshow(as_rgb(sight.scene.image))
     elif kind == "stimulus":
-        axes.imshow(sight.stimulus.image)
+        axes.imshow(as_rgb(sight.stimulus.image))
         _draw_frame(axes, sight.stimulus.box, edgecolor=_PATCH)
     else:
         # With faint colours, so that those of the map stand out.
-        grey = sight.scene.image.mean(axis=2, keepdims=True)
-        axes.imshow(((sight.scene.image + 2 * grey) / 3).astype(np.uint8))
+        image = as_rgb(sight.scene.image)
+        grey = image.mean(axis=2, keepdims=True)
+        axes.imshow(((image + 2 * grey) / 3).astype(np.uint8))
         field = getattr(sight, kind)
         if kind == "effective":
             field = ndimage.gaussian_filter(field, _BLUR * max(field.shape))

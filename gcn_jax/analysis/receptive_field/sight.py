@@ -22,7 +22,7 @@ class Scene:
     """An image, and a unit on an object in it.
 
     Attributes:
-        image: uint8 `[H, W, 3]` RGB.
+        image: uint8 or uint16 `[H, W, C]`, as the network takes it.
         body: bool `[H, W]`, the pixels of the object.
         unit: Its class, at one of its pixels.
     """
@@ -34,13 +34,24 @@ class Scene:
     def enlarged(self, scale: float) -> "Scene":
         """Return the scene resized by a factor, bilinearly."""
         height, width = (round(length * scale) for length in self.body.shape)
-        image, body = Image.fromarray(self.image), Image.fromarray(self.body)
+        body = Image.fromarray(self.body)
         row, column = (int((place + 0.5) * scale) for place in self.unit[:2])
         return Scene(
-            np.asarray(image.resize((width, height), Image.Resampling.BILINEAR)),
+            _resized(self.image, (width, height)),
             np.asarray(body.resize((width, height), Image.Resampling.NEAREST)),
             Unit(row, column, self.unit.class_number),
         )
+
+
+def _resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Return an image of any channels resized to (width, height), bilinearly."""
+    if image.shape[2] == 3:
+        return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))
+    channels = [
+        Image.fromarray(channel).resize(size, Image.Resampling.BILINEAR)
+        for channel in np.moveaxis(image, 2, 0).astype(np.float32)
+    ]
+    return np.rint(np.stack([np.asarray(one) for one in channels], axis=2)).astype(image.dtype)
 
 
 def scene_on_object(
@@ -49,7 +60,7 @@ def scene_on_object(
     """Put a unit deep inside the object of a class.
 
     Args:
-        image: uint8 `[H, W, 3]` RGB.
+        image: uint8 or uint16 `[H, W, C]`.
         label: Integers `[H, W]`; values from `num_classes` on are void.
         num_classes: Number of classes.
         class_number: The class; None for the one with most pixels, 0 (background) left out.

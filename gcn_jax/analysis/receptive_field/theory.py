@@ -133,7 +133,8 @@ def traced_reach(model: nn.Module, size: tuple[int, int]) -> dict[str, tuple[Rea
 def _reaches(
     model: nn.Module, variables: Any, size: tuple[int, int]
 ) -> dict[str, tuple[Reach, Reach]]:
-    images = jax.ShapeDtypeStruct((1, *size, 3), jnp.float32)
+    channels = getattr(model, "in_channels", 3)
+    images = jax.ShapeDtypeStruct((1, *size, channels), jnp.float32)
     finished: list[str] = []
     run = _with_all_layers(model, finished)
     with plain_formulation():  # which says what padding is seen

@@ -29,7 +29,7 @@ class Stimulus(NamedTuple):
     """An image with one patch of noise on it, and what that does to a unit.
 
     Attributes:
-        image: uint8 `[H, W, 3]` RGB, covered.
+        image: uint8 or uint16 `[H, W, C]`, covered.
         box: (top, left, bottom, right), the first and last rows and columns of the patch.
         plain: The unit's logit in the image as it is.
         covered: The unit's logit in this image.
@@ -60,13 +60,14 @@ def valid_field(
     Args:
         model: A segmentation network of this package.
         variables: The variables of `from_pretrained`, with `preprocessing`.
-        image: uint8 `[H, W, 3]` RGB.
+        image: uint8 or uint16 `[H, W, C]`, as the network takes it.
         unit: The score that is watched.
         patch: Side of the square that is covered, in pixels.
         stride: Step between the places of the patch, in pixels; the last ones touch the border.
         box: First row, first column, last row and last column of the unit's theoretical receptive
             field, where it is known: patches beside it cannot change anything, and are left out.
-        seed: The seed of the random values, uniform in 0..255, independent at every place.
+        seed: The seed of the random values, uniform in the type's range, independent at every
+            place.
         batch_size: How many places are tried at a time.
 
     Returns:
@@ -111,7 +112,7 @@ def _corners(length: int, patch: int, stride: int) -> np.ndarray:
 
 def _cover(image: Array, place: Array, seed: Array | np.integer, patch: int) -> jax.Array:
     """Return the image with a patch of noise whose first row and column are `place`."""
-    noise = jax.random.bits(jax.random.key(seed), (patch, patch, 3), jnp.uint8)
+    noise = jax.random.bits(jax.random.key(seed), (patch, patch, image.shape[-1]), image.dtype)
     return lax.dynamic_update_slice(image, noise, (place[0], place[1], 0))
 
 

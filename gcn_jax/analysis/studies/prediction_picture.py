@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from gcn_jax import atomic, data
+from gcn_jax.models.preprocessing import as_rgb
 from gcn_jax.report.pictures import encode, legend
 
 #: In px: width of a column, and between columns.
@@ -30,7 +31,7 @@ def draw(
         path: The PNG file to write.
     """
     palette = source.palette
-    images = [example["image"] for example in examples]
+    images = [as_rgb(example["image"]) for example in examples]
     rows = [("image", images)]  # no dict: a network may be called so, too
     if source.is_labelled:
         rows.append(("truth", [palette[example["label"]] for example in examples]))

@@ -40,7 +40,7 @@ from gcn_jax.analysis.receptive_field.units import recentre
 from gcn_jax.analysis.receptive_field.valid import PATCH, STRIDE
 from gcn_jax.cli import process
 from gcn_jax.cli.flags import expect_arguments, key_and_value, run_names, settings_of
-from gcn_jax.data.images import read_image
+from gcn_jax.data.image_files import ImageFiles
 from gcn_jax.errors import UserError, check_choice
 from gcn_jax.terminal import make_console, progress, say
 from gcn_jax.training.run_data import open_run_data
@@ -132,7 +132,8 @@ def _scenes(network: Network, options: flags.FlagValues) -> list[Scene]:
         check_choice("class", name, class_names)
         number = class_names.index(name)
     if options.image:
-        image = read_image(options.image)
+        info = network.pretrained.info
+        image = ImageFiles([Path(options.image)], info.bit_depth, info.channels)[0]["image"]
         label = models.predict(network.pretrained.model, network.pretrained.variables, image)
         found = [scene_on_object(image, label, len(class_names), number)]
         where = f"what {network.name} predicts for {options.image}"

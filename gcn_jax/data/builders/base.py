@@ -43,7 +43,8 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
             mask that is not there. Such a folder is not prepared.
         remarks: What was understood in a way that might not be meant.
         bit_depth: How many bits the images use whose files have 16; None for all.
-        channels: How many channels images have; of other than 3 the copy holds uint8 `[H, W, C]`.
+        channels: How many channels images have; of other than 3 the copy holds arrays
+            `[H, W, C]`, uint8 or uint16 as `load_channels` reads them.
         homepage: The address of the people who publish it.
         citation: Their paper, as BibTeX.
     """
@@ -197,6 +198,19 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
                 raise ValueError(f"metadata.json has {len(ids)} ids of {split}")
             return ids
 
+    @property
+    def image_dtype(self) -> np.dtype:
+        """The type of the images of the prepared data set: uint16 where any of them is.
+
+        Raises:
+            Problem: The prepared copy is damaged.
+        """
+        if self.channels == 3:
+            return np.dtype(np.uint8)
+        with reading_prepared(self.data_path):
+            deep = [self._known_of(split).get("is_deep") for split in self.info.splits]
+        return np.dtype(np.uint16 if any(deep) else np.uint8)
+
     def label_statistics(self, split: str) -> LabelStatistics:
         """Return the statistics of a split's labels; of none where they are not public.
 
@@ -218,9 +232,11 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
             raise ValueError(f"metadata.json has nothing about {split}")
         return self.info.metadata[split]
 
-    def _keep(self, split: str, ids: Sequence[str], statistics: LabelStatistics) -> None:
+    def _keep(
+        self, split: str, ids: Sequence[str], statistics: LabelStatistics, **others: Any
+    ) -> None:
         """Keep what is known of a split as a whole, once all of it was seen."""
-        self.info.metadata[split] = {"ids": list(ids), "labels": statistics.to_json()}
+        self.info.metadata[split] = {"ids": list(ids), "labels": statistics.to_json(), **others}
 
     def _load_label(self, path: Any) -> tuple[np.ndarray, files.MaskFacts | None]:
         """Read one mask as labels of the class table, uint8 `[H, W]`, and its properties.
@@ -251,11 +267,13 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
         """Yield one checked example for each pair."""
         num_classes = len(self.classes.names)
         ids, statistics = [], LabelStatistics.empty(num_classes)
+        is_deep = False
         for key, image_path, mask in self._track(pairs, split):
             examined = self.examine((key, image_path, mask))
             refuse(examined.problems[:1])
             if examined.image is not None and examined.image_facts is not None:
                 size = examined.image.shape[:2]
+                is_deep |= examined.image.dtype == np.uint16
                 self._consistency.add_image(split, str(image_path), examined.image_facts, size)
             if examined.mask_facts is not None:
                 self._consistency.add_mask(split, str(mask), examined.mask_facts)
@@ -274,4 +292,4 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
             )
         refuse(split_problems(self.name, split, len(ids), statistics))
         refuse(list(self._consistency.problems()))
-        self._keep(split, ids, statistics)
+        self._keep(split, ids, statistics, **({"is_deep": True} if is_deep else {}))

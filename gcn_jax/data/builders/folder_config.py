@@ -36,7 +36,7 @@ def folder_config(
     if bit_depth is not None:
         digest.update(f"{bit_depth} bits".encode())
     if channels != 3:
-        digest.update(f"{channels} channels".encode())
+        digest.update(f"{channels} channels, all levels".encode())
     for split, pairs in splits.items():
         for key, *paths in pairs:
             identities = [_identity(path) for path in paths if path is not None]

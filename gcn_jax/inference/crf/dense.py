@@ -14,6 +14,7 @@ from gcn_jax.errors import UserError
 from gcn_jax.inference.crf.lattice import Lattice, build_lattice, join_lattices
 from gcn_jax.inference.crf.mean_field import mean_field
 from gcn_jax.inference.crf.parameters import CRFParameters
+from gcn_jax.models.preprocessing import as_rgb
 
 #: Numbers of points, and of vertices, that are compiled for, from a power of two to the next.
 _POINT_SIZES, _VERTEX_SIZES = 4, 2
@@ -35,7 +36,7 @@ def dense_crf(
 
     Args:
         probabilities: float `[H, W, C]`, at least 0 and at most 1.
-        image: uint8 `[H, W, 3]` RGB.
+        image: uint8 `[H, W, 3]` RGB; of other channels, or uint16, what `as_rgb` makes of it.
         parameters: Those of the CRF.
 
     Returns:
@@ -69,7 +70,7 @@ def dense_crf_batch(
 
     Args:
         probabilities: float `[N, H, W, C]`, or N arrays `[H, W, C]` of any sizes.
-        images: uint8 `[N, H, W, 3]` RGB, or N arrays `[H, W, 3]`.
+        images: uint8 `[N, H, W, 3]` RGB, or N arrays `[H, W, 3]`; or others, see `dense_crf`.
         parameters: Those of the CRF.
         sizes: (height, width) of each image without padding at the bottom and the right, which has
             no influence; at most N, the rest is padding. If None, nothing is.
@@ -78,7 +79,7 @@ def dense_crf_batch(
         float32 [height, width, C] for each of the sizes: the marginals.
 
     Raises:
-        UserError: An image is not uint8 `[H, W, 3]`, or not of its probabilities' size; these are
+        UserError: An image is no such array, or not of its probabilities' size; these are
             not in 0..1, or not of the same classes; or the standard deviations are far too small.
     """
     if isinstance(probabilities, jax.Array):
@@ -140,9 +141,10 @@ def _split(
 
 
 def _check_shapes(probabilities: np.ndarray, image: np.ndarray) -> None:
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+    if image.dtype not in (np.uint8, np.uint16) or image.ndim != 3 or not image.size:
         raise UserError(
-            f"the image of a CRF must be uint8 [H, W, 3], not {image.dtype} {list(image.shape)}"
+            "the image of a CRF must be uint8 or uint16 [H, W, C], not "
+            f"{image.dtype} {list(image.shape)}"
         )
     if probabilities.ndim != 3 or probabilities.shape[:2] != image.shape[:2]:
         raise UserError(
@@ -179,7 +181,7 @@ def _padded_size(count: int, sizes_per_octave: int) -> int:
 
 def _bilateral_lattice(image: np.ndarray, parameters: CRFParameters) -> Lattice:
     positions = _scaled(_positions(*image.shape[:2]), parameters.bilateral_sxy)
-    colors = _scaled(image.reshape(-1, 3).astype(np.float32), parameters.bilateral_srgb)
+    colors = _scaled(as_rgb(image).reshape(-1, 3).astype(np.float32), parameters.bilateral_srgb)
     return build_lattice(np.concatenate([positions, colors], axis=1))
 
 

@@ -40,6 +40,14 @@ class ModelInfo:
         """How many channels images have."""
         return len(self.mean)
 
+    @property
+    def image_dtype(self) -> str:
+        """The type in which all levels of its images are kept: "uint8" or "uint16".
+
+        Of RGB the upper 8 bits are.
+        """
+        return "uint8" if self.channels == 3 or self.bit_depth is None else "uint16"
+
 
 def read_info(workdir: str | Path) -> ModelInfo:
     """Read `model.json` of a workdir, or of "hf://owner/name" on the Hugging Face hub.

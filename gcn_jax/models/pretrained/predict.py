@@ -28,20 +28,23 @@ def predict(model: nn.Module, variables: dict[str, Any], image: np.ndarray) -> n
         model: A model of this package.
         variables: Its variables; with those of `from_pretrained` the image is prepared as in
             training, with others by ImageNet's mean and standard deviation.
-        image: uint8 `[H, W, 3]` RGB, or of as many channels as the model's images have.
+        image: uint8 `[H, W, 3]` RGB, or of as many channels as the model's images have; these may
+            be uint16, whose 0..65535 stands for 0..255 in finer steps.
 
     Returns:
         int32 `[H, W]`, the class of each pixel.
 
     Raises:
-        UserError: The image is not uint8 `[H, W, 3]`, or nothing says how its channels are
+        UserError: The image is none of these, or nothing says how its channels are
             normalised.
     """
     image = np.asarray(image)
     channels = getattr(model, "in_channels", 3)
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != channels:
-        kind = "[H, W, 3] RGB" if channels == 3 else f"[H, W, {channels}]"
-        raise UserError(f"the image is {image.dtype} {image.shape}; it must be uint8 {kind}")
+    is_rgb = channels == 3
+    kinds = ("uint8",) if is_rgb else ("uint8", "uint16")
+    if image.dtype.name not in kinds or image.ndim != 3 or image.shape[2] != channels:
+        wanted = f"{' or '.join(kinds)} [H, W, {channels}]" + " RGB" * is_rgb
+        raise UserError(f"the image is {image.dtype} {image.shape}; it must be {wanted}")
     preprocessing = variables.get("preprocessing", {"mean": IMAGENET_MEAN, "std": IMAGENET_STD})
     mean, std = (np.asarray(preprocessing[key], np.float32) for key in ("mean", "std"))
     if len(mean) != channels:
@@ -49,7 +52,7 @@ def predict(model: nn.Module, variables: dict[str, Any], image: np.ndarray) -> n
             f"the variables have no preprocessing of {channels} channels; those of "
             "`from_pretrained` have it"
         )
-    padded = stack_padded([image], 1, mean_color(mean.tolist()))
+    padded = stack_padded([image], 1, mean_color(mean.tolist(), image.dtype))
     prediction = np.asarray(class_maps(model, variables, padded, mean, std))[0]
     return prediction[: image.shape[0], : image.shape[1]]
 
@@ -62,7 +65,7 @@ def logits(
     Args:
         model: A module of `gcn_jax.models`, or any with the same call.
         variables: Its variables.
-        images: uint8 `[N, H, W, 3]` RGB.
+        images: uint8 or uint16 `[N, H, W, 3]`.
         mean: float32 `[3]`, in 0..255.
         std: float32 `[3]`, in 0..255.
 
@@ -84,7 +87,7 @@ def class_maps(
     Args:
         model: A module of `gcn_jax.models`, or any with the same call.
         variables: Its variables.
-        images: uint8 `[N, H, W, 3]` RGB.
+        images: uint8 or uint16 `[N, H, W, 3]`.
         mean: float32 `[3]`, in 0..255.
         std: float32 `[3]`, in 0..255.
 

@@ -37,7 +37,7 @@ tags:
 from gcn_jax import models
 
 model, variables = models.from_pretrained("hf://{repo_id}")
-labels = models.predict(model, variables, image)  # uint8 {image} -> int32 [H, W]
+labels = models.predict(model, variables, image)  # {image} -> int32 [H, W]
 ```
 
 ## Scores
@@ -158,7 +158,11 @@ def _card(
         step=scores["step"],
         validation=config["data"]["val"],
         scores=table if measured else "It was not validated.",
-        image="[H, W, 3] RGB" if info.channels == 3 else f"[H, W, {info.channels}]",
+        image=(
+            "uint8 [H, W, 3] RGB"
+            if info.channels == 3
+            else f"{info.image_dtype} [H, W, {info.channels}]"
+        ),
         mean=info.mean,
         std=info.std,
         config=json.dumps(config, indent=2),

@@ -23,6 +23,16 @@ from gcn_jax.errors import UserError
 from gcn_jax.models.layers import Conv, Deconv2x, plain_formulation
 
 
+def test_first_layer_of_other_channels():
+    def first(channels):
+        model = models.create_model("_tiny", num_classes=3, kernel_size=5, in_channels=channels)
+        return sum(cost_by_level(model, 32).values(), Cost())
+
+    three, five = first(3), first(5)
+    assert five.parameters - three.parameters == 2 * 3**2 * 4
+    assert five.flops > three.flops
+
+
 class OneLayer(nn.Module):
     """A network of one layer."""
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from gcn_jax.analysis.receptive_field import figures
 from gcn_jax.analysis.receptive_field.effective import effective_field
-from gcn_jax.analysis.receptive_field.sight import look, scene_on_object
+from gcn_jax.analysis.receptive_field.sight import Scene, look, scene_on_object
 from gcn_jax.analysis.receptive_field.tables import Network
 from gcn_jax.analysis.receptive_field.units import (
     Unit,
@@ -87,6 +87,33 @@ def test_valid_field_is_what_covering_changes():
     # The theoretical field says beforehand which patches change nothing.
     boxed, _ = valid_field(MODEL, VARIABLES, IMAGE, unit, box=(3, 4, 5, 8), **how)
     np.testing.assert_allclose(boxed, field, rtol=1e-4, atol=1e-4)
+
+
+def test_fields_in_five_channels_of_16_bits():
+    kernel = np.random.default_rng(2).normal(size=(3, 5, 5, 2)).astype(np.float32)
+    variables = {
+        "params": {"conv": {"kernel": jnp.asarray(kernel), "bias": jnp.zeros(2)}},
+        "preprocessing": {"mean": jnp.full(5, 100.0), "std": jnp.full(5, 50.0)},
+    }
+    image = np.random.default_rng(3).integers(0, 65536, (9, 12, 5), np.uint16)
+    unit, inside = Unit(4, 6, 1), np.s_[3:6, 4:9]
+    (effective,) = effective_field(MODEL, variables, image[None], [unit])
+    np.testing.assert_allclose(effective[inside], np.abs(kernel[..., 1]).sum(2), rtol=1e-5)
+    valid, stimulus = valid_field(MODEL, variables, image, unit, patch=3, stride=1)
+    plain = ((image[inside] / 257 - 100) / 50 * kernel[..., 1]).sum()
+    np.testing.assert_allclose(stimulus.plain, plain, rtol=1e-4)
+    covered = (stimulus.image != image).any(axis=2)
+    top, left, bottom, right = stimulus.box
+    assert covered[top : bottom + 1, left : right + 1].all()
+    assert covered.sum() == 9
+    assert valid[inside].min() > 0
+    assert not valid[:, 11].any()
+
+    larger = Scene(image, np.ones((9, 12), bool), unit).enlarged(2)
+    assert (larger.image.dtype, larger.image.shape) == (np.uint16, (18, 24, 5))
+    np.testing.assert_array_equal(larger.image[0, 0], image[0, 0])
+    between = 0.75 * image[0, 0] + 0.25 * image[0, 1].astype(float)
+    np.testing.assert_allclose(larger.image[0, 1], between, atol=0.51)
 
 
 @pytest.mark.parametrize(
