@@ -13,6 +13,7 @@ from gcn_jax.models.layers import (
     depth_to_space,
     formulation_for,
     keeps_blocks,
+    pixels_last,
     plain_formulation,
     space_to_depth,
 )
@@ -27,6 +28,22 @@ def test_blocks_by_hand():
     assert blocks[0, 0].tolist() == [[0, 1, 4, 5], [2, 3, 6, 7]]
     np.testing.assert_array_equal(depth_to_space(blocks, 2), x)
     assert space_to_depth(x, 1) is depth_to_space(x, 1) is x
+
+
+def test_the_pixels_of_blocks_lie_behind_the_channels():
+    x = normal(2, 8, 12, 3)
+    laid = pixels_last(x, 4)
+    assert laid.shape == (2, 16, 3, 2, 3)
+    np.testing.assert_array_equal(laid[1, 4 * 2 + 3, 1], x[1, 2::4, 3::4, 1])
+
+
+def test_maps_in_blocks_are_never_whole_on_their_way_to_the_loss():
+    def total(blocks):
+        return jnp.sum(jax.nn.log_softmax(pixels_last(depth_to_space(blocks, 4), 4), axis=2)[:, 0])
+
+    program = jax.jit(jax.grad(total)).lower(normal(2, 8, 8, 16 * 21)).compile().as_text()
+    assert "[2,8,8,336]" in program
+    assert "[2,32,32,21]" not in program
 
 
 def value_and_gradients(layer, params, x, weights):
