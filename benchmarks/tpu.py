@@ -5,7 +5,7 @@
         [--split data|height] [--dtype bfloat16] [--output NAME] [--text FILE]
 
 A forward pass from uint8 images to logits, or with --train a training step, is compiled for the
-chips of a topology in the words of `models/layers/plain.py`, which a TPU gets, and not in those of
+chips of a topology in the words that a TPU gets (`models/layers/backend.py`), and not in those of
 this machine's CPU. Nothing runs. The batch, of all chips, is split over them; for one large image
 `--split height` gives each chip some of its rows.
 

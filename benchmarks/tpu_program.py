@@ -15,7 +15,7 @@ from benchmarks.contestants import our_functions
 from benchmarks.parts import OUTSIDE, part_of_operation
 from gcn_jax import mesh
 from gcn_jax.errors import UserError
-from gcn_jax.models.layers import plain_formulation
+from gcn_jax.models.layers import formulation_for
 
 #: Kinds that move no bytes: names for arrays that are there.
 _FREE = ("parameter", "constant", "tuple", "get-tuple-element", "bitcast", "after-all")
@@ -92,7 +92,7 @@ def lower(
     split: str = "data",
     train: bool = False,
 ) -> jax.stages.Lowered:
-    """Trace a program for devices that need not be there, in the formulation of accelerators.
+    """Trace a program for devices that need not be there, in the formulation of TPUs.
 
     Args:
         network: A name of `models.create_model`.
@@ -117,7 +117,7 @@ def lower(
     state = _placed(jax.eval_shape(create, jax.random.key(0)), everywhere)
     images = jax.ShapeDtypeStruct((*shape, 3), jnp.uint8, sharding=parts)
     labels = jax.ShapeDtypeStruct(shape, jnp.uint8, sharding=parts)
-    with plain_formulation():
+    with formulation_for("tpu"):
         if train:
             jitted = jax.jit(step, donate_argnums=0, out_shardings=everywhere)
             return jitted.lower(state, {"image": images, "label": labels})

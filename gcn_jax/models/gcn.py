@@ -21,8 +21,10 @@ from gcn_jax.models.layers import (
     Conv,
     Deconv2x,
     Dtype,
+    depth_to_space,
     enlarge,
     fit,
+    keeps_blocks,
     normal_init,
     relu,
     resize_bilinear_2x,
@@ -38,14 +40,17 @@ class BoundaryRefine(nn.Module):
 
     Attributes:
         dtype: The precision of the computation and of the output; parameters are float32.
+        block: The side of the blocks in which the pixels lie (`layers/pixel_blocks.py`).
     """
 
     dtype: Dtype = jnp.float32
+    block: int = 1
 
     @nn.compact
     def __call__(self, scores: jax.Array) -> jax.Array:
         """Refine scores `[N, H, W, C]`; the shape stays."""
-        conv = partial(Conv, scores.shape[-1], (3, 3), dtype=self.dtype)
+        classes = scores.shape[-1] // self.block**2
+        conv = partial(Conv, classes, (3, 3), dtype=self.dtype, block=self.block)
         residual = relu(conv(name="conv1")(scores))
         return scores + conv(kernel_init=_small_init, name="conv2")(residual)
 
@@ -106,16 +111,18 @@ class GCN(FreezableNetwork):
             scores = self._refine(scores + finer, f"refine_sum{level}")
 
         # ResNet: 1/4 -> 1/2 -> 1, named deconv2 and deconv1.
-        stride, step = strides[2], 2
+        stride, step, block = strides[2], 2, 1
+        in_blocks = keeps_blocks(scores) and self._fill_blocks(size_of(images), stride)
         while stride % 2 == 0:
             stride //= 2
+            block *= 2 if in_blocks else 1
             height, width = (-(-n // stride) for n in size_of(images))
-            scores = self._upsample(scores, (height, width), f"deconv{step}")
-            scores = self._refine(scores, f"refine_up{step}")
+            scores = self._upsample(scores, (height, width), f"deconv{step}", block)
+            scores = self._refine(scores, f"refine_up{step}", block)
             step -= 1
         if stride > 1:  # patches of 14 pixels
             scores = enlarge(scores, size_of(images), stride)
-        return scores.astype(jnp.float32)
+        return depth_to_space(scores.astype(jnp.float32), block)
 
     def _score(self, features: jax.Array, level: int) -> jax.Array:
         name = self.head if level == 5 else self.finer_head or self.head
@@ -125,18 +132,28 @@ class GCN(FreezableNetwork):
         head = head(self.num_classes, self.kernel_size, dtype=self.dtype, name=f"{name}{level}")
         return self._refine(head(features), f"refine{level}")
 
-    def _refine(self, scores: jax.Array, name: str) -> jax.Array:
+    def _refine(self, scores: jax.Array, name: str, block: int = 1) -> jax.Array:
         if not self.boundary_refinement:
             return scores
-        return BoundaryRefine(dtype=self.dtype, name=name)(scores)
+        return BoundaryRefine(dtype=self.dtype, block=block, name=name)(scores)
 
-    def _upsample(self, scores: jax.Array, size: tuple[int, int], name: str) -> jax.Array:
-        """Double the size; an odd target has a row less, or of maps rounded down one more."""
+    def _upsample(
+        self, scores: jax.Array, size: tuple[int, int], name: str, block: int = 1
+    ) -> jax.Array:
+        """Double the size; an odd target has a row less, or of maps rounded down one more.
+
+        In blocks of pixels, which are of even targets, the blocks are twice as wide afterwards.
+        """
         if self.upsampling == "deconv":
-            scores = Deconv2x(dtype=self.dtype, name=name)(scores)
+            scores = Deconv2x(dtype=self.dtype, block=block, name=name)(scores)
         else:
             scores = resize_bilinear_2x(scores)
-        return fit(scores, size)
+        return scores if block > 1 else fit(scores, size)
+
+    def _fill_blocks(self, size: tuple[int, int], stride: int) -> bool:
+        """Whether deconvolutions double maps up to the images, without a row to cut off."""
+        doubled = self.upsampling == "deconv" and stride.bit_count() == 1
+        return doubled and all(n % stride == 0 for n in size)
 
 
 #: Name -> the fields that it fixes. Names with "_" in front are for tests.

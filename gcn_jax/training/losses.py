@@ -12,8 +12,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from gcn_jax import IGNORE_LABEL
+from gcn_jax.models.layers import keeps_blocks, pixels_last, size_of
 
 Array = jax.Array | np.ndarray
+
+#: The side of the blocks of pixels whose loss is computed together where blocks are kept.
+_BLOCK = 4
 
 #: The smallest 1 - p that focal loss raises to its power: below 1 the slope there is infinite.
 _MIN_ERROR = 1e-6
@@ -62,13 +66,14 @@ def cross_entropy_sum(
         class_weights: float `[C]`, or None for ones.
         label_smoothing: The share of the target that is spread over all classes, 0..1.
     """
-    log_p = jax.nn.log_softmax(logits.astype(jnp.float32))
-    losses = -_at_target(log_p, labels)
+    logits, labels, axis = _laid_out(logits, labels)
+    log_p = jax.nn.log_softmax(logits.astype(jnp.float32), axis)
+    losses = -_at_target(log_p, labels, axis)
     if class_weights is not None:
         losses *= _at_labels(class_weights, labels)
-        log_p *= _as_last_axis(class_weights, log_p)
+        log_p *= _along(class_weights, log_p, axis)
     if label_smoothing:
-        losses = (1 - label_smoothing) * losses - label_smoothing * jnp.mean(log_p, axis=-1)
+        losses = (1 - label_smoothing) * losses - label_smoothing * jnp.mean(log_p, axis)
     return jnp.sum(losses, where=labels != IGNORE_LABEL)
 
 
@@ -90,7 +95,8 @@ def focal_sum(
         class_weights: float `[C]`, or None for ones.
         gamma: The exponent, 0 or more; 0 gives the cross-entropy.
     """
-    log_p = _at_target(jax.nn.log_softmax(logits.astype(jnp.float32)), labels)
+    logits, labels, axis = _laid_out(logits, labels)
+    log_p = _at_target(jax.nn.log_softmax(logits.astype(jnp.float32), axis), labels, axis)
     losses = -(jnp.maximum(-jnp.expm1(log_p), _MIN_ERROR) ** gamma) * log_p
     if class_weights is not None:
         losses *= _at_labels(class_weights, labels)
@@ -120,7 +126,7 @@ def ohem_sum(
         min_kept: The share of an image's labelled pixels that is taken at least, 0..1.
     """
     log_p = jax.nn.log_softmax(logits.astype(jnp.float32))
-    losses, valid = -_at_target(log_p, labels), labels != IGNORE_LABEL
+    losses, valid = -_at_target(log_p, labels, -1), labels != IGNORE_LABEL
     hard = jax.vmap(functools.partial(_hard, threshold=threshold, min_kept=min_kept))(
         jax.lax.stop_gradient(losses), valid
     )
@@ -180,12 +186,27 @@ def _at_labels(class_weights: Array, labels: jax.Array) -> jax.Array:
     return jnp.asarray(class_weights)[_targets(labels)]
 
 
-def _at_target(log_p: jax.Array, labels: jax.Array) -> jax.Array:
-    return jnp.take_along_axis(log_p, _targets(labels)[..., None], axis=-1)[..., 0]
+def _laid_out(logits: jax.Array, labels: jax.Array) -> tuple[jax.Array, jax.Array, int]:
+    """Return logits, labels and the classes' axis, with pixels in the order of blocks if kept."""
+    if not keeps_blocks(logits) or any(n % _BLOCK for n in size_of(logits)):
+        return logits, labels, -1
+    labels = jnp.squeeze(pixels_last(labels[..., None], _BLOCK), axis=2)
+    return pixels_last(logits, _BLOCK), labels, 2
 
 
-def _as_last_axis(vector: Array, like: jax.Array) -> Array:
-    return vector.reshape((1,) * (like.ndim - 1) + vector.shape)
+def _at_target(log_p: jax.Array, labels: jax.Array, axis: int) -> jax.Array:
+    targets = jnp.expand_dims(_targets(labels), axis)
+    if axis == -1:
+        return jnp.take_along_axis(log_p, targets, axis)[..., 0]
+    # Classes are no axis of a tile: to select one of each costs nothing, to gather does.
+    classes = _along(np.arange(log_p.shape[axis]), log_p, axis)
+    return jnp.sum(log_p, axis, where=classes == targets)
+
+
+def _along(vector: Array, like: jax.Array, axis: int) -> Array:
+    shape = [1] * like.ndim
+    shape[axis] = len(vector)
+    return vector.reshape(shape)
 
 
 def _one_hot(labels: jax.Array, logits: jax.Array) -> jax.Array:

@@ -89,9 +89,10 @@ def test_a_chip_whose_rates_are_unknown_has_no_roofline(report):
     assert "No rates of this chip" in markdown(report | {"topology": "v4:2x2x1"})
 
 
-def test_the_formulation_is_the_plain_one_also_on_a_cpu():
-    """The deconvolution: an input with zeros between its pixels, which the CPU's words lack."""
+def test_the_formulation_is_that_of_a_tpu_also_on_a_cpu():
+    """Blocks of pixels at the end; before, inputs of a deconvolution with zeros between pixels."""
     program = lower("_tiny", (8, 32, 32), "float32", jax.devices()).as_text()
+    assert "tensor<8x16x16x84xf32>" in program
     assert "lhs_dilate = [2, 2]" in program or "lhs_dilation = array<i64: 2, 2>" in program
 
 

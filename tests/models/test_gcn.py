@@ -10,7 +10,9 @@ from flax import traverse_util
 
 from gcn_jax.errors import UserError
 from gcn_jax.models import GCN, BoundaryRefine, create_model
-from tests.helpers.random_values import normal, random_params
+from gcn_jax.models.layers import formulation_for, plain_formulation
+from gcn_jax.training.objective import MEAN_CROSS_ENTROPY
+from tests.helpers.random_values import normal, random_params, random_variables
 
 #: Name -> parameters with 21 classes, of the network and of its backbone.
 # The head of a GCN on ResNet-152 has 2,472,456 in global convolutions (k = 15), 9 x 7,980 in
@@ -109,6 +111,41 @@ def test_without_refinement_or_deconvolution_only_backbone_and_heads_have_parame
         "gcn4",
         "gcn5",
     ]
+
+
+@pytest.mark.parametrize("size", [(32, 48), (34, 48), (33, 47)])
+def test_blocks_of_pixels_on_a_tpu_change_no_logits_and_no_gradient(size):
+    """Of sizes that are multiples of the finest scores' stride, 4; of others there are none."""
+    model = GCN(num_classes=3, backbone="_convnext", kernel_size=3)
+    variables, images = random_variables(model), normal(2, *size, 3)
+    labels = np.random.default_rng(0).integers(0, 3, (2, *size), "uint8")
+    labels[:, :5] = 255
+
+    def loss(params):
+        logits = model.apply({**variables, "params": params}, images)
+        counts = MEAN_CROSS_ENTROPY.counts(labels)
+        return MEAN_CROSS_ENTROPY(logits=logits, labels=labels, counts=counts), logits
+
+    def lowered():
+        return jax.jit(jax.value_and_grad(loss, has_aux=True)).lower(variables["params"])
+
+    with plain_formulation():
+        plain = lowered()
+    with formulation_for("tpu"):
+        blocks = lowered()
+    in_blocks = [f"tensor<2x8x12x{channels}xf32>" in blocks.as_text() for channels in (12, 48)]
+    assert in_blocks == [size == (32, 48)] * 2
+
+    expected, found = (program.compile()(variables["params"]) for program in (plain, blocks))
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-5 * np.abs(b).max())
+
+
+def test_blocks_of_pixels_change_no_parameter():
+    model = GCN(num_classes=3, backbone="_convnext")
+    expected = abstract_variables(model)
+    with formulation_for("tpu"):
+        assert abstract_variables(model) == expected
 
 
 def abstract_variables(model, height=32, width=32):

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from gcn_jax.models.layers import formulation_for
 from gcn_jax.training import losses
 
 # One image of 1 x 3 pixels.
@@ -151,6 +152,23 @@ def test_void_equals_leaving_out(name):
     np.testing.assert_array_equal(slope_with_void[:, :, :6], 0)
     np.testing.assert_allclose(slope_with_void[:, :, 6:], slope, rtol=1e-4, atol=1e-6)
     assert np.abs(slope).max() > 0
+
+
+@pytest.mark.parametrize("height", [8, 7])
+@pytest.mark.parametrize("name", ["cross_entropy", "weighted", "smoothed", "focal"])
+def test_a_tpu_sums_the_same_pixels_in_blocks(name, height):
+    rng = np.random.default_rng(0)
+    logits = jnp.asarray(rng.standard_normal((2, height, 12, 3)), jnp.float32)
+    labels = jnp.asarray(rng.choice([0, 1, 2, 255], (2, height, 12)), jnp.uint8)
+
+    def ask():
+        return jax.value_and_grad(lambda logits: ALL[name](logits=logits, labels=labels))(logits)
+
+    expected = ask()
+    with formulation_for("tpu"):
+        found = ask()
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ALL)

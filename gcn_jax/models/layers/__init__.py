@@ -8,7 +8,7 @@ checkpoint never depends on it.
 
 from gcn_jax.models.layers.activation import gelu, relu
 from gcn_jax.models.layers.attention import attend
-from gcn_jax.models.layers.backend import plain_formulation
+from gcn_jax.models.layers.backend import formulation_for, keeps_blocks, plain_formulation
 from gcn_jax.models.layers.conv import (
     Conv,
     Deconv2x,
@@ -23,6 +23,7 @@ from gcn_jax.models.layers.conv import (
     normal_init,
 )
 from gcn_jax.models.layers.norm import BatchNorm, GroupNorm, LayerNorm
+from gcn_jax.models.layers.pixel_blocks import depth_to_space, pixels_last, space_to_depth
 from gcn_jax.models.layers.plain import cut
 from gcn_jax.models.layers.resize import (
     enlarge,
@@ -49,12 +50,16 @@ __all__ = [
     "convolve",
     "cut",
     "deconvolve",
+    "depth_to_space",
     "enlarge",
     "fit",
+    "formulation_for",
     "gelu",
     "he_normal",
+    "keeps_blocks",
     "lecun_normal",
     "normal_init",
+    "pixels_last",
     "plain_formulation",
     "relu",
     "repeat_2x",
@@ -63,4 +68,5 @@ __all__ = [
     "resize_bilinear_2x",
     "sample_bilinear",
     "size_of",
+    "space_to_depth",
 ]

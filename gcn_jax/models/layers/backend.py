@@ -1,7 +1,8 @@
 """The choice of formulation: the same primitives in the words that a device computes fastest.
 
 `layers/plain.py` and `layers/cpu/` are two modules of the same functions, equal up to rounding, and
-nothing but `formulation` chooses between them.
+nothing but `formulation` chooses between them. On a TPU `keeps_blocks` adds to the plain words how
+maps of few channels lie.
 
 The choice is made while a program is traced, by what is known then of the device that it is for.
 `jax.lax.platform_dependent` knows more, the platforms that a program is lowered for, but has both
@@ -19,27 +20,41 @@ import jax
 
 from gcn_jax.models.layers import cpu, plain
 
+#: Places of the last axis in a tile of a TPU.
+_TPU_LANES = 128
+
 # Not a `contextvars.ContextVar`: `jax.jit` must trace a function again where this changes.
-_everywhere_plain = jax.make_user_context(default_value=False)
+_named = jax.make_user_context(default_value=None)
 
 
 def formulation(x: jax.Array) -> ModuleType:
     """Return the module, `plain` or `cpu`, for the device that an operation on x is for."""
-    if not _everywhere_plain.value and target_platform(x) == "cpu":
-        return cpu
-    return plain
+    return cpu if target_platform(x) == "cpu" else plain
+
+
+def keeps_blocks(x: jax.Array) -> bool:
+    """Return whether maps are better kept in blocks of pixels (`pixel_blocks.py`).
+
+    They are on a TPU, where at least four pixels have room in a tile.
+
+    Args:
+        x: Maps `[N, H, W, C]`, traced or not.
+    """
+    return target_platform(x) == "tpu" and 4 * x.shape[-1] <= _TPU_LANES
 
 
 def target_platform(x: jax.Array) -> str:
     """Return the platform that a program is traced for, such as "cpu", "cuda" or "tpu".
 
-    It is that of the first of these which is known: the mesh over which x is split, the mesh of
-    `jax.set_mesh` or `jax.sharding.use_abstract_mesh`, `jax.default_device`, and the default
-    backend.
+    It is that of the first of these which is known: the platform of `formulation_for`, the mesh
+    over which x is split, the mesh of `jax.set_mesh` or `jax.sharding.use_abstract_mesh`,
+    `jax.default_device`, and the default backend.
 
     Args:
         x: An operand, traced or not.
     """
+    if _named.value is not None:
+        return _named.value
     for mesh in (jax.typeof(x).sharding.mesh, jax.sharding.get_abstract_mesh()):
         if mesh.abstract_device is not None:
             return mesh.abstract_device.platform
@@ -50,8 +65,18 @@ def target_platform(x: jax.Array) -> str:
 
 
 @contextlib.contextmanager
-def plain_formulation() -> Iterator[None]:
-    """Trace the primitives in plain words inside, also where the program is for a CPU.
+def formulation_for(platform: str) -> Iterator[None]:
+    """Trace the primitives in the words of a platform inside, whatever the program is for.
+
+    Args:
+        platform: "cpu", "tpu" or another, such as "cuda".
+    """
+    with _named(platform):
+        yield
+
+
+def plain_formulation() -> contextlib.AbstractContextManager[None]:
+    """Trace the primitives in plain words inside, which every device understands.
 
     Three things need it on a host without another device: a program that is for other devices (an
     export, a compilation ahead of time), derivatives in forward mode (`jax.jvp`, `jax.jacfwd`),
@@ -61,5 +86,4 @@ def plain_formulation() -> Iterator[None]:
         >>> with plain_formulation():
         ...     exported = jax.export.export(jax.jit(model.apply), platforms=["cuda"])(variables, x)
     """
-    with _everywhere_plain(True):
-        yield
+    return formulation_for("any")

@@ -10,6 +10,7 @@ import numpy as np
 from flax import linen as nn
 from jax import lax
 
+from gcn_jax.models.layers import pixel_blocks
 from gcn_jax.models.layers.backend import formulation
 
 Dtype = Any
@@ -80,6 +81,9 @@ class Conv(nn.Module):
         use_bias: Whether a bias is added.
         kernel_init: Initialiser of the kernel.
         dtype: That of computation and output; parameters are float32.
+        block: The side of the blocks in which the pixels of input and output lie
+            (`pixel_blocks`). Above 1 the kernel is square and odd, and keeps the size at stride 1
+            without dilation or groups.
     """
 
     features: int
@@ -91,19 +95,26 @@ class Conv(nn.Module):
     use_bias: bool = True
     kernel_init: Initializer = he_normal
     dtype: Dtype = jnp.float32
+    block: int = 1
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Convolve `[N, H, W, C_in]` to `[N, H', W', features]`."""
-        shape = (*self.kernel_size, x.shape[-1] // self.groups, self.features)
+        """Convolve `[N, H, W, C_in]` to `[N, H', W', features]`; in blocks, block**2 as many."""
+        x, area = x.astype(self.dtype), self.block**2
+        shape = (*self.kernel_size, x.shape[-1] // area // self.groups, self.features)
         kernel = self.param("kernel", self.kernel_init, shape, jnp.float32).astype(self.dtype)
         padding = self.padding
         if padding is None:
             above, left = (self.dilation * (k - 1) // 2 for k in self.kernel_size)
             padding = (above, left)
-        y = convolve(x.astype(self.dtype), kernel, self.strides, padding, self.dilation)
+        if self.block == 1:
+            y = convolve(x, kernel, self.strides, padding, self.dilation)
+        else:
+            y = pixel_blocks.convolve(x, kernel, self.block)
         if self.use_bias:
             bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
+            if area > 1:
+                bias = jnp.tile(bias, area)
             y = y + bias.astype(self.dtype)[None, None, None, :]
         return y
 
@@ -182,17 +193,23 @@ class Deconv2x(nn.Module):
 
     Attributes:
         dtype: That of computation and output; the kernel is float32.
+        block: The side of the blocks in which the pixels of the output lie (`pixel_blocks`), an
+            even number, and those of the input in blocks of half that side; 1 for no blocks.
     """
 
     dtype: Dtype = jnp.float32
+    block: int = 1
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Upsample `[N, H, W, C]` to `[N, 2H, 2W, C]`."""
-        channels = x.shape[-1]
+        """Upsample `[N, H, W, C]` to `[N, 2H, 2W, C]`; in blocks, to `[N, H, W, 4C]`."""
+        x, block = x.astype(self.dtype), max(1, self.block // 2)
+        channels = x.shape[-1] // block**2
         shape = (4, 4, channels, channels)
-        kernel = self.param("kernel", bilinear_kernel_init, shape, jnp.float32)
-        return deconvolve(x.astype(self.dtype), kernel.astype(self.dtype), crop=1)
+        kernel = self.param("kernel", bilinear_kernel_init, shape, jnp.float32).astype(self.dtype)
+        if self.block == 1:
+            return deconvolve(x, kernel, crop=1)
+        return pixel_blocks.deconvolve_2x(x, kernel, block)
 
 
 def deconvolve(x: jax.Array, kernel: jax.Array, crop: int = 0) -> jax.Array:
