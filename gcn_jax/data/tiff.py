@@ -67,7 +67,8 @@ def load_tiff(path: Path) -> tuple[np.ndarray, int]:
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # damage gets one line, below
     try:
         with tifffile.TiffFile(path) as file:
-            pages = [page for page in file.pages if not (page.is_reduced or page.is_mask)]
+            pages = [page.aspage() for page in file.pages]
+            pages = [page for page in pages if not (page.is_reduced or page.is_mask)]
             if not pages:
                 raise ValueError("no picture")
             if len(pages) != 1:
@@ -90,10 +91,11 @@ def load_tiff(path: Path) -> tuple[np.ndarray, int]:
         raise
     except Exception as error:  # whatever the damage leads to
         if "imagecodecs" in str(error):
+            packing = getattr(page.compression, "name", page.compression)
             raise Problem(
                 "unreadable file",
-                f"{path}: packed as {page.compression.name}: pip install imagecodecs, or save it "
-                "with deflate, or unpacked",
+                f"{path}: packed as {packing}: pip install imagecodecs, or save it with deflate, "
+                "or unpacked",
             ) from None
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise Problem("unreadable file", f"{path}: not a readable image ({reason})") from None
