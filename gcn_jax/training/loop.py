@@ -12,7 +12,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from gcn_jax import data, mesh
+from gcn_jax import data
 from gcn_jax.errors import UserError, setting
 from gcn_jax.models.pretrained.steps import BEST_METRIC, why
 from gcn_jax.sessions import Session
@@ -20,7 +20,14 @@ from gcn_jax.terminal import ProgressBar, say
 from gcn_jax.training.checkpoints import Checkpoints
 from gcn_jax.training.config import check_config, check_same_run, json_settings
 from gcn_jax.training.crops import check_batches, with_crop_size
-from gcn_jax.training.devices import Agreement, give_back_freed_memory, make_mesh, to_devices
+from gcn_jax.training.devices import (
+    Agreement,
+    check_crop_height,
+    compiled_step,
+    give_back_freed_memory,
+    make_mesh,
+    to_devices,
+)
 from gcn_jax.training.initial_weights import with_preprocessing
 from gcn_jax.training.interruption import Interrupted, Interruption
 from gcn_jax.training.metrics_log import WAIT_METRIC, MetricWriter, Timer
@@ -79,6 +86,7 @@ def train_and_evaluate(
         with interruption.nothing_to_save("before the first step"):
             train, val = open_data(config)
             config = with_preprocessing(with_crop_size(config, folder.path, train), folder.path)
+            check_crop_height(config.augment.crop_size[0], device_mesh)
             check_batches(config, train, val)
             parts = make_parts(config, train, config.data.mean, config.data.std)
             augment = data.Augment.from_settings(
@@ -133,9 +141,8 @@ class _Loop:
         #: The mIoU of every evaluation up to this step.
         self._mious: list[float] = []
         self._timer = Timer(self._step)
-        everywhere = mesh.replicated(run.device_mesh)
         self._agreement = Agreement(run.device_mesh)
-        self._train_step = jax.jit(run.parts.step, donate_argnums=0, out_shardings=everywhere)
+        self._train_step = compiled_step(run.parts.step, run.device_mesh)
 
     def run(self) -> TrainState:
         """Train to the last step, or to where a signal comes."""

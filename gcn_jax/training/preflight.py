@@ -16,7 +16,7 @@ from gcn_jax.hub import is_on_hub
 from gcn_jax.models.pretrained.info import read_info
 from gcn_jax.training.config import check_config, check_same_run
 from gcn_jax.training.crops import check_batches, with_crop_size
-from gcn_jax.training.devices import make_mesh
+from gcn_jax.training.devices import check_crop_height, make_mesh
 from gcn_jax.training.initial_weights import with_preprocessing
 from gcn_jax.training.parts import make_parts
 from gcn_jax.training.run import check_room, open_data, with_absolute_paths
@@ -77,7 +77,9 @@ def missing(config: ConfigDict, workdir: str | Path) -> list[Need]:
     if not needs:
         with needed("data.train and data.val"):
             train, val = open_data(config)
-            check_batches(with_crop_size(config, folder.path, train), train, val)
+            config = with_crop_size(config, folder.path, train)
+            check_crop_height(config.augment.crop_size[0], make_mesh(config))
+            check_batches(config, train, val)
     if not needs and config.augment.extra:
         with needed("augment.extra"):
             ExtraAugment(config.augment.extra, len(train.class_names))
