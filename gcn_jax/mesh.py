@@ -1,9 +1,9 @@
-"""Devices and shardings: one mesh with one axis, "data", over which batches are split.
+"""Devices and shardings: one mesh, over whose axis "data" examples are split, over "height" rows.
 
-Networks also run on images whose height is split over that axis. XLA's gradients (jax 0.10.2 and
-0.12.0) are right there as long as each device has at least as many rows of every map as the widest
-kernel on it reaches beyond a row, and no other axis of the mesh is left over; training splits
-batches, where nothing of this counts.
+XLA's gradients (jax 0.10.2 and 0.12.0) of a kernel on a map that is split by rows are right as long
+as each device has as many of its rows as the kernel reaches beyond a row (`training.rows` sees to
+it), and the map is split over every axis of the mesh: an axis of two devices that is left over
+makes them twice as large. So images, labels and maps are split over both axes.
 """
 
 import math

@@ -14,9 +14,6 @@ from gcn_jax import mesh
 from gcn_jax.errors import UserError, setting
 from gcn_jax.models.layers import plain_formulation
 
-#: Of a crop that is split by rows, each device has a multiple of so many: the stride of networks.
-_ROWS = 32
-
 
 def make_mesh(config: ConfigDict) -> jax.sharding.Mesh:
     """Make the mesh of the devices that a config asks for.
@@ -67,26 +64,6 @@ def _arrangement(data: int, height: int, count: int) -> tuple[int, int]:
             f"devices (num_devices): their product must be {count}; -1 is what the other leaves"
         )
     return data, height
-
-
-def check_crop_height(height: int, device_mesh: jax.sharding.Mesh) -> None:
-    """Check that crops can be split by rows, where the mesh has an axis for them.
-
-    Args:
-        height: That of the crops, in px.
-        device_mesh: The mesh of `make_mesh`.
-
-    Raises:
-        UserError: They cannot; the message says which height can.
-    """
-    parts = device_mesh.shape["height"]
-    multiple = _ROWS * parts
-    if parts > 1 and height % multiple:
-        raise UserError(
-            f"crops of {height} rows do not divide into mesh.height={parts} parts of a multiple "
-            f"of {_ROWS}; the next height that does is {-(-height // multiple) * multiple} "
-            f"({setting('augment.crop_size')}; what is beyond an image is void)"
-        )
 
 
 def compiled_step(step: Callable[..., Any], device_mesh: jax.sharding.Mesh) -> Callable[..., Any]:

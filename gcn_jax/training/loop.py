@@ -22,7 +22,6 @@ from gcn_jax.training.config import check_config, check_same_run, json_settings
 from gcn_jax.training.crops import check_batches, with_crop_size
 from gcn_jax.training.devices import (
     Agreement,
-    check_crop_height,
     compiled_step,
     give_back_freed_memory,
     make_mesh,
@@ -32,6 +31,7 @@ from gcn_jax.training.initial_weights import with_preprocessing
 from gcn_jax.training.interruption import Interrupted, Interruption
 from gcn_jax.training.metrics_log import WAIT_METRIC, MetricWriter, Timer
 from gcn_jax.training.parts import make_parts
+from gcn_jax.training.rows import check_rows
 from gcn_jax.training.run import (
     Run,
     headline,
@@ -86,9 +86,9 @@ def train_and_evaluate(
         with interruption.nothing_to_save("before the first step"):
             train, val = open_data(config)
             config = with_preprocessing(with_crop_size(config, folder.path, train), folder.path)
-            check_crop_height(config.augment.crop_size[0], device_mesh)
             check_batches(config, train, val)
             parts = make_parts(config, train, config.data.mean, config.data.std)
+            check_rows(parts.model, config.augment.crop_size, device_mesh.shape["height"])
             augment = data.Augment.from_settings(
                 config.augment, len(train.class_names), config.data.mean
             )
