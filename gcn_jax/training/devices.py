@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 
 from gcn_jax import mesh
 from gcn_jax.errors import UserError, setting
-from gcn_jax.models.layers import plain_formulation
+from gcn_jax.models.layers import split_rows
 
 
 def make_mesh(config: ConfigDict) -> jax.sharding.Mesh:
@@ -77,11 +77,11 @@ def compiled_step(step: Callable[..., Any], device_mesh: jax.sharding.Mesh) -> C
     if device_mesh.shape["height"] == 1:
         return compiled
 
-    def plain(*args: Any) -> Any:
-        with plain_formulation():  # the CPU's own words would gather rows
+    def by_rows(*args: Any) -> Any:
+        with split_rows():
             return compiled(*args)
 
-    return plain
+    return by_rows
 
 
 def to_devices(

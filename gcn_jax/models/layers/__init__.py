@@ -8,7 +8,7 @@ checkpoint never depends on it.
 
 from gcn_jax.models.layers.activation import gelu, relu
 from gcn_jax.models.layers.attention import attend
-from gcn_jax.models.layers.backend import plain_formulation
+from gcn_jax.models.layers.backend import plain_formulation, split_rows
 from gcn_jax.models.layers.conv import (
     Conv,
     Deconv2x,
@@ -63,4 +63,5 @@ __all__ = [
     "resize_bilinear_2x",
     "sample_bilinear",
     "size_of",
+    "split_rows",
 ]

@@ -17,14 +17,17 @@ from types import ModuleType
 
 import jax
 
-from gcn_jax.models.layers import cpu, plain
+from gcn_jax.models.layers import by_rows, cpu, plain
 
 # Not a `contextvars.ContextVar`: `jax.jit` must trace a function again where this changes.
 _everywhere_plain = jax.make_user_context(default_value=False)
+_rows_are_split = jax.make_user_context(default_value=False)
 
 
 def formulation(x: jax.Array) -> ModuleType:
-    """Return the module, `plain` or `cpu`, for the device that an operation on x is for."""
+    """Return the module, `plain`, `cpu` or `by_rows`, for an operation on x."""
+    if _rows_are_split.value:
+        return by_rows
     if not _everywhere_plain.value and target_platform(x) == "cpu":
         return cpu
     return plain
@@ -62,4 +65,15 @@ def plain_formulation() -> Iterator[None]:
         ...     exported = jax.export.export(jax.jit(model.apply), platforms=["cuda"])(variables, x)
     """
     with _everywhere_plain(True):
+        yield
+
+
+@contextlib.contextmanager
+def split_rows() -> Iterator[None]:
+    """Trace the primitives inside for maps whose rows are split over devices.
+
+    They give the same values as others, and devices hand over less. Of a mesh of Auto axes a
+    program does not know, while it is traced, that it splits rows.
+    """
+    with _rows_are_split(True):
         yield
