@@ -1,9 +1,9 @@
-"""Devices and shardings: one mesh with one axis, "data", over which batches are split.
+"""Devices and shardings: one mesh, over whose axis "data" examples are split, over "height" rows.
 
-Networks also run on images whose height is split over that axis. XLA's gradients (jax 0.10.2 and
-0.12.0) are right there as long as each device has at least as many rows of every map as the widest
-kernel on it reaches beyond a row, and no other axis of the mesh is left over; training splits
-batches, where nothing of this counts.
+XLA's gradients (jax 0.10.2 and 0.12.0) of a kernel on a map that is split by rows are right as long
+as each device has as many of its rows as the kernel reaches beyond a row (`training.rows` sees to
+it), and the map is split over every axis of the mesh: an axis of two devices that is left over
+makes them twice as large. So images, labels and maps are split over both axes.
 """
 
 import math
@@ -16,23 +16,27 @@ from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 
-def data_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
-    """Return a mesh with the single axis "data".
+def data_mesh(devices: Sequence[jax.Device] | None = None, height: int = 1) -> Mesh:
+    """Return a mesh with the axes "data" and "height".
 
     Args:
-        devices: Its devices, in the order of the rows of a batch; all devices of all hosts if None.
+        devices: Its devices, in the order of the examples of a batch; those that share an example
+            follow each other. All devices of all hosts if None.
+        height: Over how many devices the rows of an image are split; it divides their number.
     """
-    return Mesh(np.asarray(devices if devices is not None else jax.devices()), ("data",))
+    grid = np.asarray(devices if devices is not None else jax.devices()).reshape(-1, height)
+    return Mesh(grid, ("data", "height"))
 
 
-def batch_sharding(mesh: Mesh, axis: int = 0) -> NamedSharding:
-    """Return the sharding of an array one of whose axes is split over "data".
+def batch_sharding(mesh: Mesh, axis: int = 0, *, rows: bool = False) -> NamedSharding:
+    """Return the sharding of an array whose examples are split over "data".
 
     Args:
         mesh: The mesh of `data_mesh`.
-        axis: The axis that is split.
+        axis: The axis of the examples.
+        rows: Whether the axis after it, that of the rows of images, is split over "height".
     """
-    return NamedSharding(mesh, PartitionSpec(*[None] * axis, "data"))
+    return NamedSharding(mesh, PartitionSpec(*[None] * axis, "data", *["height"] * rows))
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
@@ -47,11 +51,13 @@ def shard_batch(
     axis: int = 0,
     same_on_every_host: bool = False,
 ) -> dict[str, jax.Array]:
-    """Make global arrays, split over "data", from arrays in the memory of the hosts.
+    """Make global arrays, split over a mesh, from arrays in the memory of the hosts.
+
+    Examples are split over "data", and the rows of images, labels and maps over "height".
 
     Args:
-        batch: Arrays by name; their axis N is a multiple of this host's devices in the mesh (of
-            all its devices where `same_on_every_host`).
+        batch: Arrays by name; their axis N is a multiple of what this host has of "data" (of all
+            of it where `same_on_every_host`). Those with axes H and W after it are split by rows.
         mesh: The mesh of `data_mesh`.
         axis: Which axis is N, that of the examples.
         same_on_every_host: Whether every host holds the whole batch, of which its devices take
@@ -60,9 +66,9 @@ def shard_batch(
     Returns:
         The same names with arrays of the global shape.
     """
-    sharding = batch_sharding(mesh, axis)
 
     def shard(array: np.ndarray) -> jax.Array:
+        sharding = batch_sharding(mesh, axis, rows=array.ndim > axis + 2)
         global_shape = array.shape if same_on_every_host else None
         return jax.make_array_from_process_local_data(sharding, array, global_shape)
 

@@ -5,15 +5,17 @@ from jax.sharding import PartitionSpec
 from gcn_jax.mesh import batch_sharding, data_mesh, replicated, shard_batch
 
 
-def test_mesh_has_one_axis_over_all_devices_or_those_given():
-    assert data_mesh().axis_names == ("data",)
-    assert data_mesh().size == len(jax.devices()) == 8
-    assert data_mesh(jax.devices()[2:4]).devices.tolist() == jax.devices()[2:4]
+def test_mesh_has_two_axes_over_all_devices_or_those_given():
+    assert dict(data_mesh().shape) == {"data": 8, "height": 1}
+    assert dict(data_mesh(height=4).shape) == {"data": 2, "height": 4}
+    assert data_mesh(height=4).devices[1].tolist() == jax.devices()[4:]
+    assert data_mesh(jax.devices()[2:4]).devices[:, 0].tolist() == jax.devices()[2:4]
 
 
 def test_shardings_split_the_batch_and_nothing_else():
     mesh = data_mesh()
     assert batch_sharding(mesh).spec == PartitionSpec("data")
+    assert batch_sharding(mesh, 1, rows=True).spec == PartitionSpec(None, "data", "height")
     assert replicated(mesh).is_fully_replicated
 
 
@@ -28,8 +30,21 @@ def test_shard_batch_gives_each_device_its_rows():
         assert sharded.keys() == batch.keys()
         for name, array in sharded.items():
             assert array.dtype == np.uint8
-            assert array.sharding == batch_sharding(mesh)
+            assert array.sharding == batch_sharding(mesh, rows=True)
             np.testing.assert_array_equal(array, batch[name])
             third = array.addressable_shards[2]
             assert third.device == jax.devices()[2]
             np.testing.assert_array_equal(third.data, batch[name][4:6])
+
+
+def test_shard_batch_splits_the_rows_of_images_labels_and_maps_alone():
+    mesh = data_mesh(height=2)
+    batch = {
+        "image": np.arange(4 * 6 * 2 * 3, dtype=np.uint8).reshape(4, 6, 2, 3),
+        "label": np.arange(4 * 6 * 2, dtype=np.uint8).reshape(4, 6, 2),
+        "sizes": np.arange(4 * 2, dtype=np.int32).reshape(4, 2),
+    }
+    sharded = shard_batch(batch, mesh)
+    for name, rows in (("image", slice(3, 6)), ("label", slice(3, 6)), ("sizes", slice(0, 2))):
+        (fourth,) = (s for s in sharded[name].addressable_shards if s.device == jax.devices()[3])
+        np.testing.assert_array_equal(fourth.data, batch[name][1:2, rows])

@@ -42,8 +42,8 @@ class Predictor:
         info: The model's classes and preprocessing.
         num_parameters: How many numbers of the model are learned.
         inference: Scales, flips, windows and CRF.
-        batch_size: Images a step, a multiple of the mesh's devices.
-        mesh: Over whose axis "data" a batch is split.
+        batch_size: Images a step, a multiple of the mesh's axis "data".
+        mesh: Over which a batch is split.
         compiled_shapes: (N, height, width) of the inputs that the network has been run on.
 
     Example:
@@ -67,12 +67,13 @@ class Predictor:
             pretrained: The model, its variables, which lie on the host or on devices, its classes
                 and its preprocessing: what `models.load_pretrained` returns.
             inference: Scales, flips, windows and CRF.
-            batch_size: Images a step, rounded up to a multiple of the mesh's devices.
-            mesh: Over whose axis "data" a batch is split; one device of this host if None.
+            batch_size: Images a step, rounded up to a multiple of the mesh's axis "data".
+            mesh: Over which a batch is split; one device of this host if None.
         """
         self.info, self.inference = pretrained.info, inference
         self.mesh = mesh if mesh is not None else data_mesh(jax.local_devices()[:1])
-        self.batch_size = -(-batch_size // self.mesh.size) * self.mesh.size
+        parts = self.mesh.shape["data"]
+        self.batch_size = -(-batch_size // parts) * parts
         self.compiled_shapes: set[tuple[int, int, int]] = set()
         self.num_parameters = sum(
             leaf.size for leaf in jax.tree.leaves(pretrained.variables["params"])
@@ -282,7 +283,7 @@ class Predictor:
         return _probabilities(self._model, self._variables, inputs, self._mean, self._std)
 
     def _zeros(self, number: int, shape: Shape) -> jax.Array:
-        sharding = batch_sharding(self.mesh)
+        sharding = batch_sharding(self.mesh, rows=True)
         return jnp.zeros((number, *shape, len(self.info.class_names)), jnp.float32, device=sharding)
 
 

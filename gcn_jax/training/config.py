@@ -30,6 +30,8 @@ _MAY_CHANGE = (
     "optimizer.accumulate",
     "remat",
     "num_devices",
+    "mesh.data",
+    "mesh.height",
     "num_steps",
     "log_every",
     "eval_every",
@@ -59,6 +61,11 @@ def default_config() -> ConfigDict:
     config.seed = 0
     # Devices to train on; 0 for all there are.
     config.num_devices = 0
+    # Over how many of them examples are split ("data"), and the rows of each ("height", for crops
+    # that are too large for one); -1 for what the other leaves (docs/training.md).
+    config.mesh = ConfigDict()
+    config.mesh.data = -1
+    config.mesh.height = 1
     # Compute the inside of the backbone's blocks again for the gradient instead of keeping it: less
     # memory, more time (docs/performance.md). To the same end: optimizer.accumulate.
     config.remat = False

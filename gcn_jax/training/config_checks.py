@@ -55,6 +55,9 @@ _TEXTS = Check(
     "a tuple of texts",
 )
 _EVERY = _whole(1, _MOST_STEPS)
+_COUNT_OR_REST = Check(
+    lambda value: value == -1 or _whole(1, 2**20).holds(value), "a whole number above 0, or -1"
+)
 
 
 def _one_of(*values: Any) -> Check:
@@ -103,6 +106,8 @@ _LOSS_WEIGHT = _number(0)
 CHECKS: Mapping[str, Check] = {
     "seed": _whole(0, 2**32 - 1),
     "num_devices": _whole(0, 2**20),
+    "mesh.data": _COUNT_OR_REST,
+    "mesh.height": _COUNT_OR_REST,
     "remat": _SWITCH,
     "init_from": _or_none(_TEXT),
     "backbone_weights": _or_none(_TEXT),

@@ -2,6 +2,8 @@
 
 import ctypes
 import signal
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +11,8 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from gcn_jax import mesh
-from gcn_jax.errors import UserError
+from gcn_jax.errors import UserError, setting
+from gcn_jax.models.layers import split_rows
 
 
 def make_mesh(config: ConfigDict) -> jax.sharding.Mesh:
@@ -19,22 +22,66 @@ def make_mesh(config: ConfigDict) -> jax.sharding.Mesh:
         config: The settings.
 
     Raises:
-        UserError: There are not so many devices, the batch does not divide among them, or features
-            are to be kept by several processes.
+        UserError: There are not so many devices, `config.mesh` is no arrangement of them, or the
+            batch does not divide among them; features are to be kept by several processes, or
+            split by rows.
     """
-    if config.data.cache_features and jax.process_count() > 1:
-        raise UserError("data.cache_features is for runs of one process; set it to False")
     devices = jax.devices()
     count = config.num_devices or len(devices)
     if not 1 <= count <= len(devices):
         raise UserError(f"num_devices is {config.num_devices}; there are {len(devices)} devices")
+    data, height = _arrangement(config.mesh.data, config.mesh.height, count)
     parts = config.optimizer.accumulate
-    if config.batch_size % (parts * count):
+    if config.batch_size % (parts * data):
         raise UserError(
             f"batch_size {config.batch_size} does not divide into optimizer.accumulate={parts} "
-            f"parts over {count} devices; change one of them, or num_devices"
+            f"parts over {data} devices; change one of them, num_devices or mesh.data"
         )
-    return mesh.data_mesh(devices[:count])
+    if config.data.cache_features and (height > 1 or jax.process_count() > 1):
+        raise UserError(
+            "data.cache_features is for runs of one process that splits no rows (mesh.height=1); "
+            "set it to False"
+        )
+    if jax.process_count() > 1 and jax.local_device_count() % height:
+        raise UserError(
+            f"{setting('mesh.height')}={height}: an image is split over the "
+            f"{jax.local_device_count()} devices of one process; set it to a divisor of that"
+        )
+    return mesh.data_mesh(devices[:count], height)
+
+
+def _arrangement(data: int, height: int, count: int) -> tuple[int, int]:
+    """Return the sizes of the axes "data" and "height", where -1 is what the other leaves."""
+    wanted = data, height
+    if data == -1:
+        height = 1 if height == -1 else height
+        data = count // height
+    elif height == -1:
+        height = count // data
+    if data * height != count:
+        raise UserError(
+            f"mesh.data={wanted[0]} and mesh.height={wanted[1]} are no arrangement of {count} "
+            f"devices (num_devices): their product must be {count}; -1 is what the other leaves"
+        )
+    return data, height
+
+
+def compiled_step(step: Callable[..., Any], device_mesh: jax.sharding.Mesh) -> Callable[..., Any]:
+    """Return a training step that is compiled for a mesh, and gives its state away.
+
+    Args:
+        step: What `make_train_step` returns.
+        device_mesh: The mesh of `make_mesh`.
+    """
+    compiled = jax.jit(step, donate_argnums=0, out_shardings=mesh.replicated(device_mesh))
+    if device_mesh.shape["height"] == 1:
+        return compiled
+
+    def by_rows(*args: Any) -> Any:
+        with split_rows():
+            return compiled(*args)
+
+    return by_rows
 
 
 def to_devices(
@@ -78,7 +125,7 @@ class Agreement:
     """
 
     def __init__(self, device_mesh: jax.sharding.Mesh):
-        self._mesh = device_mesh
+        self._mesh = mesh.data_mesh(device_mesh.devices.flat)
         here = (d for d in device_mesh.devices.flat if d.process_index == jax.process_index())
         self._local_devices = len(list(here))
         self._highest = jax.jit(jnp.max, out_shardings=mesh.replicated(device_mesh))

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from gcn_jax import data, mesh
+from gcn_jax import data
 from gcn_jax.errors import UserError, setting
 from gcn_jax.models.pretrained.steps import BEST_METRIC, why
 from gcn_jax.sessions import Session
@@ -20,11 +20,18 @@ from gcn_jax.terminal import ProgressBar, say
 from gcn_jax.training.checkpoints import Checkpoints
 from gcn_jax.training.config import check_config, check_same_run, json_settings
 from gcn_jax.training.crops import check_batches, with_crop_size
-from gcn_jax.training.devices import Agreement, give_back_freed_memory, make_mesh, to_devices
+from gcn_jax.training.devices import (
+    Agreement,
+    compiled_step,
+    give_back_freed_memory,
+    make_mesh,
+    to_devices,
+)
 from gcn_jax.training.initial_weights import with_preprocessing
 from gcn_jax.training.interruption import Interrupted, Interruption
 from gcn_jax.training.metrics_log import WAIT_METRIC, MetricWriter, Timer
 from gcn_jax.training.parts import make_parts
+from gcn_jax.training.rows import check_rows
 from gcn_jax.training.run import (
     Run,
     headline,
@@ -81,6 +88,7 @@ def train_and_evaluate(
             config = with_preprocessing(with_crop_size(config, folder.path, train), folder.path)
             check_batches(config, train, val)
             parts = make_parts(config, train, config.data.mean, config.data.std)
+            check_rows(parts.model, config.augment.crop_size, device_mesh.shape["height"])
             augment = data.Augment.from_settings(
                 config.augment, len(train.class_names), config.data.mean
             )
@@ -133,9 +141,8 @@ class _Loop:
         #: The mIoU of every evaluation up to this step.
         self._mious: list[float] = []
         self._timer = Timer(self._step)
-        everywhere = mesh.replicated(run.device_mesh)
         self._agreement = Agreement(run.device_mesh)
-        self._train_step = jax.jit(run.parts.step, donate_argnums=0, out_shardings=everywhere)
+        self._train_step = compiled_step(run.parts.step, run.device_mesh)
 
     def run(self) -> TrainState:
         """Train to the last step, or to where a signal comes."""

@@ -32,7 +32,7 @@ class Run(NamedTuple):
     Attributes:
         config: The settings.
         folder: Where everything is kept.
-        device_mesh: The devices, over whose axis "data" a batch is split.
+        device_mesh: The devices, over which a batch is split by examples and by rows.
         train: The training data.
         val: The validation data.
         augment: The transform of training.

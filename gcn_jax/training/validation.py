@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from gcn_jax import evaluation, inference
+from gcn_jax import evaluation, inference, mesh
 from gcn_jax.evaluation.counted import counted_classes
 from gcn_jax.evaluation.metrics import SCORES
 from gcn_jax.models.pretrained.restore import Pretrained
@@ -31,7 +31,8 @@ def validate(run: Run, state: TrainState, step: int) -> tuple[dict[str, float], 
     make: Callable[..., inference.Predictor] = inference.Predictor
     if run.features is not None:
         make = partial(FeaturesPredictor, run.features)
-    predictor = make(trained, batch_size=run.config.eval_batch_size, mesh=run.device_mesh)
+    devices = mesh.data_mesh(run.device_mesh.devices.flat)  # large images are cut into windows
+    predictor = make(trained, batch_size=run.config.eval_batch_size, mesh=devices)
     scores = evaluation.evaluate(predictor, run.val).scores
     counted = counted_classes(
         scores.num_classes_counted, run.info.class_names, scores.confusion_matrix, run.val.name

@@ -20,6 +20,8 @@ SHARES = ("label_smoothing", "ohem_threshold", "ohem_min_kept")
 WRONG = {
     "seed": (-1, 2**32, 0.5, True),
     "num_devices": (-1, 0.5),
+    "mesh.data": (0, -2, 0.5, None),
+    "mesh.height": (0, -2, 0.5, None),
     "remat": (1, "yes"),
     "init_from": ("", 3),
     "backbone_weights": ("", 3),

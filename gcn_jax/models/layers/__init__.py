@@ -8,7 +8,12 @@ checkpoint never depends on it.
 
 from gcn_jax.models.layers.activation import gelu, relu
 from gcn_jax.models.layers.attention import attend
-from gcn_jax.models.layers.backend import formulation_for, keeps_blocks, plain_formulation
+from gcn_jax.models.layers.backend import (
+    formulation_for,
+    keeps_blocks,
+    plain_formulation,
+    split_rows,
+)
 from gcn_jax.models.layers.conv import (
     Conv,
     Deconv2x,
@@ -69,4 +74,5 @@ __all__ = [
     "sample_bilinear",
     "size_of",
     "space_to_depth",
+    "split_rows",
 ]

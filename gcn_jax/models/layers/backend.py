@@ -18,28 +18,34 @@ from types import ModuleType
 
 import jax
 
-from gcn_jax.models.layers import cpu, plain
+from gcn_jax.models.layers import by_rows, cpu, plain
 
 #: Places of the last axis in a tile of a TPU.
 _TPU_LANES = 128
 
 # Not a `contextvars.ContextVar`: `jax.jit` must trace a function again where this changes.
 _named = jax.make_user_context(default_value=None)
+_rows_are_split = jax.make_user_context(default_value=False)
 
 
 def formulation(x: jax.Array) -> ModuleType:
-    """Return the module, `plain` or `cpu`, for the device that an operation on x is for."""
+    """Return the module, `plain`, `cpu` or `by_rows`, for an operation on x."""
+    if _rows_are_split.value:
+        return by_rows
     return cpu if target_platform(x) == "cpu" else plain
 
 
 def keeps_blocks(x: jax.Array) -> bool:
     """Return whether maps are better kept in blocks of pixels (`pixel_blocks.py`).
 
-    They are on a TPU, where at least four pixels have room in a tile.
+    They are on a TPU, where at least four pixels have room in a tile; not where rows are split,
+    for which they were not compiled.
 
     Args:
         x: Maps `[N, H, W, C]`, traced or not.
     """
+    if _rows_are_split.value:
+        return False
     return target_platform(x) == "tpu" and 4 * x.shape[-1] <= _TPU_LANES
 
 
@@ -87,3 +93,14 @@ def plain_formulation() -> contextlib.AbstractContextManager[None]:
         ...     exported = jax.export.export(jax.jit(model.apply), platforms=["cuda"])(variables, x)
     """
     return formulation_for("any")
+
+
+@contextlib.contextmanager
+def split_rows() -> Iterator[None]:
+    """Trace the primitives inside for maps whose rows are split over devices.
+
+    They give the same values as others, and devices hand over less. Of a mesh of Auto axes a
+    program does not know, while it is traced, that it splits rows.
+    """
+    with _rows_are_split(True):
+        yield
