@@ -51,6 +51,10 @@ _TIMED_STEP = 10
 _LONG_WAIT = 0.1
 
 
+class DivergedError(UserError):
+    """The loss of a run is not finite."""
+
+
 def train_and_evaluate(
     config: ConfigDict, workdir: str | Path, command: Sequence[str] = ()
 ) -> TrainState:
@@ -338,11 +342,11 @@ def _of_validation(metrics: Mapping[str, float]) -> dict[str, float]:
     return {name: value for name, value in metrics.items() if name.startswith("val/")}
 
 
-def _not_finite(value: float, step: int, good: Path | None) -> UserError:
+def _not_finite(value: float, step: int, good: Path | None) -> "DivergedError":
     where = "there is no good checkpoint"
     if good is not None:
         where = f"the last good checkpoint, from which it can go on, is {good}"
-    return UserError(
+    return DivergedError(
         f"the loss is {value} at step {step}; {where}. Lower "
         f"{setting('optimizer.learning_rate')}, lengthen optimizer.warmup_steps, or set "
         "optimizer.clip_norm"

@@ -55,11 +55,13 @@ class Finding(OverSeeds):
         cell: The network.
         results: The scores of each seed.
         cost: The costs of the whole network.
+        rate: Its learning rate, where that is its own.
     """
 
     cell: Cell
     results: tuple[Result, ...]
     cost: Cost
+    rate: float | None = None
 
 
 def num_counted(result: Result) -> int:

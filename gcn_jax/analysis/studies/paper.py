@@ -60,6 +60,11 @@ class Cell:
         return self.run_name if self.inference == "single" else f"{self.run_name}_{self.inference}"
 
     @property
+    def label(self) -> str:
+        """What it is called where its table is spoken of, such as "GCN 15"."""
+        return f"{self.row} {self.column}".strip()
+
+    @property
     def model_fields(self) -> dict[str, Any]:
         """The fields of `models.GCN`, but for the channels of a stack."""
         return {

@@ -1,4 +1,4 @@
-"""Pictures of a finished table, as SVG files: scores along the axis, and by distance to the cue."""
+"""Pictures of a finished table, as SVG files: scores along its axis, by budget, by cue."""
 
 from collections.abc import Sequence
 
@@ -7,9 +7,10 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from gcn_jax.analysis.figures import svg_figure
+from gcn_jax.analysis.studies.budgets import Curves
 from gcn_jax.analysis.studies.findings import Finding, accuracy_by_cue, over_text
 from gcn_jax.analysis.studies.paper import Study
-from gcn_jax.analysis.studies.runner import CUE_BINS, CUE_STEP, METRICS
+from gcn_jax.analysis.studies.runner import CUE_BINS, CUE_STEP, METRICS, TRAIN_MIOU
 
 _COLORS = ("#3b82c4", "#d9822b", "#2f9e60", "#a15bb5")
 _LINES = ("-", "--", ":")
@@ -84,11 +85,46 @@ def plot_cues(study: Study, findings: Sequence[Finding]) -> str:
         shades = matplotlib.colormaps["viridis"](shares)
         for finding in findings:
             row, column = rows.index(finding.cell.row), columns.index(finding.cell.column)
-            label = f"{finding.cell.row} {finding.cell.column}".strip()
             line = {"color": shades[column if study.axis else row], "linestyle": _LINES[row]}
             _, accuracy = accuracy_by_cue(finding.results)
-            axes.plot(middles, 100 * accuracy, label=label, linewidth=1.4, **line)
+            axes.plot(middles, 100 * accuracy, label=finding.cell.label, linewidth=1.4, **line)
         axes.set(xlabel="distance to the cue, px", ylabel="pixel accuracy, %")
+        axes.grid(alpha=0.25, linewidth=0.6)
+        axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+        return svg()
+
+
+def plot_budgets(study: Study, curves: Curves) -> str:
+    """Draw the mIoU of every cell against the steps: of val solid, of training images dashed.
+
+    Args:
+        study: The table.
+        curves: The findings of its cells at every budget.
+
+    Returns:
+        The text of an SVG file.
+    """
+    with svg_figure(6.4, 3.8) as (figure, svg):
+        axes = figure.add_subplot()
+        steps = list(curves.by_steps)
+        rows = [*dict.fromkeys(cell.row for cell in study.cells)]
+        for row, hues in zip(rows, ("Blues", "Oranges", "Greens"), strict=False):
+            of_row = [i for i, cell in enumerate(study.cells) if cell.row == row]
+            shares = np.linspace(0.4, 1, len(of_row)) if len(of_row) > 1 else [0.8]
+            for i, shade in zip(of_row, matplotlib.colormaps[hues](shares), strict=True):
+                found = [findings[i] for findings in curves.by_steps.values()]
+                means = [finding.mean_and_spread("miou") for finding in found]
+                val, spread = zip(*means, strict=True)
+                train = [finding.mean_and_spread(TRAIN_MIOU)[0] for finding in found]
+                label = study.cells[i].label
+                line = {"color": shade, "linewidth": 1.4}
+                axes.errorbar(steps, val, spread, label=label, capsize=2, **line)
+                axes.plot(steps, train, linestyle="--", **line)
+        axes.plot([], [], color="gray", label="val")
+        axes.plot([], [], color="gray", linestyle="--", label="training images")
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(steps, [f"{count:,}" for count in steps])
+        axes.set(xlabel="steps, each a run of its own", ylabel="mIoU, %")
         axes.grid(alpha=0.25, linewidth=0.6)
         axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
         return svg()

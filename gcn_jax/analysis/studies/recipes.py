@@ -108,6 +108,7 @@ def _shapes() -> ConfigDict:
     config = quickstart.get_config()
     config.model.boundary_refinement = True
     config.data.cache_in_memory = True
+    config.eval_train_images = 300  # as many as of val
     config.eval_every = config.checkpoint_every = 500
     return config
 
@@ -117,6 +118,7 @@ def _camvid() -> ConfigDict:
     config = camvid_cpu.get_config()
     config.model.kernel_size = 15
     config.augment.jitter = 0.0
+    config.eval_train_images = 100  # as many as of val
     config.eval_every = config.checkpoint_every = 500
     return config
 

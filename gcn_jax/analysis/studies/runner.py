@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -23,11 +23,14 @@ from gcn_jax.evaluation.metrics import SCORES
 from gcn_jax.inference import Predictor
 from gcn_jax.training import train_and_evaluate
 from gcn_jax.training.config import differing_settings, json_settings
+from gcn_jax.training.metrics_log import TRAIN_METRIC
 from gcn_jax.workdir import Workdir
 
-#: The scores that are kept of an evaluation, as shares of 1, and their titles.
 #: The key of the classes that Boundary IoU is over.
 BOUNDARY_COUNTED = "boundary_iou_num_classes_counted"
+#: The key of the mIoU of `config.eval_train_images` training images, without augmentation.
+TRAIN_MIOU = "train_miou"
+#: The scores that are kept of an evaluation, as shares of 1, and their titles.
 METRICS = {score.key: score.title for score in (*SCORES, *BOUNDARY_SCORES)}
 #: Pixels of `shapes` are counted by the distance to their cue in steps of so many pixels.
 #: What is farther than all of them counts in the last.
@@ -73,7 +76,7 @@ def run_once(config: ConfigDict, workdir: Path, name: str, inference: str = "sin
         inference: A key of `recipes.INFERENCES`.
 
     Returns:
-        What `score` returns, and name, seed, seconds of training and settings.
+        What `score` returns, and name, seed, `TRAIN_MIOU`, seconds of training and settings.
 
     Raises:
         UserError: The folder holds the run with other settings.
@@ -83,6 +86,8 @@ def run_once(config: ConfigDict, workdir: Path, name: str, inference: str = "sin
         return _read(path, config)
     seconds = _train(config, workdir)
     result = {"name": name, "seed": config.seed} | score(workdir, config, inference)
+    if inference == "single":
+        result[TRAIN_MIOU] = Workdir(workdir).read_metrics()[-1].get(TRAIN_METRIC)
     result |= {"seconds_of_training": seconds, "settings": json_settings(config)}
     atomic.write(path, json.dumps(result, indent=1) + "\n")
     return result
@@ -96,11 +101,28 @@ def _train(config: ConfigDict, workdir: Path) -> float | None:
     return None if resumed else time.monotonic() - start
 
 
+class Job(NamedTuple):
+    """A run of a table.
+
+    Attributes:
+        cell: The network.
+        seed: The seed.
+        budget: How many times the steps of the recipe it has.
+        rate: How many times the learning rate of the recipe it has.
+    """
+
+    cell: Cell
+    seed: int
+    budget: int = 1
+    rate: float = 1.0
+
+
 class CellRunner:
     """Runs the cells of tables on one data set, in one folder.
 
-    A cell with a seed is a workdir, `<folder>/<data>/<run name>_seed<n>`. A run that was
-    interrupted goes on; one that is finished costs nothing, whichever table asks for it.
+    A cell with a seed is a workdir, `<folder>/<data>/<run name>_seed<n>`; with another budget or
+    rate than the recipe's, in a folder there that names it, such as `4x_steps_2x_rate`. A run that
+    was interrupted goes on; one that is finished costs nothing, whichever table asks for it.
 
     Attributes:
         data: A key of `recipes.RECIPES`.
@@ -118,39 +140,52 @@ class CellRunner:
         self.data, self.folder, self._settings = data, Path(folder) / data, tuple(settings)
         base_config(data)  # an unknown name is refused before any work
 
-    def run(self, cell: Cell, seed: int) -> Result:
+    def run(self, job: Job) -> Result:
         """Train and score a cell; see `run_once`.
 
         Args:
-            cell: The network.
-            seed: The seed of its run.
+            job: The run.
         """
-        workdir = self._workdir(cell.run_name, seed)
-        return run_once(self.config(cell, seed), workdir, cell.name, cell.inference)
+        config, cell = self.config(*job), job.cell
+        return run_once(config, self._workdir(job), cell.name, cell.inference)
 
-    def config(self, cell: Cell, seed: int) -> ConfigDict:
+    def is_finished(self, job: Job) -> bool:
+        """Return whether the scores of a run are there.
+
+        Args:
+            job: The run.
+        """
+        return (self._workdir(job) / f"{job.cell.name}.json").exists()
+
+    def config(self, cell: Cell, seed: int, budget: int = 1, rate: float = 1.0) -> ConfigDict:
         """Return the settings of a cell.
 
         Args:
             cell: The network.
             seed: The seed of its run.
+            budget: How many times the steps of the recipe it has.
+            rate: How many times the learning rate of the recipe it has.
         """
         config = base_config(self.data)
         config.seed = seed
         if cell.stage is not None:
             set_stage(config, self.data, cell.stage)
         set_values(config, self._settings, decided=_DECIDED)
+        config.num_steps *= budget
+        config.optimizer.learning_rate *= rate
         config.model.update(cell.model_fields)
         if cell.head == "stack":
             config.model.stack_channels = cell.stack_channels(_top_channels(config.model))
         if cell.stage is not None and cell.stage > 1:
-            before = dataclasses.replace(cell, stage=cell.stage - 1).run_name
-            config.init_from = str(self._workdir(before, seed).resolve())
+            before = dataclasses.replace(cell, stage=cell.stage - 1)
+            config.init_from = str(self._workdir(Job(before, seed, budget, rate)).resolve())
         config.eval_every = config.num_steps
         return config
 
-    def _workdir(self, run_name: str, seed: int) -> Path:
-        return self.folder / f"{run_name}_seed{seed}"
+    def _workdir(self, job: Job) -> Path:
+        unlike = {"steps": job.budget, "rate": job.rate}
+        group = "_".join(f"{times:g}x_{what}" for what, times in unlike.items() if times != 1)
+        return self.folder / group / f"{job.cell.run_name}_seed{job.seed}"
 
 
 def cost(config: ConfigDict) -> Cost:
@@ -175,7 +210,7 @@ def score(workdir: Path, config: ConfigDict, inference: str = "single") -> Resul
             to the cue that tells their class.
     """
     pretrained = models.load_pretrained(workdir, step="last")
-    extra = ("cue_distance",) if config.data.val.startswith("shapes:") else ()
+    extra = ("cue_distance",) if config.data.val.startswith(("shapes:", "shapes_")) else ()
     source = data.open_split(config.data.val, config.data, extra)
     predictor = Predictor(
         pretrained,

@@ -96,3 +96,35 @@ def test_advice_names_the_flag_that_the_command_has(tmp_path):
     with pytest.raises(UserError, match="--set data.manual_dir") as raised:
         call(table, ["1", "--data=voc", data, f"--output={tmp_path}"])
     assert "--config" not in str(raised.value)
+
+
+@pytest.mark.slow
+def test_a_table_until_flat_with_rates(tiny_recipe, tmp_path, capsys):
+    arguments = ["5", f"--output={tmp_path}", "--until_flat=99", "--tune_rates=0.5,1", "--seeds=2"]
+    call(table, [*arguments, "--max_steps=4"])
+    text = (tmp_path / "shapes/table5.md").read_text()
+    assert "Flat: from 2 to 4 steps no network gains more than 99 points" in text
+    assert "| train mIoU | mIoU is | rate |" in text
+    assert "| GCN over Baseline | internal accuracy | +1.1 |" in text
+    with (tmp_path / "shapes/table5_budgets.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["steps"] for row in rows] == ["2"] * 6 + ["4"] * 6
+    assert all(0 <= float(row["train_miou"]) <= 1 for row in rows)
+    assert (tmp_path / "shapes/table5_claims.csv").exists()
+    assert "at most 17 runs and" in capsys.readouterr().out  # of 6 trials and 12 runs
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["1", "--max_steps=9"], "--max_steps is for --until_flat; without it: --set num_steps=N"),
+        (["1", "--until_flat", "--max_steps=700"], "allows no doubling of 600 steps"),
+        (["1", "--until_flat=-1"], "until_flat.*is not a number of points"),
+        (["1", "--tune_rates=1,x"], "--tune_rates=1,x: give different numbers above 0"),
+        (["1", "--tune_rates=1,1"], "--tune_rates=1,1: give different numbers above 0"),
+        (["7", "--tune_rates=1,2"], "--tune_rates is not for table 7"),
+    ],
+)
+def test_wrong_budgets_and_rates_are_refused(arguments, message, tmp_path):
+    with pytest.raises(UserError, match=message):
+        call(table, [*arguments, f"--output={tmp_path}"])
