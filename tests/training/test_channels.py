@@ -30,6 +30,7 @@ def make_folder(root, channels, dtype="uint8"):
         _, label = draw_example(rng, 32, 40)
         image = rng.integers(90 * steps, 150 * steps, (32, 40, channels), dtype)
         image[..., -1] = np.where(label == 255, 0, label).astype(dtype) * 100 * steps
+        image[..., -1] += rng.integers(0, 50 * steps, (32, 40), dtype)
         save_mask(label, root / f"masks/{i}.png")
         if channels > 4:
             np.save(root / f"images/{i}.npy", image)
