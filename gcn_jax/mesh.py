@@ -7,7 +7,7 @@ makes them twice as large. So images, labels and maps are split over both axes.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import jax
@@ -16,7 +16,7 @@ from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 
-def data_mesh(devices: Sequence[jax.Device] | None = None, height: int = 1) -> Mesh:
+def data_mesh(devices: Iterable[jax.Device] | None = None, height: int = 1) -> Mesh:
     """Return a mesh with the axes "data" and "height".
 
     Args:
@@ -24,8 +24,8 @@ def data_mesh(devices: Sequence[jax.Device] | None = None, height: int = 1) -> M
             follow each other. All devices of all hosts if None.
         height: Over how many devices the rows of an image are split; it divides their number.
     """
-    grid = np.asarray(devices if devices is not None else jax.devices()).reshape(-1, height)
-    return Mesh(grid, ("data", "height"))
+    grid = np.asarray([*(devices if devices is not None else jax.devices())])
+    return Mesh(grid.reshape(-1, height), ("data", "height"))
 
 
 def batch_sharding(mesh: Mesh, axis: int = 0, *, rows: bool = False) -> NamedSharding:

@@ -75,15 +75,13 @@ def _kernels(model: SegmentationNetwork, size: tuple[int, int]) -> Iterator[tupl
 def _convolutions(jaxpr: core.Jaxpr) -> Iterator[tuple[int, int]]:
     for equation in jaxpr.eqns:
         if equation.primitive.name == "conv_general_dilated":
-            image, kernel = (var.aval.shape for var in equation.invars)
+            image, kernel = (var.aval.shape for var in equation.invars)  # type: ignore[attr-defined]
             params = equation.params
             axes = params["dimension_numbers"]
             length = (kernel[axes.rhs_spec[2]] - 1) * params["rhs_dilation"][0]
             yield image[axes.lhs_spec[2]], -(-length // (2 * params["lhs_dilation"][0]))
-        for inner in jax.tree.leaves(equation.params, is_leaf=_is_program):
-            if _is_program(inner):
-                yield from _convolutions(getattr(inner, "jaxpr", inner))
-
-
-def _is_program(value: Any) -> bool:
-    return isinstance(value, core.Jaxpr | core.ClosedJaxpr)
+        for inner in jax.tree.leaves(tuple(equation.params.values())):
+            if isinstance(inner, core.ClosedJaxpr):
+                inner = inner.jaxpr
+            if isinstance(inner, core.Jaxpr):
+                yield from _convolutions(inner)

@@ -25,7 +25,7 @@ SHAPE = (2, 256, 16)  # over four devices two rows each at stride 32, of which k
 
 @functools.cache
 def on_mesh(data, height):
-    """Return the program of a step, and the losses and the variables after 50."""
+    """Return the program of a step, the losses of 50, and the variables after one and after all."""
     network = models.create_model("_tiny", num_classes=3, kernel_size=3)
     devices = mesh.data_mesh(jax.devices()[: data * height], height)
     step = make_train_step(network, TX, mean=(120.0,) * 3, std=(60.0,) * 3, seed=0)
@@ -34,11 +34,13 @@ def on_mesh(data, height):
     jitted = jax.jit(step, out_shardings=mesh.replicated(devices))
     with split_rows():
         program = jitted.lower(state, mesh.shard_batch(batch(0), devices)).compile()
-    losses = []
+    losses, variables = [], []
     for seed in range(50):
         state, metrics = program(state, mesh.shard_batch(batch(seed), devices))
         losses.append(float(metrics["loss"]))
-    return program, losses, jax.device_get(state.variables)
+        if seed in (0, 49):
+            variables.append(jax.device_get(state.variables))
+    return program, losses, variables
 
 
 def batch(seed):
@@ -57,8 +59,9 @@ def test_fifty_steps_on_split_rows_are_those_of_one_device(shape):
     (_, expected, variables), (_, losses, own) = on_mesh(1, 1), on_mesh(*shape)
     assert expected[-1] < 0.8 * expected[0]
     np.testing.assert_allclose(losses, expected, rtol=0, atol=1e-5)
-    for a, b in zip(*map(jax.tree.leaves, (own, variables)), strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
+    for atol, *trees in zip((1e-6, 1e-4), own, variables, strict=True):  # batch-norms add rounding
+        for a, b in zip(*map(jax.tree.leaves, trees), strict=True):
+            np.testing.assert_allclose(a, b, rtol=0, atol=atol)
 
 
 @pytest.mark.slow

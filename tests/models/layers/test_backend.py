@@ -13,7 +13,7 @@ from jax.sharding import AbstractDevice, AbstractMesh, AxisType, NamedSharding, 
 
 import gcn_jax
 from gcn_jax.models import create_model, layers
-from gcn_jax.models.layers import backend, cpu, plain, plain_formulation, pooling
+from gcn_jax.models.layers import backend, by_rows, cpu, plain, plain_formulation, pooling
 from gcn_jax.models.network import variable_shapes
 from tests.helpers.random_values import normal
 
@@ -26,9 +26,12 @@ def gpu_mesh(kind):
 
 def test_both_formulations_have_the_same_functions():
     assert len(cpu.__all__) == 5
+    assert sorted(by_rows.__all__) == sorted(cpu.__all__)
     for name in cpu.__all__:
-        fast, simple = (inspect.signature(getattr(module, name)) for module in (cpu, plain))
-        assert fast.parameters.keys() == simple.parameters.keys()
+        fast, simple, split = (
+            inspect.signature(getattr(module, name)) for module in (cpu, plain, by_rows)
+        )
+        assert fast.parameters.keys() == simple.parameters.keys() == split.parameters.keys()
 
 
 def test_both_formulations_have_the_same_values():
