@@ -1,4 +1,4 @@
-"""Which crops can be split by rows: XLA's gradients are only known to be right for these.
+"""The check that crops can be split by rows: XLA's gradients are known to be right for some only.
 
 Each device needs as many rows of every map as the kernels on it reach beyond a row (`gcn_jax.mesh`
 says what happens elsewhere). How far they reach is read from the traced network.

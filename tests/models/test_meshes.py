@@ -16,8 +16,9 @@ import pytest
 from flax import traverse_util
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
+from gcn_jax.mesh import data_mesh, shard_batch
 from gcn_jax.models import create_model
-from gcn_jax.models.layers import plain_formulation
+from gcn_jax.models.layers import plain_formulation, split_rows
 from gcn_jax.models.registry import TINY_MODELS
 from gcn_jax.training.state import TrainState
 from gcn_jax.training.step import make_train_step
@@ -43,8 +44,8 @@ def split_over(kind, spec, array):
     return jax.device_put(array, NamedSharding(mesh, spec))
 
 
-def ask(model, variables, images):
-    """Return logits and the gradient of the parameters, compiled in plain words."""
+def ask(model, variables, images, words=plain_formulation):
+    """Return logits and the gradient of the parameters, compiled in plain or other words."""
 
     @jax.jit
     def both(variables, images):
@@ -55,7 +56,7 @@ def ask(model, variables, images):
         gradient, logits = jax.grad(loss, has_aux=True)(variables["params"])
         return logits, gradient
 
-    with plain_formulation():
+    with words():
         compiled = both.lower(variables, images).compile(compiler_options=FAST)
     return *compiled(variables, images), compiled.as_text()
 
@@ -75,11 +76,30 @@ def test_split_images_give_the_values_of_one_device(name, split, kind):
     model, variables, expected_logits, expected = on_one_device(name, split)
     images = split_over(kind, SPLITS[split], images_of(name, split))
     logits, gradient, program = ask(model, variables, images)
+    assert_close(logits, gradient, expected_logits, expected)
     if kind == AxisType.Explicit:
         spec = SPLITS[split]
         assert tuple(logits.sharding.spec)[: len(spec)] == tuple(spec)
     if split == "batch":
         assert not re.search(r" all-gather\(| all-to-all\(", program)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TINY_MODELS)
+def test_images_split_by_examples_and_by_rows_give_the_values_of_one_device(name):
+    """As in training with `config.mesh.height`; only attention looks at a whole map."""
+    model = create_model(name, num_classes=3, **TINY_MODELS[name])
+    variables, images = random_variables(model), normal(2, 1152, 16, 3)
+    expected = ask(model, variables, images)[:2]
+    devices = data_mesh(jax.devices()[:4], 2)
+    there = shard_batch({"images": images}, devices)["images"]
+    logits, gradient, program = ask(model, variables, there, split_rows)
+    assert_close(logits, gradient, *expected)
+    gathers = "all-gather" in program
+    assert gathers == name.startswith(("linear_dinov2", "segformer"))
+
+
+def assert_close(logits, gradient, expected_logits, expected):
     np.testing.assert_allclose(
         logits, expected_logits, rtol=0, atol=1e-5 * largest(expected_logits)
     )
