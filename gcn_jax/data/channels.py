@@ -12,6 +12,7 @@ import numpy as np
 from gcn_jax import extras
 from gcn_jax.data.decoding import Opened, check_plausible, open_image
 from gcn_jax.data.images import ORIENTATION, ImageFacts
+from gcn_jax.data.npy import load_npy
 from gcn_jax.data.problems import Problem
 from gcn_jax.data.tiff import load_tiff, needs_tifffile
 
@@ -116,7 +117,7 @@ def _stored(opened: Opened, path: Path) -> np.ndarray:
 
 def _load_array(path: Path) -> np.ndarray:
     try:
-        values = np.load(path)
+        values = load_npy(path)
     except FileNotFoundError:
         raise Problem("missing file", f"{path}: no such file") from None
     except (OSError, ValueError, EOFError) as error:

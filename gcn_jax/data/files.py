@@ -10,6 +10,7 @@ from PIL import Image, ImageOps
 from gcn_jax import IGNORE_LABEL
 from gcn_jax.data.decoding import Opened, check_plausible, open_image
 from gcn_jax.data.images import decode_deep
+from gcn_jax.data.npy import map_npy
 from gcn_jax.data.problems import Problem
 from gcn_jax.data.statistics import count_values
 from gcn_jax.errors import setting
@@ -155,7 +156,7 @@ def _check_renumbering(path: str | Path, colors: Mapping[int, tuple[int, int, in
 def _read_npy(path: str | Path) -> np.ndarray:
     try:
         # Mapped, the array that the header promises is never larger than the file.
-        mask = np.lib.format.open_memmap(path, mode="r")
+        mask = map_npy(path)
     except FileNotFoundError:
         raise Problem("missing file", f"{path}: no such file") from None
     except Exception as error:  # of Python's own parser, too, which reads the header

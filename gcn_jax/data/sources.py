@@ -17,6 +17,7 @@ from gcn_jax.data.builders.base import SegmentationBuilder
 from gcn_jax.data.builders.registry import BUILDERS, make_builder, prepare_offline
 from gcn_jax.data.channels import finer
 from gcn_jax.data.mixture import Mixture, refuse_leak
+from gcn_jax.data.npy import load_npy
 from gcn_jax.data.problems import reading_prepared
 from gcn_jax.data.statistics import LabelStatistics
 from gcn_jax.errors import UserError, check_choice
@@ -137,7 +138,7 @@ class Source:
     def _image(self, encoded: bytes) -> np.ndarray:
         if self._builder.channels == 3:
             return images.read_image(io.BytesIO(encoded), self.name)
-        array: np.ndarray = np.load(io.BytesIO(encoded))
+        array: np.ndarray = load_npy(io.BytesIO(encoded))
         array = finer(array) if self.image_dtype == np.uint16 else array
         array.flags.writeable = False
         return array
