@@ -60,7 +60,7 @@ def load_tiff(path: Path) -> tuple[np.ndarray, int]:
     Raises:
         Problem: It is damaged, holds several pictures or values of another type, is packed in a way
             that tifffile alone does not unpack, or unpacks to far more than it is.
-        UserError: tifffile is not installed.
+        UserError: Tifffile is not installed.
     """
     with extras.explained():
         import tifffile

@@ -101,7 +101,7 @@ def mean_color(mean: Sequence[float] | np.ndarray, dtype: DTypeLike = np.uint8) 
     """Return the colour that normalisation takes to zero within half a level of 0..255.
 
     Args:
-        mean: Of each channel, in 0..255.
+        mean: The mean of each channel, in 0..255.
         dtype: That of images, uint8 or uint16.
     """
     scale = FINER if np.dtype(dtype) == np.uint16 else 1

@@ -15,7 +15,7 @@ from gcn_jax.errors import UserError
 
 @dataclasses.dataclass(frozen=True)
 class Curves:
-    """What the networks of a table scored at each budget.
+    """The scores of the networks of a table at each budget.
 
     They are flat where the last doubling added no more than `points` to the mean over the seeds of
     every network's mIoU. Every budget is a run of its own, with the schedule of its length.

@@ -1,4 +1,4 @@
-"""What the slides claim of their tables, and what paired runs say to it.
+"""The claims of the slides on their tables, and the verdicts of paired runs.
 
 A claim is that one network of a table is better than another in one score. Both were trained with
 the same seeds and scored on the same images, so what counts is the difference of each seed: its
@@ -30,7 +30,7 @@ from gcn_jax.analysis.studies.runner import METRICS
 
 @dataclasses.dataclass(frozen=True)
 class Claim:
-    """That a network is better than another.
+    """A claim that a network is better than another.
 
     Attributes:
         better: The label of its cell.
