@@ -154,7 +154,7 @@ def labels(weights, images):
 def linear_target(**functions):
     """Return a target that says it is `linear`, and writes other functions."""
     about = {"multiple": 32, "mean": [0, 0, 0], "class_names": [], "palette": []}
-    about["outputs"] = [*functions]
+    about |= {"outputs": [*functions], "image_dtype": "uint8"}
     return Target({"factor": np.float32([1, 2, 3])}, functions, about, linear)
 
 

@@ -17,6 +17,7 @@ from gcn_jax.export import web
 from gcn_jax.export.images import make_batches
 from gcn_jax.export.program import pad
 from gcn_jax.export.target import make_target
+from gcn_jax.models.pretrained.info import write_info
 from tests.helpers.browser import chromium, overflows, painted, wait_for, wait_for_words
 from tests.helpers.exported import logits_of, photos, pretrained
 from tests.helpers.networks import tiny
@@ -189,7 +190,8 @@ def test_without_a_network_the_file_to_fetch_is_named(tmp_path, monkeypatch):
     url = "http://127.0.0.1:9/onnxruntime-web-1.27.0.tgz"  # where nobody answers
     monkeypatch.setattr(web, "RUNTIME_URL", url)
     place = tmp_path / "cache/gcn_jax/npm/onnxruntime-web-1.27.0.tgz"
-    flags = ["--ckpt=missing", "--format=web", "--output", str(tmp_path / "site")]
+    write_info(tmp_path, INFO)  # but no checkpoint: the file is fetched before that is read
+    flags = [f"--ckpt={tmp_path}", "--format=web", "--output", str(tmp_path / "site")]
     with pytest.raises(UserError, match=f"cannot be downloaded .* fetch {url} by hand .* {place}"):
         process.call(verb, flags)
     place.write_bytes(b"another file")
