@@ -69,8 +69,15 @@ def on_one_device(name, split="batch"):
     return model, variables, *ask(model, variables, images_of(name, split))[:2]
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=["auto", "explicit"])
-@pytest.mark.parametrize("split", ["batch", pytest.param("height", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("split", "kind"),
+    [
+        pytest.param("batch", AxisType.Explicit, id="batch-explicit"),  # on Auto axes inside
+        pytest.param("batch", AxisType.Auto, id="batch-auto", marks=pytest.mark.slow),
+        pytest.param("height", AxisType.Explicit, id="height-explicit", marks=pytest.mark.slow),
+        pytest.param("height", AxisType.Auto, id="height-auto", marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize("name", TINY_MODELS)
 def test_split_images_give_the_values_of_one_device(name, split, kind):
     model, variables, expected_logits, expected = on_one_device(name, split)
