@@ -31,6 +31,24 @@ class Parts(NamedTuple):
     init: Callable[[jax.Array], TrainState]
 
 
+def make_model(config: ConfigDict, num_classes: int) -> SegmentationNetwork:
+    """Return the network of a run.
+
+    Args:
+        config: The settings of the run.
+        num_classes: Number of classes of its data.
+
+    Raises:
+        UserError: A setting makes no sense for the network.
+    """
+    return models.create_model(
+        **config.model,
+        num_classes=num_classes,
+        in_channels=config.data.channels,
+        remat=config.remat,
+    )
+
+
 def make_parts(
     config: ConfigDict,
     source: "data.Source | data.Mixture",
@@ -50,12 +68,7 @@ def make_parts(
     """
     settings = config.optimizer
     objective = make_objective(config.loss, source)
-    model = models.create_model(
-        **config.model,
-        num_classes=len(source.class_names),
-        in_channels=config.data.channels,
-        remat=config.remat,
-    )
+    model = make_model(config, len(source.class_names))
     schedule = make_schedule(settings, config.num_steps)
     tx = make_optimizer(
         settings,

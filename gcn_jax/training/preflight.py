@@ -18,7 +18,7 @@ from gcn_jax.training.config import check_config, check_same_run
 from gcn_jax.training.crops import check_batches, with_crop_size
 from gcn_jax.training.devices import make_mesh
 from gcn_jax.training.initial_weights import with_preprocessing
-from gcn_jax.training.parts import make_parts
+from gcn_jax.training.parts import make_model, make_parts
 from gcn_jax.training.rows import check_rows
 from gcn_jax.training.run import check_room, open_data, with_absolute_paths
 from gcn_jax.training.trackers import check_installed
@@ -79,7 +79,7 @@ def missing(config: ConfigDict, workdir: str | Path) -> list[Need]:
         with needed("data.train and data.val"):
             train, val = open_data(config)
             config = with_crop_size(config, folder.path, train)
-            model = models.create_model(**config.model, num_classes=len(train.class_names))
+            model = make_model(config, len(train.class_names))
             check_rows(model, config.augment.crop_size, make_mesh(config).shape["height"])
             check_batches(config, train, val)
     if not needs and config.augment.extra:

@@ -4,6 +4,7 @@ Each device needs as many rows of every map as the kernels on it reach beyond a 
 says what happens elsewhere). How far they reach is read from the traced network.
 """
 
+import functools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -54,8 +55,9 @@ def _next(height: int, parts: int) -> int:
     return -(-height // (_MULTIPLE * parts)) * _MULTIPLE * parts
 
 
-def _kernels(model: SegmentationNetwork, size: tuple[int, int]) -> Iterator[tuple[int, int]]:
-    """Yield, for each convolution in training, the rows of its map and how far it reaches."""
+@functools.cache  # a run asks before it prepares, and when it begins
+def _kernels(model: SegmentationNetwork, size: tuple[int, int]) -> list[tuple[int, int]]:
+    """Return, for each convolution in training, the rows of its map and how far it reaches."""
 
     def forward(variables: Any, images: jax.Array, key: jax.Array) -> Any:
         return model.apply(
@@ -69,7 +71,7 @@ def _kernels(model: SegmentationNetwork, size: tuple[int, int]) -> Iterator[tupl
     images = jax.ShapeDtypeStruct((1, *size, model.in_channels), jnp.float32)
     with plain_formulation():
         program = jax.make_jaxpr(forward)(variable_shapes(model), images, jax.random.key(0))
-    yield from _convolutions(program.jaxpr)
+    return [*_convolutions(program.jaxpr)]
 
 
 def _convolutions(jaxpr: core.Jaxpr) -> Iterator[tuple[int, int]]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from gcn_jax.models.backbones.convnext import ConvNeXt
 from gcn_jax.models.network import variable_shapes
-from gcn_jax.weights.matching import LEAVES, Leaf, import_variables
+from gcn_jax.weights.matching import LEAVES, Leaf, import_variables, with_beginning
 
 _PYTORCH = "https://download.pytorch.org/models"
 
@@ -112,11 +112,7 @@ def timm_tensors(state_dict: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def _timm_name(name: str) -> str:
-    for pattern, place in _PLACES:
-        if match := re.match(pattern, name):
-            begin = place(match) if callable(place) else match.expand(place)
-            name = begin + name[match.end() :]
-            break
+    name = with_beginning(name, _PLACES)
     return _BLOCK.sub(lambda m: m[1] + _BLOCK_LAYERS.get(m[2], m[2]), name)
 
 

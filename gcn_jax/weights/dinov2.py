@@ -12,7 +12,13 @@ import numpy as np
 
 from gcn_jax.models.backbones.dinov2 import GRID, PUBLISHED, DINOv2
 from gcn_jax.models.network import variable_shapes
-from gcn_jax.weights.matching import LEAVES, Leaf, as_convolutions, import_variables
+from gcn_jax.weights.matching import (
+    LEAVES,
+    Leaf,
+    as_convolutions,
+    import_variables,
+    with_beginning,
+)
 
 #: Architectures, by the names of the registry. They were not trained on ImageNet: their weights are
 #: "hf://facebook/dinov2-small" and so on.
@@ -100,11 +106,7 @@ def _transformers_tensors(state_dict: Mapping[str, np.ndarray]) -> dict[str, np.
             for layer, part in zip(("query", "key", "value"), parts, strict=True):
                 tensors[f"{before}{layer}.{joined[2]}"] = part
             continue
-        for pattern, place in _PLACES:
-            if match := re.match(pattern, name):
-                name = match.expand(place) + name[match.end() :]
-                break
-        tensors[name] = array
+        tensors[with_beginning(name, _PLACES)] = array
     return tensors
 
 

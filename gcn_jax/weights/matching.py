@@ -7,6 +7,7 @@ file gives is passed as `{name: array}`.
 """
 
 import fnmatch
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -88,6 +89,21 @@ def import_variables(
     return traverse_util.unflatten_dict(
         {path: jnp.asarray(arrays[name], jnp.float32) for path, name in names.items()}
     )
+
+
+def with_beginning(name: str, places: Sequence[tuple[str, str | Callable[[re.Match], str]]]) -> str:
+    """Return a name with another beginning; as it is where no pattern fits.
+
+    Args:
+        name: The name of a tensor.
+        places: Patterns of beginnings, of which the first that fits counts, and what each becomes:
+            a template of `re.Match.expand`, or a function of the match.
+    """
+    for pattern, place in places:
+        if match := re.match(pattern, name):
+            begin = place(match) if callable(place) else match.expand(place)
+            return begin + name[match.end() :]
+    return name
 
 
 def as_convolutions(state_dict: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -210,7 +210,7 @@ def score(workdir: Path, config: ConfigDict, inference: str = "single") -> Resul
             to the cue that tells their class.
     """
     pretrained = models.load_pretrained(workdir, step="last")
-    extra = ("cue_distance",) if config.data.val.startswith(("shapes:", "shapes_")) else ()
+    extra = ("cue_distance",) if config.data.val.startswith("shapes:") else ()
     source = data.open_split(config.data.val, config.data, extra)
     predictor = Predictor(
         pretrained,
