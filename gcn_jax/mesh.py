@@ -32,10 +32,11 @@ def batch_sharding(mesh: Mesh, axis: int = 0, *, rows: bool = False) -> NamedSha
     """Return the sharding of an array whose examples are split over "data".
 
     Args:
-        mesh: The mesh of `data_mesh`.
+        mesh: The mesh of `data_mesh`, or one without "height", whose devices share no image.
         axis: The axis of the examples.
         rows: Whether the axis after it, that of the rows of images, is split over "height".
     """
+    rows = rows and "height" in mesh.axis_names
     return NamedSharding(mesh, PartitionSpec(*[None] * axis, "data", *["height"] * rows))
 
 

@@ -48,3 +48,10 @@ def test_shard_batch_splits_the_rows_of_images_labels_and_maps_alone():
     for name, rows in (("image", slice(3, 6)), ("label", slice(3, 6)), ("sizes", slice(0, 2))):
         (fourth,) = (s for s in sharded[name].addressable_shards if s.device == jax.devices()[3])
         np.testing.assert_array_equal(fourth.data, batch[name][1:2, rows])
+
+
+def test_a_mesh_of_examples_alone_splits_no_rows():
+    examples = jax.make_mesh((2,), ("data",), devices=jax.devices()[:2])
+    images = np.zeros((4, 8, 6, 3), np.uint8)
+    found = shard_batch({"image": images}, examples)["image"]
+    assert {shard.data.shape for shard in found.addressable_shards} == {(2, 8, 6, 3)}
