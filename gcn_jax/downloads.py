@@ -80,6 +80,28 @@ def cache_folder(kind: str) -> Path:
     return cache / "gcn_jax" / kind
 
 
+def check_digest(path: Path, algorithm: str, digest: str, by_hand: str) -> None:
+    """Check that a file is the published one.
+
+    Args:
+        path: The file.
+        algorithm: How `hashlib` calls the digest, such as "sha256".
+        digest: What it begins with, in hexadecimal digits.
+        by_hand: How else to have the file, for an error.
+
+    Raises:
+        UserError: It is another file.
+        OSError: It cannot be read.
+    """
+    with path.open("rb") as opened:
+        found = hashlib.file_digest(opened, algorithm).hexdigest()
+    if not found.startswith(digest):
+        raise UserError(
+            f"{path} is not the published file: its {algorithm} begins with {found[:8]}, not "
+            f"{digest[:8]}; delete it if it is there and try again, or {by_hand}"
+        )
+
+
 def published_file(url: str, kind: str, algorithm: str, digest: str, purpose: str) -> Path:
     """Return where a published file lies; download it if it is not there, and check it.
 
@@ -98,28 +120,19 @@ def published_file(url: str, kind: str, algorithm: str, digest: str, purpose: st
     path = cache_folder(kind) / url.rpartition("/")[2]
     by_hand = f"fetch {url} by hand and put it at {path}"
 
-    def check(file: Path) -> None:
-        with file.open("rb") as opened:
-            found = hashlib.file_digest(opened, algorithm).hexdigest()
-        if not found.startswith(digest):
-            raise UserError(
-                f"{file} is not the published file: its {algorithm} begins with {found[:8]}, not "
-                f"{digest[:8]}; delete it if it is there and try again, or {by_hand}"
-            )
-
     try:
         with alone_in(path.parent):
             if not path.exists():
                 part = path.with_name(f"{path.name}.part")
                 download(url, part)
                 try:
-                    check(part)
+                    check_digest(part, algorithm, digest, by_hand)
                 except UserError:
                     part.unlink()  # else every later download would go on with it
                     raise
                 part.replace(path)
             else:
-                check(path)
+                check_digest(path, algorithm, digest, by_hand)
     except UserError:
         raise
     except (OSError, ValueError) as error:  # those of requests are kinds of OSError

@@ -9,15 +9,19 @@ import numpy as np
 from gcn_jax.models.backbones.convnext import ConvNeXt
 from gcn_jax.models.network import variable_shapes
 from gcn_jax.weights.matching import LEAVES, Leaf, import_variables, with_beginning
+from gcn_jax.weights.pinned import Pinned, torchvision_file
 
-_PYTORCH = "https://download.pytorch.org/models"
+#: Of torchvision's files of ImageNet weights (`IMAGENET1K_V1`); of two, their first eight digits.
+_SHA256 = {
+    "convnext_tiny": "983f1562536e84ff750a1576fb08e54de751dbf2e17c0d8a4a13704341fdcd3d",
+    "convnext_small": "0c510722adfd92966a2bd72b92f785ca05966bbac03cafe2f7a90b1f54bfab9a",
+    "convnext_base": "6075fbad",
+    "convnext_large": "ea097f82",
+}
 
 #: Architectures, by timm's names -> torchvision's file of ImageNet weights, if there is one.
-ARCHITECTURES: Mapping[str, str | None] = {
-    "convnext_tiny": f"{_PYTORCH}/convnext_tiny-983f1562.pth",
-    "convnext_small": f"{_PYTORCH}/convnext_small-0c510722.pth",
-    "convnext_base": f"{_PYTORCH}/convnext_base-6075fbad.pth",
-    "convnext_large": f"{_PYTORCH}/convnext_large-ea097f82.pth",
+ARCHITECTURES: Mapping[str, Pinned | None] = {
+    **{name: torchvision_file(name, sha256) for name, sha256 in _SHA256.items()},
     "convnext_xlarge": None,
 }
 

@@ -19,10 +19,11 @@ from gcn_jax.weights.matching import (
     import_variables,
     with_beginning,
 )
+from gcn_jax.weights.pinned import Pinned
 
 #: Architectures, by the names of the registry. They were not trained on ImageNet: their weights are
 #: "hf://facebook/dinov2-small" and so on.
-ARCHITECTURES: Mapping[str, str | None] = {f"dinov2_{variant}": None for variant in PUBLISHED}
+ARCHITECTURES: Mapping[str, Pinned | None] = {f"dinov2_{variant}": None for variant in PUBLISHED}
 
 #: Of those weights.
 LICENCE = "Apache-2.0"

@@ -2,22 +2,22 @@
 
 from pathlib import Path
 
-from gcn_jax.downloads import published_file
+from gcn_jax.downloads import check_digest, published_file
 from gcn_jax.errors import UserError
 from gcn_jax.hub import is_on_hub, weights_file
+from gcn_jax.weights.pinned import Pinned
 from gcn_jax.weights.registry import SOURCE_FILES
 
 #: What stands for the published ImageNet weights of a backbone where a file could stand, too.
 IMAGENET = "imagenet"
 
-#: Architecture -> torchvision's `IMAGENET1K_V1`, or a repository on the hub. The name of
-#: torchvision's file ends in the first eight digits of its sha256, by which `torch.hub` checks it,
-#: too; those of the hub are checked by its client.
-FILES = {
-    name: url
+#: Architecture -> torchvision's `IMAGENET1K_V1`, or what lies at a commit of a repository on the
+#: hub.
+FILES: dict[str, Pinned] = {
+    name: pinned
     for source in SOURCE_FILES
-    for name, url in source.ARCHITECTURES.items()
-    if url is not None
+    for name, pinned in source.ARCHITECTURES.items()
+    if pinned is not None
 }
 
 
@@ -39,8 +39,9 @@ def imagenet_file(architecture: str) -> Path:
             f"backbone_weights={IMAGENET}: no file is known for {architecture}; there are files "
             f"for {', '.join(FILES)}. Name a file, or a repository as hf://owner/name"
         )
-    url = FILES[architecture]
-    if is_on_hub(url):
-        return weights_file(url)
-    digest = url.removesuffix(".pth").rpartition("-")[2]
-    return published_file(url, "weights", "sha256", digest, f"backbone_weights={IMAGENET}")
+    address, sha256 = FILES[architecture]
+    if is_on_hub(address):
+        path = weights_file(address)
+        check_digest(path, "sha256", sha256, f"fetch it from {address} by hand")
+        return path
+    return published_file(address, "weights", "sha256", sha256, f"backbone_weights={IMAGENET}")

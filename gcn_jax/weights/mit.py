@@ -9,10 +9,36 @@ import numpy as np
 from gcn_jax.models.backbones.mit import PUBLISHED, MiT
 from gcn_jax.models.network import variable_shapes
 from gcn_jax.weights.matching import LEAVES, Leaf, as_convolutions, import_variables
+from gcn_jax.weights.pinned import Pinned
 
-#: Architectures, by the names of the registry -> the repository of ImageNet weights.
-ARCHITECTURES: Mapping[str, str | None] = {
-    f"mit_{variant}": f"hf://nvidia/mit-{variant}" for variant in PUBLISHED
+#: Commit of nvidia/mit-b0 and so on that has the weights as safetensors, and their SHA-256.
+_COMMITS = {
+    "b0": (
+        "25ce79d97e6d9d509ed12e17cb2eb89b0a83a2dc",
+        "3e5ad9cd1dd8ecf8305c23fcdf01ef241f08c7b2dddacb6ec7de5a887188798a",
+    ),
+    "b1": (
+        "44575a0572f5374ed1e5b4e46ec8276222f6ffe8",
+        "4c19537dff32bbaa876174c371759ac1046c980bbf8096273bb03261429bdce1",
+    ),
+    "b2": (
+        "d15ed1f9ae92346f6a6067dbb490a62494ae0d28",
+        "b3ad4dd552f9e1b871f46666f39187414133b861e3d07eda016600230f8a1ad6",
+    ),
+}
+
+
+def _on_hub(variant: str) -> Pinned:
+    if variant not in _COMMITS:
+        return Pinned(f"hf://nvidia/mit-{variant}")
+    commit, sha256 = _COMMITS[variant]
+    return Pinned(f"hf://nvidia/mit-{variant}@{commit}/model.safetensors", sha256)
+
+
+#: Architectures, by the names of the registry -> where their ImageNet weights are. Those whose
+#: commit is not known here are the newest of their repository.
+ARCHITECTURES: Mapping[str, Pinned | None] = {
+    f"mit_{variant}": _on_hub(variant) for variant in PUBLISHED
 }
 
 #: Of those weights, and of SegFormer's.

@@ -9,14 +9,20 @@ import numpy as np
 from gcn_jax.models.backbones.resnet import VARIANTS, ResNet
 from gcn_jax.models.network import variable_shapes
 from gcn_jax.weights.matching import LEAVES, Leaf, import_variables
+from gcn_jax.weights.pinned import Pinned, torchvision_file
+
+#: Of torchvision's files of ImageNet weights (`IMAGENET1K_V1`).
+_SHA256 = {
+    "resnet18": "f37072fd47e89c5e827621c5baffa7500819f7896bbacec160b1a16c560e07ec",
+    "resnet34": "b627a593bcbe140c234610266fe4f8ae95ea42fc881d091c9b6052e6b1d0590f",
+    "resnet50": "0676ba61b6795bbe1773cffd859882e5e297624d384b6993f7c9e683e722fb8a",
+    "resnet101": "63fe2227b86e8f1f2063f43a75c84d195911b6a0eace650907dd3dc62dd49a0a",
+    "resnet152": "394f9c45966e3651a89bbb78a48410a6755854ce4a5ab64927cf1c7247f85e58",
+}
 
 #: Architectures, by timm's names -> torchvision's file of ImageNet weights, if there is one.
-ARCHITECTURES: Mapping[str, str | None] = {
-    "resnet18": "https://download.pytorch.org/models/resnet18-f37072fd.pth",
-    "resnet34": "https://download.pytorch.org/models/resnet34-b627a593.pth",
-    "resnet50": "https://download.pytorch.org/models/resnet50-0676ba61.pth",
-    "resnet101": "https://download.pytorch.org/models/resnet101-63fe2227.pth",
-    "resnet152": "https://download.pytorch.org/models/resnet152-394f9c45.pth",
+ARCHITECTURES: Mapping[str, Pinned | None] = {
+    **{name: torchvision_file(name, sha256) for name, sha256 in _SHA256.items()},
     "resnet50s": None,
     "resnet101s": None,
 }

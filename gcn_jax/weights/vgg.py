@@ -8,11 +8,17 @@ import numpy as np
 from gcn_jax.models.backbones.vgg import STAGES, VGG16
 from gcn_jax.models.network import variable_shapes
 from gcn_jax.weights.matching import LEAVES, Leaf, import_variables
+from gcn_jax.weights.pinned import Pinned, torchvision_file
+
+#: Of torchvision's files of ImageNet weights (`IMAGENET1K_V1`).
+_SHA256 = {
+    "vgg16": "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
+    "vgg16_bn": "6c64b3138f2f4fcb3bcc4cafde11619c4f440eb1631787e93a682fd88305888a",
+}
 
 #: Architectures, by timm's names -> torchvision's file of ImageNet weights, if there is one.
-ARCHITECTURES: Mapping[str, str | None] = {
-    "vgg16": "https://download.pytorch.org/models/vgg16-397923af.pth",
-    "vgg16_bn": "https://download.pytorch.org/models/vgg16_bn-6c64b313.pth",
+ARCHITECTURES: Mapping[str, Pinned | None] = {
+    name: torchvision_file(name, sha256) for name, sha256 in _SHA256.items()
 }
 
 #: The first convolution, by its name in published files: what is before it is a prefix.

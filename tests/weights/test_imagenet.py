@@ -11,6 +11,7 @@ import safetensors.numpy
 from gcn_jax.errors import UserError
 from gcn_jax.models import create_model
 from gcn_jax.weights import imagenet, list_sources, load_backbone_weights
+from gcn_jax.weights.pinned import Pinned
 from gcn_jax.weights.prefixes import without_prefix
 from gcn_jax.weights.relatives import check_relative
 from tests.helpers import torchvision_weights
@@ -26,9 +27,10 @@ def published(tmp_path, monkeypatch):
         asked = []
         content = np.random.default_rng(0).bytes(150_000)
 
-    name = f"net-{hashlib.sha256(Handler.content).hexdigest()[:8]}.pth"
+    sha256 = hashlib.sha256(Handler.content).hexdigest()
+    name = f"net-{sha256[:8]}.pth"
     with serve(tmp_path, Handler) as url:
-        monkeypatch.setitem(imagenet.FILES, "resnet18", f"{url}/{name}")
+        monkeypatch.setitem(imagenet.FILES, "resnet18", Pinned(f"{url}/{name}", sha256))
         yield Handler, tmp_path / "cache" / "gcn_jax" / "weights" / name
 
 
@@ -65,11 +67,28 @@ def test_a_backbone_without_a_file_is_named():
 
 def test_files_are_of_architectures_that_can_be_read_and_carry_their_digits():
     assert {"resnet50", "vgg16_bn"} < imagenet.FILES.keys() <= {*list_sources()}
-    for name, url in imagenet.FILES.items():
+    for name, (address, sha256) in imagenet.FILES.items():
         if name.startswith("mit_"):
-            assert url == f"hf://nvidia/{name.replace('_', '-')}"
+            pin = r"@[0-9a-f]{40}/model\.safetensors" if sha256 else ""
+            assert re.fullmatch(rf"hf://nvidia/mit-{name[4:]}{pin}", address)
         else:
-            assert re.fullmatch(rf"https://.*/{name}-[0-9a-f]{{8}}\.pth", url)
+            assert address == f"https://download.pytorch.org/models/{name}-{sha256[:8]}.pth"
+        whole = name not in ("convnext_base", "convnext_large", "mit_b3", "mit_b4", "mit_b5")
+        assert len(sha256) == 64 or not whole
+
+
+def test_a_file_of_the_hub_is_checked_too(tmp_path, monkeypatch):
+    path = tmp_path / "model.safetensors"
+    asked = []
+    monkeypatch.setattr(imagenet, "weights_file", lambda source: asked.append(source) or path)
+    sha256 = hashlib.sha256(b"weights").hexdigest()
+    monkeypatch.setitem(imagenet.FILES, "mit_b0", Pinned("hf://nvidia/mit-b0@0123", sha256))
+    path.write_bytes(b"weights")
+    assert imagenet.imagenet_file("mit_b0") == path
+    path.write_bytes(b"weighty")
+    with pytest.raises(UserError, match="fetch it from hf://nvidia/mit-b0@0123 by hand"):
+        imagenet.imagenet_file("mit_b0")
+    assert asked == ["hf://nvidia/mit-b0@0123"] * 2
 
 
 @pytest.mark.parametrize("prefix", ["backbone.", "encoder.", "module.", "module.encoder_q."])

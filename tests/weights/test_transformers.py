@@ -11,9 +11,9 @@ from gcn_jax.errors import UserError
 from gcn_jax.models import create_model
 from gcn_jax.models.backbones.mit import MiT
 from gcn_jax.models.network import variable_shapes
-from gcn_jax.weights import load_backbone_weights, read_backbone_preprocessing
-from gcn_jax.weights.imagenet import imagenet_file
+from gcn_jax.weights import imagenet, load_backbone_weights, read_backbone_preprocessing
 from gcn_jax.weights.mit import import_mit
+from gcn_jax.weights.pinned import Pinned
 from tests.helpers import published_networks as published
 from tests.helpers.fake_hub import FakeHub
 
@@ -42,7 +42,7 @@ def folder(tensors, tmp_path, monkeypatch):
     return folder
 
 
-def test_a_repository_of_transformers_fills_a_backbone(folder, tensors):
+def test_a_repository_of_transformers_fills_a_backbone(folder, tensors, monkeypatch):
     model = create_model("gcn_mit_b0", num_classes=3)
     loaded = load_backbone_weights("hf://nvidia/mit-b0", model)
     bare = {
@@ -57,7 +57,8 @@ def test_a_repository_of_transformers_fills_a_backbone(folder, tensors):
     kernel = loaded["params"]["stage2"]["block1"]["attention"]["query"]["kernel"]
     name = "segformer.encoder.block.1.0.attention.self.query.weight"
     np.testing.assert_array_equal(kernel[0, 0], tensors[name].T)
-    assert imagenet_file("mit_b0") == folder / "model.safetensors"
+    monkeypatch.setitem(imagenet.FILES, "mit_b0", Pinned("hf://nvidia/mit-b0"))
+    assert imagenet.imagenet_file("mit_b0") == folder / "model.safetensors"
 
 
 def test_its_preprocessing_is_beside_it(folder):
