@@ -6,9 +6,10 @@
 An image gives an indexed PNG and an overlay with a legend, with --probabilities also an array; a
 video NAME.mkv, whose grey values are the classes, without losses, and NAME_overlay.mp4.
 A folder stands for the images that lie in it; with --recursive also for those in its folders, which
-the results keep. Images above 8 megapixels are predicted in windows, of any size, videos frame by
-frame, of any length; Ctrl-C ends the stream of a camera (an address, or /dev/video0). Files that
-cannot be read are named at the end, with exit code 1; what a video has before its damage is kept.
+the results keep. Images above 8 megapixels are predicted in windows, of any size, or, with
+--split_height, whole by all devices of this host together; videos frame by frame, of any length.
+Ctrl-C ends the stream of a camera (an address, or /dev/video0). Files that cannot be read are named
+at the end, with exit code 1; what a video has before its damage is kept.
 """
 
 import sys
@@ -16,7 +17,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+import jax
 from absl import flags
+from jax.sharding import Mesh
 
 from gcn_jax import models
 from gcn_jax.cli import process
@@ -27,6 +30,7 @@ from gcn_jax.data.video import is_stream, is_video, stream_name
 from gcn_jax.errors import UserError
 from gcn_jax.inference import Predictor
 from gcn_jax.inference.large import check_memory
+from gcn_jax.mesh import data_mesh
 from gcn_jax.terminal import ProgressBar, printable, say
 
 FLAGS = flags.FlagValues()
@@ -39,6 +43,12 @@ flags.DEFINE_bool(
     flag_values=FLAGS,
 )
 flags.DEFINE_bool("recursive", False, "Enter the folders in a folder.", flag_values=FLAGS)
+flags.DEFINE_bool(
+    "split_height",
+    False,
+    "Devices share the rows of each image, which the network sees whole, however large it is.",
+    flag_values=FLAGS,
+)
 _INFERENCE = define_inference_flags(FLAGS)
 process.define_compilation_cache(FLAGS)
 
@@ -58,7 +68,11 @@ def run(arguments: list[str]) -> None:
         raise UserError(f"{_shown(videos[0])}: --probabilities is for images; leave it out")
     bases = _bases(found, streams)
     _check_outputs(found, bases)
-    predictor = Predictor(models.load_pretrained(FLAGS.ckpt), inference=inference)
+    predictor = Predictor(
+        models.load_pretrained(FLAGS.ckpt),
+        inference=inference,
+        mesh=_mesh_of_rows() if FLAGS.split_height else None,
+    )
     info = predictor.info
     if videos and info.channels not in (1, 3):
         raise UserError(
@@ -66,7 +80,8 @@ def run(arguments: list[str]) -> None:
             f"{info.channels} channels"
         )
     sizes = {path: size for path in found if (size := image_size(path))}
-    if about_large := check_memory(sizes, inference, len(info.class_names)):
+    in_windows = {} if FLAGS.split_height else sizes
+    if about_large := check_memory(in_windows, inference, len(info.class_names)):
         say(about_large)
     bad, done = [], Counter[str]()
     for source, base in bases.items():
@@ -96,6 +111,14 @@ def run(arguments: list[str]) -> None:
         lines = [f"{len(bad)} of {len(bases)} files cannot be read:", *map(str, bad)]
         print(*map(printable, lines), sep="\n", file=sys.stderr)
         sys.exit(1)
+
+
+def _mesh_of_rows() -> Mesh:
+    """Return a mesh whose devices, all of this host, share the rows of an image."""
+    devices = jax.local_devices()
+    if len(devices) == 1:
+        raise UserError("--split_height is for several devices, and there is one; leave it out")
+    return data_mesh(devices, height=len(devices))
 
 
 def _shown(source: str | Path) -> str:

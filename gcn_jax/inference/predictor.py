@@ -4,6 +4,7 @@
 settings give the same class maps everywhere.
 """
 
+import contextlib
 import copy
 import dataclasses
 import functools
@@ -15,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
+from gcn_jax.errors import UserError
 from gcn_jax.inference import large, views, windows
 from gcn_jax.inference.batches import (
     Example,
@@ -27,8 +29,8 @@ from gcn_jax.inference.batches import (
 from gcn_jax.inference.crf import CRFParameters, dense_crf_batch
 from gcn_jax.inference.settings import ONE_RUN, Inference, Shape
 from gcn_jax.mesh import batch_sharding, data_mesh, replicated, shard_batch, to_host
-from gcn_jax.models.layers import size_of
-from gcn_jax.models.preprocessing import mean_color
+from gcn_jax.models.layers import size_of, split_rows
+from gcn_jax.models.preprocessing import BUCKET_MULTIPLE, mean_color
 from gcn_jax.models.pretrained.predict import class_maps, logits
 from gcn_jax.models.pretrained.restore import Pretrained
 
@@ -68,12 +70,23 @@ class Predictor:
                 and its preprocessing: what `models.load_pretrained` returns.
             inference: Scales, flips, windows and CRF.
             batch_size: Images a step, rounded up to a multiple of the mesh's axis "data".
-            mesh: Over which a batch is split; one device of this host if None.
+            mesh: Over which a batch is split; one device of this host if None. Devices of its axis
+                "height" share the rows of each image, which the network then sees whole, however
+                large it is.
+
+        Raises:
+            UserError: Rows are split, and windows are asked for.
         """
         self.info, self.inference = pretrained.info, inference
         self.mesh = mesh if mesh is not None else data_mesh(jax.local_devices()[:1])
         parts = self.mesh.shape["data"]
         self.batch_size = -(-batch_size // parts) * parts
+        self._rows = self.mesh.shape.get("height", 1)
+        if self._rows > 1 and inference.window is not None:
+            raise UserError(
+                "windows are for images that one device sees part by part; where devices share the "
+                "rows of an image, the network sees it whole: leave out the window, or the split"
+            )
         self.compiled_shapes: set[tuple[int, int, int]] = set()
         self.num_parameters = sum(
             leaf.size for leaf in jax.tree.leaves(pretrained.variables["params"])
@@ -92,7 +105,8 @@ class Predictor:
     def predict(self, source: Examples) -> Iterator[tuple[int, Example, np.ndarray]]:
         """Predict every image of a source, once, at its own size; labels are not looked at.
 
-        Large images (`large.is_large`) are predicted in windows, whose memory is bounded.
+        Large images (`large.is_large`) are predicted in windows, whose memory is bounded, unless
+        devices share their rows.
 
         Yields:
             (index in the source, example, class map `[H, W]`: int32, or uint8 of large images); in
@@ -183,22 +197,32 @@ class Predictor:
         Yields:
             Batches for `predict_batch`, and images for `predict_large`.
         """
-        shape_of = self.inference.batch_shape
-        for group in bucket_batches(source, self.batch_size, large.is_large, shape_of):
+        for group in bucket_batches(
+            source, self.batch_size, self._needs_windows, self._batch_shape
+        ):
             index, example = group[0]
-            if large.is_large(size_of(example["image"][None])):
+            if self._needs_windows(size_of(example["image"][None])):
                 yield LargeImage(index, example)
             else:
                 yield self._padded(group)
 
     def batches(self, source: Examples) -> Iterator[PaddedBatch]:
         """Read every example of a source once, whatever its size, in batches for this predictor."""
-        groups = bucket_batches(source, self.batch_size, shape_of=self.inference.batch_shape)
+        groups = bucket_batches(source, self.batch_size, shape_of=self._batch_shape)
         return map(self._padded, groups)
+
+    def _needs_windows(self, size: Shape) -> bool:
+        return self._rows == 1 and large.is_large(size)
+
+    def _batch_shape(self, size: Shape) -> Shape:
+        """Return the size that an image is padded to: each device has as many of its rows."""
+        height, width = self.inference.batch_shape(size)
+        multiple = self._rows * BUCKET_MULTIPLE if self._rows > 1 else 1
+        return -(-height // multiple) * multiple, width
 
     def _padded(self, group: list[tuple[int, Example]]) -> PaddedBatch:
         fill = mean_color(self.info.mean, group[0][1]["image"].dtype)
-        return padded_batch(group, self.batch_size, fill, self.inference.batch_shape)
+        return padded_batch(group, self.batch_size, fill, self._batch_shape)
 
     def predict_batch(self, batch: PaddedBatch) -> jax.Array:
         """Return the class of each pixel, int32 `[N, H, W]` on the devices, padding included."""
@@ -208,7 +232,10 @@ class Predictor:
         seen = self.inference.input_shapes(size_of(batch.images))
         self.compiled_shapes |= {(len(batch.images), *shape) for shape in seen}
         if self.inference.is_plain:  # no softmax and no copies
-            return class_maps(self._model, self._variables, arrays["images"], self._mean, self._std)
+            with self._formulation():
+                return class_maps(
+                    self._model, self._variables, arrays["images"], self._mean, self._std
+                )
         probabilities = self.probabilities(arrays["images"], arrays["sizes"])
         if self.inference.crf is not None:
             return self._refined(batch, to_host(probabilities), self.inference.crf)
@@ -280,7 +307,11 @@ class Predictor:
         return total if stride is None else views.from_middle(total, own_sizes, window)
 
     def _run(self, inputs: jax.Array) -> jax.Array:
-        return _probabilities(self._model, self._variables, inputs, self._mean, self._std)
+        with self._formulation():
+            return _probabilities(self._model, self._variables, inputs, self._mean, self._std)
+
+    def _formulation(self) -> contextlib.AbstractContextManager[None]:
+        return split_rows() if self._rows > 1 else contextlib.nullcontext()
 
     def _zeros(self, number: int, shape: Shape) -> jax.Array:
         sharding = batch_sharding(self.mesh, rows=True)

@@ -3,6 +3,7 @@
 import dataclasses
 from fractions import Fraction
 
+import jax
 import numpy as np
 import pytest
 from PIL import Image
@@ -98,3 +99,22 @@ def test_a_video_is_not_overwritten(tmp_path, monkeypatch, capsys):
     assert stop.value.code == 2
     assert "a.mkv is a file to predict and would be overwritten" in capsys.readouterr().err
     assert (tmp_path / "a.mkv").read_bytes() == b"somebody's"
+
+
+def test_devices_share_the_rows_of_an_image(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(models, "load_pretrained", lambda *_: tiny_pretrained())
+    noise = np.random.default_rng(0).integers(0, 256, (256, 50, 3), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "a.png")
+    words = ["predict", "--ckpt=x", str(tmp_path / "a.png")]
+    main([*words, f"--output={tmp_path / 'alone'}"])
+    monkeypatch.setattr(large, "WHOLE_PIXELS", 2_000)
+    main([*words, f"--output={tmp_path / 'shared'}", "--split_height"])
+    assert "in windows" not in capsys.readouterr().out
+    alone, shared = (np.asarray(Image.open(tmp_path / f"{n}/a.png")) for n in ("alone", "shared"))
+    assert (alone == shared).mean() > 0.999  # rounding decides between equals
+    device = jax.devices()[:1]
+    monkeypatch.setattr(jax, "local_devices", lambda: device)
+    with pytest.raises(SystemExit) as left:
+        main([*words, f"--output={tmp_path / 'one'}", "--split_height"])
+    assert left.value.code == 2
+    assert "--split_height is for several devices, and there is one" in capsys.readouterr().err
