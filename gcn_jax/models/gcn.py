@@ -176,6 +176,7 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
         for size in ("small", "base", "large")
     },
     "gcn_plain4": {"backbone": "plain4"},
+    "gcn_plain4_wide": {"backbone": "plain4_wide"},
     "_tiny": {"backbone": "_tiny", "kernel_size": 5},
 }
 

@@ -12,8 +12,8 @@ from PIL import Image
 from rich.console import Console
 
 from gcn_jax.data import open_split, prepare
-from gcn_jax.data.builders import shapes as shapes_builder
 from gcn_jax.data.builders.registry import make_builder
+from gcn_jax.data.builders.shapes import Shapes
 from gcn_jax.data.problems import Problem
 from gcn_jax.data.statistics import class_weights
 from gcn_jax.data.validation import validate
@@ -278,7 +278,7 @@ def test_published_data_sets(tmp_path):
 
 
 def test_without_a_folder_the_prepared_copy_is_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(shapes_builder, "_SPLITS", {"train": (30, 1), "val": (3, 2)})
+    monkeypatch.setattr(Shapes, "splits", {"train": (30, 1), "val": (3, 2)})
     validation = validate("shapes", {"data_dir": str(tmp_path)})
     assert not validation.problems
     source = open_split("shapes:train", {"data_dir": str(tmp_path)})

@@ -106,8 +106,8 @@ def accuracy_by_cue(results: Sequence[Result]) -> tuple[np.ndarray, np.ndarray]:
         results: The scores of one or several seeds, with "cue"; see `runner.score`.
 
     Returns:
-        Pixels, int64 `[CUE_BINS]`, and the share in 0..1 of them that is right, float64
-            `[CUE_BINS]`, NaN where there is no pixel.
+        Pixels, int64 `[bins]`, and the share in 0..1 of them that is right, float64 `[bins]`, NaN
+            where there is no pixel.
     """
     total, right = np.sum([result["cue"] for result in results], axis=0)
     share = np.divide(right, total, out=np.full(len(total), np.nan), where=total > 0)

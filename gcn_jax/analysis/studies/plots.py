@@ -10,7 +10,7 @@ from gcn_jax.analysis.figures import svg_figure
 from gcn_jax.analysis.studies.budgets import Curves
 from gcn_jax.analysis.studies.findings import Finding, accuracy_by_cue, over_text
 from gcn_jax.analysis.studies.paper import Study
-from gcn_jax.analysis.studies.runner import CUE_BINS, CUE_STEP, METRICS, TRAIN_MIOU
+from gcn_jax.analysis.studies.runner import CUE_STEP, METRICS, TRAIN_MIOU
 
 _COLORS = ("#3b82c4", "#d9822b", "#2f9e60", "#a15bb5")
 _LINES = ("-", "--", ":")
@@ -77,7 +77,6 @@ def plot_cues(study: Study, findings: Sequence[Finding]) -> str:
     """
     with svg_figure(6.4, 3.4) as (figure, svg):
         axes = figure.add_subplot()
-        middles = CUE_STEP * (np.arange(CUE_BINS) + 0.5)
         rows = [*dict.fromkeys(finding.cell.row for finding in findings)]
         columns = [*dict.fromkeys(finding.cell.column for finding in findings)]
         # A row of the table is a kind of line, a column a shade; without columns a row is both.
@@ -87,6 +86,7 @@ def plot_cues(study: Study, findings: Sequence[Finding]) -> str:
             row, column = rows.index(finding.cell.row), columns.index(finding.cell.column)
             line = {"color": shades[column if study.axis else row], "linestyle": _LINES[row]}
             _, accuracy = accuracy_by_cue(finding.results)
+            middles = CUE_STEP * (np.arange(len(accuracy)) + 0.5)
             axes.plot(middles, 100 * accuracy, label=finding.cell.label, linewidth=1.4, **line)
         axes.set(xlabel="distance to the cue, px", ylabel="pixel accuracy, %")
         axes.grid(alpha=0.25, linewidth=0.6)

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -103,9 +104,11 @@ INFERENCES: Mapping[str, Inference] = {
 }
 
 
-def _shapes() -> ConfigDict:
+def _shapes(data: str = "shapes", size: int = 128) -> ConfigDict:
     """A backbone that sees 31 x 31 of 128 x 128 pixels, and puts out a map of 16 x 16 x 96."""
     config = quickstart.get_config()
+    config.data.train, config.data.val = (f"{data}:train",), f"{data}:val"
+    config.augment.crop_size = (size, size)
     config.model.boundary_refinement = True
     config.data.cache_in_memory = True
     config.eval_train_images = 300  # as many as of val
@@ -148,6 +151,10 @@ def voc_from_scratch() -> ConfigDict:
 
 RECIPES: Mapping[str, Callable[[], ConfigDict]] = {
     "shapes": _shapes,
+    "shapes_outlines": partial(_shapes, "shapes_outlines"),
+    "shapes_thin": partial(_shapes, "shapes_thin"),
+    "shapes_large": partial(_shapes, "shapes_large", size=256),
+    "shapes_few": partial(_shapes, "shapes_few"),
     "camvid": _camvid,
     "voc": _voc,
 }

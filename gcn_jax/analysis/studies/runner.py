@@ -32,8 +32,8 @@ BOUNDARY_COUNTED = "boundary_iou_num_classes_counted"
 TRAIN_MIOU = "train_miou"
 #: The scores that are kept of an evaluation, as shares of 1, and their titles.
 METRICS = {score.key: score.title for score in (*SCORES, *BOUNDARY_SCORES)}
-#: Pixels of `shapes` are counted by the distance to their cue in steps of so many pixels.
-#: What is farther than all of them counts in the last.
+#: Pixels of `shapes` are counted by the distance to their cue in steps of so many pixels, and so
+#: many steps for every 128 pixels of an image's width. What is farther counts in the last.
 CUE_STEP, CUE_BINS = 8, 14
 
 #: Settings that are a cell's or a seed's own.
@@ -205,12 +205,12 @@ def score(workdir: Path, config: ConfigDict, inference: str = "single") -> Resul
 
     Returns:
         The `METRICS`, "per_class_iou", "num_classes_counted", "absent_classes",
-            "boundary_iou_num_classes_counted", "parameters", "steps" and, for
-            `shapes`, "cue": counts of pixels `[2, CUE_BINS]`, all and right ones, by the distance
-            to the cue that tells their class.
+            "boundary_iou_num_classes_counted", "parameters", "steps" and, for `shapes` and its kin,
+            "cue": counts of pixels `[2, bins]`, all and right ones, by the distance to the cue that
+            tells their class, in `CUE_BINS` bins for 128 pixels of width.
     """
     pretrained = models.load_pretrained(workdir, step="last")
-    extra = ("cue_distance",) if config.data.val.startswith("shapes:") else ()
+    extra = ("cue_distance",) if config.data.val.startswith("shapes") else ()
     source = data.open_split(config.data.val, config.data, extra)
     predictor = Predictor(
         pretrained,
@@ -218,14 +218,15 @@ def score(workdir: Path, config: ConfigDict, inference: str = "single") -> Resul
         batch_size=config.eval_batch_size,
         mesh=mesh.data_mesh(jax.local_devices()),
     )
-    cue = np.zeros((2, CUE_BINS), np.int64)
+    num_bins = CUE_BINS * source[0]["label"].shape[1] // 128
+    cue = np.zeros((2, num_bins), np.int64)
 
     def count_cues(example: Mapping[str, Any], prediction: np.ndarray) -> None:
         distance, label = example["cue_distance"], example["label"]
         told = distance != NO_CUE
-        bins = np.minimum(distance // CUE_STEP, CUE_BINS - 1)
+        bins = np.minimum(distance // CUE_STEP, num_bins - 1)
         for row, where in enumerate((told, told & (prediction == label))):
-            cue[row] += np.bincount(bins[where], minlength=CUE_BINS)
+            cue[row] += np.bincount(bins[where], minlength=num_bins)
 
     result = evaluate(predictor, source, boundary=True, visit=count_cues if extra else None)
     values = result.to_json()

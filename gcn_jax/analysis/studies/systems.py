@@ -41,9 +41,6 @@ SYSTEMS: Mapping[str, System] = {
 
 SIZES = ("reduced", "full")
 
-#: The data sets on which they are compared.
-DATA = ("camvid", "shapes", "voc")
-
 
 def system_config(system: str, data: str, size: str) -> ConfigDict:
     """Return the settings of a system: one recipe for all of them.

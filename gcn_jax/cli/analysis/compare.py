@@ -21,9 +21,9 @@ from gcn_jax import data, mesh, models
 from gcn_jax.analysis.studies.comparison import Row, print_rows, write_rows
 from gcn_jax.analysis.studies.measure import images_per_second, training_memory
 from gcn_jax.analysis.studies.prediction_picture import draw
-from gcn_jax.analysis.studies.recipes import set_values
+from gcn_jax.analysis.studies.recipes import RECIPES, set_values
 from gcn_jax.analysis.studies.runner import Result, cost, run_once
-from gcn_jax.analysis.studies.systems import DATA, SIZES, SYSTEMS, system_config
+from gcn_jax.analysis.studies.systems import SIZES, SYSTEMS, system_config
 from gcn_jax.cli import process
 from gcn_jax.cli.flags import expect_arguments
 from gcn_jax.errors import UserError, check_choice
@@ -38,7 +38,7 @@ _SHOWN = 4
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_list("models", list(SYSTEMS), "Which systems.", flag_values=FLAGS)
-flags.DEFINE_string("data", "camvid", f"One of: {', '.join(DATA)}.", flag_values=FLAGS)
+flags.DEFINE_string("data", "camvid", f"One of: {', '.join(RECIPES)}.", flag_values=FLAGS)
 flags.DEFINE_string(
     "size", None, "reduced or full; by default reduced on a CPU, else full.", flag_values=FLAGS
 )
@@ -55,7 +55,7 @@ def run(arguments: list[str]) -> None:
         raise UserError(f"--models is empty; name some of {', '.join(SYSTEMS)}")
     name, seeds = FLAGS.data, FLAGS.seeds
     size = FLAGS.size or ("reduced" if jax.default_backend() == "cpu" else "full")
-    check_choice("--data", name, DATA)
+    check_choice("--data", name, RECIPES)
     check_choice("--size", size, SIZES)
     configs = {}
     for system in FLAGS.models:

@@ -12,7 +12,14 @@ from gcn_jax.data.builders.folder import Folder
 from gcn_jax.data.builders.image_folder import ImageFolder
 from gcn_jax.data.builders.oxford_pet import OxfordPet
 from gcn_jax.data.builders.sbd import Sbd
-from gcn_jax.data.builders.shapes import Shapes, SingleShapes
+from gcn_jax.data.builders.shapes import (
+    Shapes,
+    ShapesFew,
+    ShapesLarge,
+    ShapesOutlines,
+    ShapesThin,
+    SingleShapes,
+)
 from gcn_jax.data.builders.voc_segmentation import VocSegmentation
 from gcn_jax.data.problems import reading_prepared, refuse
 from gcn_jax.errors import UserError, check_choice, setting
@@ -20,6 +27,10 @@ from gcn_jax.errors import UserError, check_choice, setting
 #: Every data set that a config can name.
 BUILDERS: dict[str, type[SegmentationBuilder]] = {
     "shapes": Shapes,
+    "shapes_outlines": ShapesOutlines,
+    "shapes_thin": ShapesThin,
+    "shapes_large": ShapesLarge,
+    "shapes_few": ShapesFew,
     "single_shapes": SingleShapes,
     "ade20k": Ade20k,
     "camvid": Camvid,

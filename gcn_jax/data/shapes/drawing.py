@@ -1,6 +1,6 @@
 """Drawing for the `shapes` world: outlines, light, and a cluttered background.
 
-Points are (x, y) in pixels, float arrays `[n, 2]`; a canvas is float32 `[SIZE, SIZE, 3]`, RGB in
+Points are (x, y) in pixels, float arrays `[n, 2]`; a canvas is float32 `[size, size, 3]`, RGB in
 0..255, and every function that draws on one changes it in place.
 """
 
@@ -9,7 +9,6 @@ import colorsys
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-SIZE = 128
 #: How far a shadow reaches beyond its object: 2 pixels of blur, 3 of shift.
 SHADOW_REACH = 5
 
@@ -91,9 +90,14 @@ def rotate(points, angle):
     return points @ np.array([[cos, sin], [-sin, cos]])
 
 
-def footprint(outlines):
-    """Return the pixels inside any of `outlines`, bool `[SIZE, SIZE]`, without anti-aliasing."""
-    image = Image.new("L", (SIZE, SIZE))
+def footprint(outlines, size):
+    """Return the pixels inside any of `outlines`, bool `[size, size]`, without anti-aliasing.
+
+    Args:
+        outlines: Polygons.
+        size: Pixels of a side of the image.
+    """
+    image = Image.new("L", (size, size))
     draw = ImageDraw.Draw(image)
     for points in outlines:
         draw.polygon(points.ravel().tolist(), fill=1)
@@ -123,11 +127,11 @@ def solid(canvas, rgb, outlines, holes=()):
         holes: Outlines of what is cut out of it.
 
     Returns:
-        bool `[SIZE, SIZE]`, the pixels that the body covers by more than half.
+        bool `[size, size]`, the pixels that the body covers by more than half.
     """
     low, high = np.concatenate(outlines).min(axis=0), np.concatenate(outlines).max(axis=0)
     left, top = np.maximum(low - SHADOW_REACH, 0).astype(int)
-    right, bottom = np.minimum(high + SHADOW_REACH + 1, SIZE).astype(int)
+    right, bottom = np.minimum(high + SHADOW_REACH + 1, len(canvas)).astype(int)
     window = slice(top, bottom), slice(left, right)
 
     mask = Image.new("L", (int(right - left) * _SUPERSAMPLING, int(bottom - top) * _SUPERSAMPLING))
@@ -144,33 +148,35 @@ def solid(canvas, rgb, outlines, holes=()):
     ground, body = canvas[window] * (1 - shadow), rgb.reshape(1, 1, 3) * (1 + relief)
     canvas[window] = ground + alpha * (body - ground)
 
-    covered = np.zeros((SIZE, SIZE), bool)
+    covered = np.zeros(canvas.shape[:2], bool)
     covered[window] = alpha[..., 0] > 0.5
     return covered
 
 
-def background(rng, clutter):
+def background(rng, clutter, size, zoom):
     """Return a canvas with a soft two-colored ground and `clutter` small things painted on it.
 
     Args:
         rng: The source of randomness.
         clutter: How many small things are painted on it.
+        size: Pixels of a side of the canvas.
+        zoom: How many times as large as by default the small things are.
     """
     hue, value = rng.uniform(), rng.uniform(0.3, 0.8)
     first = color(rng, (hue, hue + 0.1), (0.05, 0.3), (value, value + 0.1))
     second = color(rng, (hue, hue + 0.3), (0.05, 0.35), (value - 0.15, value + 0.2))
-    blend = np.zeros((SIZE, SIZE), np.float32)
+    blend = np.zeros((size, size), np.float32)
     for cells, weight in ((3, 0.5), (7, 0.3), (20, 0.2)):
         noise = Image.fromarray(rng.uniform(0, weight, (cells, cells)).astype(np.float32))
-        blend += np.asarray(noise.resize((SIZE, SIZE), Image.Resampling.BICUBIC))
+        blend += np.asarray(noise.resize((size, size), Image.Resampling.BICUBIC))
     ground = first.reshape(1, 1, 3) + blend[..., None] * (second - first).reshape(1, 1, 3)
 
     image = Image.fromarray(np.clip(ground, 0, 255).astype(np.uint8))
-    image = image.resize((SIZE * _SUPERSAMPLING,) * 2, Image.Resampling.NEAREST)
+    image = image.resize((size * _SUPERSAMPLING,) * 2, Image.Resampling.NEAREST)
     draw = ImageDraw.Draw(image, "RGBA")
     for _ in range(clutter):
         rgb = color(rng, (0, 1), (0.1, 0.6), (0.2, 0.95)).astype(int)
-        outline = (_litter(rng) + rng.uniform(0, SIZE, 2)) * _SUPERSAMPLING
+        outline = (zoom * _litter(rng) + rng.uniform(0, size, 2)) * _SUPERSAMPLING
         draw.polygon(outline.ravel().tolist(), fill=(*rgb.tolist(), int(rng.integers(100, 230))))
     return np.array(image.reduce(_SUPERSAMPLING), np.float32)
 

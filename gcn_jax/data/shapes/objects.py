@@ -11,7 +11,7 @@ import numpy as np
 
 from gcn_jax.data.shapes import drawing as draw
 
-#: Shortest and longest bar of either class, in pixels.
+#: Shortest and longest bar of either class, in pixels where nothing is zoomed.
 BAR_LENGTHS = {"short": (30.0, 50.0), "long": (80.0, 115.0)}
 
 
@@ -37,8 +37,18 @@ class Piece:
             [(x + offset[0], y + offset[1], radius) for x, y, radius in self.cues],
         )
 
+    def zoomed(self, zoom):
+        """Return the same object `zoom` times as large, about the origin."""
+        return Piece(
+            [zoom * points for points in self.outlines],
+            [zoom * points for points in self.holes],
+            [(zoom * x, zoom * y, zoom * radius) for x, y, radius in self.cues],
+        )
 
-def cue_distance(cue: str, piece: Piece, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+
+def cue_distance(
+    cue: str, piece: Piece, rows: np.ndarray, columns: np.ndarray, zoom: float = 1.0
+) -> np.ndarray:
     """Measure how far from a pixel one has to see to know the class of the object it belongs to.
 
     Args:
@@ -46,6 +56,7 @@ def cue_distance(cue: str, piece: Piece, rows: np.ndarray, columns: np.ndarray) 
         piece: The object.
         rows: int `[n]`, rows of pixels of its body.
         columns: int `[n]`, their columns.
+        zoom: What the object was zoomed by.
 
     Returns:
         Pixels, float64 `[n]`: the distance to the head of a rod or to the dot of a slab; to the
@@ -56,7 +67,7 @@ def cue_distance(cue: str, piece: Piece, rows: np.ndarray, columns: np.ndarray) 
     if cue == "short":
         return np.maximum(*away)
     if cue == "long":
-        too_long = BAR_LENGTHS["short"][1]
+        too_long = zoom * BAR_LENGTHS["short"][1]
         return np.maximum(too_long / 2, too_long - np.minimum(*away))
     return np.maximum(away[0] - piece.cues[0][2], 0)
 

@@ -115,6 +115,8 @@ BACKBONES: Mapping[str, Backbone] = {
     **{f"mit_{variant}": _mit(variant) for variant in mit.PUBLISHED},
     **{f"dinov2_{variant}": _dinov2(variant) for variant in dinov2.PUBLISHED},
     "plain4": _plain(24, 48, 96, 96),
+    # A top map that is wide for its size, as the paper's of 2048 channels: for Table 4.
+    "plain4_wide": _plain(24, 48, 96, 512),
     "_tiny": _plain(4, 8, 8, 8),
     "_convnext": _convnext("_tiny"),
     "_mit": _mit("_tiny"),

@@ -3,11 +3,11 @@
 import pytest
 
 from gcn_jax import models
-from gcn_jax.analysis.studies import systems
+from gcn_jax.analysis.studies import recipes, systems
 from gcn_jax.training.config import flatten
 
 
-@pytest.mark.parametrize("data", systems.DATA)
+@pytest.mark.parametrize("data", recipes.RECIPES)
 @pytest.mark.parametrize("size", systems.SIZES)
 def test_systems_have_one_budget_and_start_from_nothing(data, size):
     flat = [flatten(systems.system_config(name, data, size).to_dict()) for name in systems.SYSTEMS]

@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from gcn_jax.data import ClassTable, open_split, open_training_source
-from gcn_jax.data.builders import shapes as shapes_builder
+from gcn_jax.data.builders.registry import BUILDERS
+from gcn_jax.data.builders.shapes import Shapes, ShapesFew
 from gcn_jax.data.classes import voc_palette
 from gcn_jax.data.shapes import world as shapes
 from gcn_jax.errors import UserError
@@ -210,12 +211,30 @@ def test_unknown_names():
 
 
 def test_shapes_is_the_world_as_it_is_drawn(tmp_path, monkeypatch):
-    monkeypatch.setattr(shapes_builder, "_SPLITS", {"train": (3, 1), "val": (2, 2)})
+    monkeypatch.setattr(Shapes, "splits", {"train": (3, 1), "val": (2, 2)})
     source = open_split("shapes:val", {"data_dir": str(tmp_path)}, extra=("cue_distance",))
     assert (len(source), source.class_names) == (2, shapes.CLASS_NAMES)
     drawn = shapes.render(2, 1)
     for key in ("image", "label", "cue_distance"):
         np.testing.assert_array_equal(source[1][key], drawn[key])
+
+
+def test_shapes_few_are_the_first_300_of_shapes(tmp_path, monkeypatch):
+    monkeypatch.setattr(ShapesFew, "splits", ShapesFew.splits | {"val": (2, 2)})
+    options = {"data_dir": str(tmp_path)}
+    source = open_split("shapes_few:train", options)
+    assert len(source) == 300
+    for split, index, seed in (("train", 299, 1), ("val", 1, 2)):
+        example = open_split(f"shapes_few:{split}", options)[index]
+        np.testing.assert_array_equal(example["image"], shapes.render(seed, index)["image"])
+
+
+def test_what_is_called_shapes_has_cues(tmp_path):
+    """The studies count pixels by the distance to them."""
+    for name, cls in BUILDERS.items():
+        if issubclass(cls, Shapes):
+            has_cues = "cue_distance" in cls(str(tmp_path)).info.features
+            assert has_cues == name.startswith("shapes")
 
 
 def test_nothing_needs_tensorflow(voc_folder, tmp_path):

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from gcn_jax.data import open_split
-from gcn_jax.data.builders import shapes as shapes_builder
+from gcn_jax.data.builders.shapes import SingleShapes
 from gcn_jax.data.shapes import world as shapes
 from gcn_jax.errors import UserError
 
@@ -68,7 +68,7 @@ def test_a_folder_needs_classes(tmp_path):
 
 
 def test_single_shapes_are_one_object_each(tmp_path, monkeypatch):
-    monkeypatch.setattr(shapes_builder, "_SPLITS", {"train": (40, 1)})
+    monkeypatch.setattr(SingleShapes, "splits", {"train": (40, 1)})
     source = open_split("single_shapes:train", {"data_dir": str(tmp_path)})
     assert source.class_names == shapes.CLASS_NAMES[1:]
     labels = []
