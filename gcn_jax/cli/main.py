@@ -33,6 +33,7 @@ VERBS = (
     "analysis table",
     "analysis compare",
     "analysis pictures",
+    "analysis borders",
     "analysis receptive-field",
     "analysis complexity",
 )

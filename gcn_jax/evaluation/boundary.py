@@ -96,6 +96,12 @@ class BoundaryCounts:
         return mean_of_defined(iou(self.trimap.cumsum(axis=0)[:MAX_TRIMAP_WIDTH]))
 
     @property
+    def trimap_accuracy(self) -> np.ndarray:
+        """Share of the pixels within 1, 2, ... 40 of the border that are right: float64 `[40]`."""
+        right, labelled, _ = self.trimap.sum(axis=2).cumsum(axis=0)[:MAX_TRIMAP_WIDTH].T
+        return ratio(right, labelled)
+
+    @property
     def trimap_num_classes_counted(self) -> list[int]:
         """How many classes each of these means is over."""
         return [num_defined(ious) for ious in iou(self.trimap.cumsum(axis=0)[:MAX_TRIMAP_WIDTH])]
@@ -183,7 +189,7 @@ def boundary_counts(label: np.ndarray, prediction: np.ndarray, num_classes: int)
     label, prediction = label.astype(np.int32), prediction.astype(np.int32)
     valid = label != IGNORE_LABEL
     truth = np.where(valid, label, prediction)
-    truth_distance, prediction_distance = _border_distance(truth), _border_distance(prediction)
+    truth_distance, prediction_distance = border_distance(truth), border_distance(prediction)
     diagonal = np.hypot(*label.shape)
     f_scores = outline_f_scores(
         np.where(truth_distance == 1, truth, -1),
@@ -204,10 +210,14 @@ def boundary_counts(label: np.ndarray, prediction: np.ndarray, num_classes: int)
     )
 
 
-def _border_distance(classes: np.ndarray) -> np.ndarray:
-    """Return each pixel's chessboard distance to the nearest one of another label: int32 `[H, W]`.
+def border_distance(classes: np.ndarray) -> np.ndarray:
+    """Return each pixel's chessboard distance to the nearest one of another label.
 
-    Where the map has a single label, the distance is larger than the map.
+    Args:
+        classes: Integers `[H, W]`.
+
+    Returns:
+        int32 `[H, W]`, from 1 on; larger than the map where that has a single label.
     """
     edges = np.zeros(classes.shape, bool)
     here, below = slice(None, -1), slice(1, None)
@@ -230,7 +240,7 @@ def _border_distance(classes: np.ndarray) -> np.ndarray:
 def _trimap(label: np.ndarray, prediction: np.ndarray, num_classes: int) -> np.ndarray:
     """Return the class sums of the labelled pixels by distance: int64 [41, 3, C]."""
     valid = label != IGNORE_LABEL
-    row = np.minimum(_border_distance(label)[valid], MAX_TRIMAP_WIDTH + 1) - 1
+    row = np.minimum(border_distance(label)[valid], MAX_TRIMAP_WIDTH + 1) - 1
     truth, predicted = label[valid], prediction[valid]
     right = truth == predicted
     shape = (MAX_TRIMAP_WIDTH + 1, num_classes)
