@@ -6,8 +6,8 @@
 
 A forward pass from uint8 images to logits, or with --train a training step, is compiled for the
 chips of a topology in the words that a TPU gets (`models/layers/backend.py`), and not in those of
-this machine's CPU. Nothing runs. The batch, of all chips, is split over them; for one large image
-`--split height` gives each chip some of its rows.
+this machine's CPU. Nothing runs. The batch, of all chips, is split over them; for large images, in
+training too, `--split height` gives each chip some of the rows of each.
 
 All figures are of one chip. "By XLA's count" are the compiler's own numbers; its bytes hold those
 of the small memory on the chip, too. The tables count the large memory (HBM) alone: each operation

@@ -1,6 +1,7 @@
 """A program for TPUs that are not there: traced, compiled by libtpu, and read from its text."""
 
 import collections
+import contextlib
 import importlib.util
 import os
 import sys
@@ -11,11 +12,12 @@ import jax
 import jax.numpy as jnp
 
 from benchmarks import hlo
-from benchmarks.contestants import our_functions
+from benchmarks.contestants import NUM_CLASSES, our_functions
 from benchmarks.parts import OUTSIDE, part_of_operation
-from gcn_jax import mesh
+from gcn_jax import mesh, models
 from gcn_jax.errors import UserError
-from gcn_jax.models.layers import formulation_for
+from gcn_jax.models.layers import formulation_for, split_rows
+from gcn_jax.training.rows import check_rows
 
 #: Kinds that move no bytes: names for arrays that are there.
 _FREE = ("parameter", "constant", "tuple", "get-tuple-element", "bitcast", "after-all")
@@ -105,19 +107,20 @@ def lower(
     Raises:
         UserError: The images cannot be split so.
     """
-    if train and split == "height":
-        raise UserError("--split=height is for forward passes; training splits batches")
-    axis = ("data", "height").index(split)
+    by_rows = split == "height"
+    axis = int(by_rows)
     if shape[axis] % len(devices):
         flag = ("batch", "size")[axis]
         raise UserError(f"--{flag}={shape[axis]} does not divide over {len(devices)} chips")
+    if train and by_rows:
+        check_rows(models.create_model(network, num_classes=NUM_CLASSES), shape[1:], len(devices))
     create, step, forward = our_functions(network, dtype)
-    grid = mesh.data_mesh(devices)
-    everywhere, parts = mesh.replicated(grid), mesh.batch_sharding(grid, axis)
+    grid = mesh.data_mesh(devices, height=len(devices) if by_rows else 1)
+    everywhere, parts = mesh.replicated(grid), mesh.batch_sharding(grid, rows=True)
     state = _placed(jax.eval_shape(create, jax.random.key(0)), everywhere)
     images = jax.ShapeDtypeStruct((*shape, 3), jnp.uint8, sharding=parts)
     labels = jax.ShapeDtypeStruct(shape, jnp.uint8, sharding=parts)
-    with formulation_for("tpu"):
+    with formulation_for("tpu"), split_rows() if by_rows else contextlib.nullcontext():
         if train:
             jitted = jax.jit(step, donate_argnums=0, out_shardings=everywhere)
             return jitted.lower(state, {"image": images, "label": labels})

@@ -99,7 +99,11 @@ def test_the_formulation_is_that_of_a_tpu_also_on_a_cpu():
 @pytest.mark.parametrize(
     ("shape", "how", "message"),
     [
-        ((8, 512, 512), {"split": "height", "train": True}, "training splits batches"),
+        (
+            (8, 96, 64),
+            {"split": "height", "train": True},
+            "mesh.height=8 parts of a multiple of 32",
+        ),
         ((7, 512, 512), {}, "--batch=7 does not divide over 8 chips"),
         ((1, 100, 100), {"split": "height"}, "--size=100 does not divide over 8 chips"),
     ],
@@ -130,4 +134,13 @@ def test_rows_of_an_image_are_handed_to_neighbours_and_nothing_else():
     )
     program = read_program(compiled.as_text())
     assert program["collectives"].keys() == {"collective-permute"}
-    assert program["parts"]["refine_up1"]["padded"] > 0
+    assert min(program["parts"][part]["padded"] for part in ("gcn2", "deconv4")) > 0
+
+
+@pytest.mark.slow
+@needs_libtpu
+def test_a_training_step_of_split_rows_adds_sums_and_gathers_nothing():
+    chips = topology("v5e:2x2")
+    lowered = lower("_tiny", (1, 512, 32), "bfloat16", chips, split="height", train=True)
+    sent = read_program(compile_fitting(lowered).as_text())["collectives"]
+    assert sent.keys() == {"collective-permute", "all-reduce"}
