@@ -2,6 +2,7 @@
 
 import statistics
 import time
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +13,7 @@ from gcn_jax.errors import UserError
 from gcn_jax.inference import Predictor
 from gcn_jax.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from gcn_jax.training.parts import make_parts
+from gcn_jax.workdir import Workdir
 
 
 def images_per_second(predictor: Predictor, source: "data.Source", repeats: int = 5) -> float:
@@ -29,6 +31,20 @@ def images_per_second(predictor: Predictor, source: "data.Source", repeats: int 
         predictor.predict_batch(batch).block_until_ready()
         seconds.append(time.perf_counter() - start)
     return len(batch.examples) / statistics.median(seconds[1:])
+
+
+def training_speed(workdir: Path) -> float:
+    """Return the images a second that a run trained, without its validations.
+
+    Args:
+        workdir: The folder of a run that is done.
+
+    Returns:
+        The median over what it logged.
+    """
+    rows = Workdir(workdir).read_metrics()
+    key = "train/images_per_second"
+    return statistics.median(row[key] for row in rows if key in row)
 
 
 def training_memory(config: ConfigDict) -> int:

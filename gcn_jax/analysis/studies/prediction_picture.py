@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from gcn_jax import atomic, data
+from gcn_jax import IGNORE_LABEL, atomic, data
 from gcn_jax.models.preprocessing import as_rgb
 from gcn_jax.report.pictures import encode, legend
 
@@ -21,6 +21,8 @@ def draw(
     predictions: Mapping[str, Sequence[np.ndarray]],
     source: "data.Source",
     path: Path,
+    *,
+    errors: bool = False,
 ) -> None:
     """Draw images, the truth and a row of predictions for each network, as a PNG file.
 
@@ -29,13 +31,22 @@ def draw(
         predictions: Name of a network -> its class map, integers `[H, W]`, of each example.
         source: The source of the examples, whose classes these are.
         path: The PNG file to write.
+        errors: Whether what is right, or void, is faint in the rows of networks, so that errors
+            stand out.
     """
     palette = source.palette
     images = [as_rgb(example["image"]) for example in examples]
     rows = [("image", images)]  # no dict: a network may be called so, too
     if source.is_labelled:
         rows.append(("truth", [palette[example["label"]] for example in examples]))
-    rows += [(name, [palette[labels] for labels in of]) for name, of in predictions.items()]
+    for name, of in predictions.items():
+        tiles = [palette[labels] for labels in of]
+        if errors:
+            tiles = [
+                _faint(tile, (labels == example["label"]) | (example["label"] == IGNORE_LABEL))
+                for tile, labels, example in zip(tiles, of, examples, strict=True)
+            ]
+        rows.append((name, tiles))
     heights = [round(_WIDTH * image.shape[0] / image.shape[1]) for image in images]
     step = max(heights) + _GAP
     font = ImageFont.load_default(14)
@@ -52,3 +63,9 @@ def draw(
             picture.paste(small, (left + j * (_WIDTH + _GAP), i * step))
     picture.paste(Image.fromarray(names), (0, len(rows) * step))
     atomic.write(path, encode(picture))
+
+
+def _faint(tile: np.ndarray, where: np.ndarray) -> np.ndarray:
+    """Return a picture, uint8 `[H, W, 3]`, that is nearly white where a mask is true."""
+    pale = 255 - (255 - tile.astype(np.int32)) // 5
+    return np.where(where[..., None], pale, tile).astype(np.uint8)

@@ -18,12 +18,12 @@ class System(NamedTuple):
         reduced: For a CPU: ResNet-18, or a quarter of VGG-16's channels. VGG-16 has batch-norm
             there, without which it learns next to nothing from scratch in a short run.
         published: The mIoU on VOC 2012's test set in %, by its leaderboard; PSPNet's by its paper,
-            as the leaderboard's entry was trained on COCO, too.
+            as the leaderboard's entry was trained on COCO, too. None of networks that came later.
     """
 
     full: Mapping[str, Any]
     reduced: Mapping[str, Any]
-    published: float
+    published: float | None = None
 
 
 _NARROW_VGG = {"width": 0.25, "batch_norm": True}
@@ -37,7 +37,15 @@ SYSTEMS: Mapping[str, System] = {
     ),
     "deeplab_v2": System({"name": "deeplab_v2_resnet101"}, {"name": "deeplab_v2_resnet18"}, 79.7),
     "pspnet": System({"name": "pspnet_resnet101"}, {"name": "pspnet_resnet18"}, 82.6),
+    "unet": System({"name": "unet_resnet101"}, {"name": "unet_resnet18"}),
+    "deeplabv3plus": System(
+        {"name": "deeplabv3plus_resnet101"}, {"name": "deeplabv3plus_resnet18"}
+    ),
+    "fpn": System({"name": "fpn_resnet101"}, {"name": "fpn_resnet18"}),
 }
+
+#: Those of the paper's last table, which are compared where none is named.
+RIVALS = ("gcn", "fcn8s", "segnet", "deeplab_largefov", "deeplab_v2", "pspnet")
 
 SIZES = ("reduced", "full")
 

@@ -24,6 +24,7 @@ flags.DEFINE_string("split", None, "By default that of validation.", flag_values
 flags.DEFINE_integer("index", 0, "The first image.", 0, flag_values=FLAGS)
 flags.DEFINE_integer("num_images", 4, "How many images.", 1, flag_values=FLAGS)
 flags.DEFINE_string("output", "pictures.png", "PNG file to write.", flag_values=FLAGS)
+flags.DEFINE_bool("errors", False, "Let what is right be faint.", flag_values=FLAGS)
 process.define_compilation_cache(FLAGS)
 
 
@@ -39,6 +40,8 @@ def run(arguments: list[str]) -> None:
         raise UserError(
             f"{source.name} has {len(source)} images, not {end}; lower --index or --num_images"
         )
+    if FLAGS.errors and not source.is_labelled:
+        raise UserError(f"{source.name} has no labels, so no errors are known; leave out --errors")
     samples = [source[i] for i in range(FLAGS.index, end)]
     maps = {}
     for name, path in zip(names, FLAGS.ckpt, strict=True):
@@ -46,5 +49,5 @@ def run(arguments: list[str]) -> None:
         if info.class_names != tuple(source.class_names):
             raise UserError(f"the model of {path} has other classes than {source.name}")
         maps[name] = [models.predict(model, variables, sample["image"]) for sample in samples]
-    draw(samples, maps, source, Path(FLAGS.output))
+    draw(samples, maps, source, Path(FLAGS.output), errors=FLAGS.errors)
     say(f"wrote {FLAGS.output}")

@@ -76,6 +76,17 @@ def test_each_run_is_a_row_under_the_truth(source, tmp_path):
         assert picture[486 * row + 470, column + 246 + 230].tolist() == color
 
 
+def test_what_is_right_may_be_faint(source, tmp_path):
+    picture = drawn(tmp_path, "--ckpt=runs/a,runs/truth", "--num_images=1", "--errors")
+    column = picture.shape[1] - 246
+    wrong, right = (picture[126 * row + 60, column + 10].tolist() for row in (2, 3))
+    assert wrong == RED
+    assert right == [255 - (255 - value) // 5 for value in BLUE]
+    source.is_labelled = False
+    with pytest.raises(UserError, match="small has no labels, so no errors are known"):
+        drawn(tmp_path, "--ckpt=runs/a", "--num_images=1", "--errors")
+
+
 def test_images_from_an_index_on_without_labels(source, tmp_path):
     source.is_labelled = False
     picture = drawn(tmp_path, "--ckpt=runs/a", "--index=1", "--num_images=1")

@@ -25,12 +25,35 @@ def test_systems_are_compared(tiny_recipe, tmp_path, monkeypatch, capsys):
     assert f"| gcn | 83.6 | {100 * result['miou']:.1f} |" in (folder / "compare.md").read_text()
     with (folder / "compare.csv").open() as file:
         (row,) = csv.DictReader(file)
+    assert (row["equal"], row["steps"]) == ("images", "2")
     params = jax.tree.leaves(models.load_pretrained(folder / "gcn_seed0").variables["params"])
     assert int(row["parameters"]) == sum(leaf.size for leaf in params)
     assert float(row["images_per_second"]) > 0
     # The state alone, parameters and momentum, is 8 bytes a parameter.
     assert float(row["training_bytes"]) > 8 * int(row["parameters"])
     assert (folder / "compare.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.slow
+def test_systems_are_compared_in_equal_time(tiny_recipe, tmp_path, monkeypatch):
+    tiny = systems.System({"name": "_tiny"}, {"name": "_tiny"})
+    monkeypatch.setattr(systems, "SYSTEMS", {"gcn": tiny, "fpn": tiny})
+    speeds = {"gcn_seed0": 10.0, "fpn_seed0": 15.0}
+    monkeypatch.setattr(compare, "training_speed", lambda workdir: speeds[workdir.name])
+    arguments = ["--data=shapes", "--models=gcn,fpn", "--size=reduced", f"--output={tmp_path}"]
+    call(compare, [*arguments, "--equal_time"])
+    folder = tmp_path / "shapes_reduced"
+    with (folder / "compare.csv").open() as file:
+        rows = [*csv.DictReader(file)]
+    assert [(row["equal"], row["system"], row["steps"]) for row in rows] == [
+        ("images", "gcn", "2"),
+        ("images", "fpn", "2"),
+        ("time", "gcn", "2"),
+        ("time", "fpn", "3"),
+    ]
+    text = (folder / "compare.md").read_text()
+    assert "In equal time each system trains for as long as gcn does" in text
+    assert f"| {100 * float(rows[3]['miou']):.1f} | 3 |" in text
 
 
 @pytest.mark.slow
@@ -51,7 +74,7 @@ def test_a_comparison_on_voc(short_run, tmp_path):
         (["--models=gnc"], "unknown --models 'gnc' .did you mean gcn?"),
         (["--models="], "--models is empty; name some of gcn, fcn8s"),
         (["gcn"], "unexpected argument 'gcn'"),
-        (["--data=coco"], "unknown --data 'coco'; choose one of: camvid, shapes, voc"),
+        (["--data=coco"], "unknown --data 'coco'; choose one of: shapes, shapes_outlines, .*, camvid, voc"),
         (["--size=small"], "unknown --size 'small'; choose one of: reduced, full"),
     ],
 )
