@@ -74,7 +74,7 @@ def test_a_comparison_on_voc(short_run, tmp_path):
         (["--models=gnc"], "unknown --models 'gnc' .did you mean gcn?"),
         (["--models="], "--models is empty; name some of gcn, fcn8s"),
         (["gcn"], "unexpected argument 'gcn'"),
-        (["--data=coco"], "unknown --data 'coco'; choose one of: shapes, shapes_outlines, .*, camvid, voc"),
+        (["--data=coco"], "unknown --data 'coco'; choose one of: shapes, .*, camvid, voc"),
         (["--size=small"], "unknown --size 'small'; choose one of: reduced, full"),
     ],
 )
