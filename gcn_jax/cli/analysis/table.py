@@ -17,9 +17,15 @@ until doubling adds no more than 0.5 points (--until_flat=POINTS) to any network
 and .svg have all. --tune_rates tries these multiples of the recipe's rate with each network, on a
 seed of its own, and trains it at its best one; rates.json has the trials.
 
-The networks are on plain4 (shapes), ResNet-18 (camvid) and ResNet-152 (voc: from ImageNet's
-weights, 211,640 steps each, as in the paper). A smaller one on voc: --set model.name=gcn_resnet50
---set backbone_weights=hf://timm/resnet50.tv_in1k, and fewer steps: --set num_steps=N.
+    gcn-jax analysis table 5 --data shapes_outlines      outlines count; shapes_thin: thin objects
+    gcn-jax analysis table 1 --data shapes_large         256 x 256 pixels
+    gcn-jax analysis table 2 --data shapes_few           300 training images
+
+The networks are on plain4 (shapes and its kin), ResNet-18 (camvid) and ResNet-152 (voc: from
+ImageNet's weights, 211,640 steps each, as in the paper). A top map of 512 channels on shapes:
+--set model.name=gcn_plain4_wide, with an --output of its own. A smaller network on voc:
+--set model.name=gcn_resnet50 --set backbone_weights=hf://timm/resnet50.tv_in1k, and fewer steps:
+--set num_steps=N.
 What is set holds for every stage of table 7, steps and rate too. Data that you have are found with
 --set data.manual_dir=DIR.
 """

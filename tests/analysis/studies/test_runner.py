@@ -2,6 +2,8 @@
 
 import json
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from gcn_jax.configs import stage1, stage2, stage3
@@ -9,11 +11,15 @@ from gcn_jax.configs import stage1, stage2, stage3
 from gcn_jax import models
 from gcn_jax.analysis.studies import recipes, runner
 from gcn_jax.analysis.studies.paper import study
-from gcn_jax.analysis.studies.runner import CellRunner
+from gcn_jax.analysis.studies.runner import CellRunner, Job
+from gcn_jax.data.builders.registry import BUILDERS
+from gcn_jax.data.shapes.world import NO_CUE, render
 from gcn_jax.errors import UserError
 from gcn_jax.models.registry import MODELS
 from gcn_jax.training import default_config
 from gcn_jax.training.config import flatten, json_settings, model_settings
+
+CELL = study(5).cells[1]
 
 
 @pytest.mark.parametrize("data", recipes.RECIPES)
@@ -60,6 +66,55 @@ def test_stages_on_shapes_show_other_scales_and_then_none():
     assert [c.num_steps for c in (first, second, third)] == [600, 300, 300]
     rates = [c.optimizer.learning_rate for c in (first, second, third)]
     np.testing.assert_allclose(rates, (0.1, 0.01, 0.001))
+
+
+@pytest.mark.parametrize(
+    ("data", "size"),
+    [("shapes", 128), ("shapes_outlines", 128), ("shapes_thin", 128), ("shapes_large", 256)],
+)
+def test_kin_of_shapes_have_its_recipe_and_a_folder_of_their_own(data, size):
+    cells, cell = CellRunner(data, "runs"), study(5).cells[0]
+    assert cells.folder.name == data
+    ours = flatten(cells.config(cell, 0).to_dict())
+    theirs = flatten(CellRunner("shapes", "runs").config(cell, 0).to_dict())
+    own = {key: value for key, value in ours.items() if value != theirs[key]}
+    changed = {"data.train": (f"{data}:train",), "data.val": f"{data}:val"}
+    changed |= {"augment.crop_size": (size, size)} if size != 128 else {}
+    assert own == (changed if data != "shapes" else {})
+
+
+@pytest.mark.parametrize("cell", study(4).cells)
+def test_a_wide_top_map_carries_every_head(cell):
+    config = CellRunner("shapes", "runs", ["model.name=gcn_plain4_wide"]).config(cell, 0)
+    model = models.create_model(**config.model, num_classes=11)
+    images = jax.ShapeDtypeStruct((1, 128, 128, 3), jnp.float32)
+    shapes = jax.eval_shape(model.init, jax.random.key(0), images)["params"]
+    assert shapes["backbone"]["conv5"]["kernel"].shape == (3, 3, 96, 512)
+    if cell.head == "stack":
+        assert config.model.stack_channels == {"2048": 512, "1024": 256, "210": 52}[cell.column]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("data", "size"), [("shapes_thin", 128), ("shapes_large", 256)])
+def test_cues_of_kin_of_shapes_are_counted(data, size, tmp_path, monkeypatch):
+    cls = BUILDERS[data]
+    monkeypatch.setattr(cls, "splits", {"train": (4, 1), "val": (3, 2)})
+    settings = ["num_steps=1", "batch_size=2", "num_devices=1", "eval_train_images=2"]
+    settings += [f"data.data_dir={tmp_path}"]
+    cells, job = CellRunner(data, tmp_path, [*settings, "model.name=_tiny"]), Job(CELL, 0)
+    result = cells.run(job)
+    total, right = np.array(result["cue"])
+    drawn = [render(2, index, cls.world) for index in range(3)]
+    distances = np.concatenate([d[d != NO_CUE] for d in (e["cue_distance"] for e in drawn)])
+    assert total.shape == (14 * size // 128,)
+    assert total[0] == (distances < 8).sum()
+    assert total[-1] == (distances >= 8 * (len(total) - 1)).sum()
+    assert total.sum() == len(distances)
+    assert (right <= total).all()
+    assert 0 <= result["boundary_accuracy"] <= 1
+    other = CellRunner(data, tmp_path, [*settings, "model.name=gcn_plain4_wide"])
+    with pytest.raises(UserError, match="was made with model.name = _tiny, not gcn_plain4_wide"):
+        other.run(job)
 
 
 @pytest.mark.parametrize("key", ["seed", "model.kernel_size", "init_from"])
