@@ -17,23 +17,19 @@ class Chip(NamedTuple):
         flops: FLOP/s with bfloat16 operands, which products of float32 have on a TPU, too, unless
             a higher precision is asked for.
         bandwidth: Bytes/s of its large memory.
-        interconnect: Bytes/s to and from the other chips, both directions together.
-        chips_per_host: How many chips a host has at the most.
-        source: Where they are published.
+        source: Where both are published.
     """
 
     flops: float
     bandwidth: float
-    interconnect: float
-    chips_per_host: int
     source: str
 
 
 #: Chips by the names of their topologies; the pages as of November 2026.
 CHIPS = {
-    "v5e": Chip(197e12, 819e9, 400e9, 8, "https://cloud.google.com/tpu/docs/v5e"),
-    "v5p": Chip(459e12, 2765e9, 1200e9, 4, "https://cloud.google.com/tpu/docs/v5p"),
-    "v6e": Chip(918e12, 1638e9, 800e9, 8, "https://cloud.google.com/tpu/docs/v6e"),
+    "v5e": Chip(197e12, 819e9, "https://cloud.google.com/tpu/docs/v5e"),
+    "v5p": Chip(459e12, 2765e9, "https://cloud.google.com/tpu/docs/v5p"),
+    "v6e": Chip(918e12, 1638e9, "https://cloud.google.com/tpu/docs/v6e"),
 }
 
 

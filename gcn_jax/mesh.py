@@ -15,6 +15,8 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from gcn_jax.errors import UserError
+
 
 def data_mesh(devices: Iterable[jax.Device] | None = None, height: int = 1) -> Mesh:
     """Return a mesh with the axes "data" and "height".
@@ -23,8 +25,17 @@ def data_mesh(devices: Iterable[jax.Device] | None = None, height: int = 1) -> M
         devices: Its devices, in the order of the examples of a batch; those that share an example
             follow each other. All devices of all hosts if None.
         height: Over how many devices the rows of an image are split; it divides their number.
+
+    Raises:
+        UserError: The devices are of more than one kind.
     """
     grid = np.asarray([*(devices if devices is not None else jax.devices())])
+    kinds = sorted({device.device_kind for device in grid.flat})
+    if len(kinds) > 1:
+        raise UserError(
+            f"devices of one kind work together, and these are {' and '.join(kinds)}; hide the "
+            "others, such as with CUDA_VISIBLE_DEVICES"
+        )
     return Mesh(grid.reshape(-1, height), ("data", "height"))
 
 

@@ -1,8 +1,14 @@
+from types import SimpleNamespace
+
 import jax
 import numpy as np
+import pytest
 from jax.sharding import PartitionSpec
 
+from gcn_jax.errors import UserError
 from gcn_jax.mesh import batch_sharding, data_mesh, replicated, shard_batch
+from gcn_jax.training import default_config
+from gcn_jax.training.devices import make_mesh
 
 
 def test_mesh_has_two_axes_over_all_devices_or_those_given():
@@ -10,6 +16,20 @@ def test_mesh_has_two_axes_over_all_devices_or_those_given():
     assert dict(data_mesh(height=4).shape) == {"data": 2, "height": 4}
     assert data_mesh(height=4).devices[1].tolist() == jax.devices()[4:]
     assert data_mesh(jax.devices()[2:4]).devices[:, 0].tolist() == jax.devices()[2:4]
+
+
+def test_devices_of_two_kinds_are_refused_where_they_would_work_together(monkeypatch):
+    config = default_config()
+    there = [
+        *jax.devices()[:2],
+        SimpleNamespace(device_kind="another"),
+        SimpleNamespace(device_kind="another"),
+    ]
+    monkeypatch.setattr(jax, "devices", lambda: there)
+    with pytest.raises(UserError, match="these are another and cpu; hide the others"):
+        make_mesh(config)
+    config.num_devices = 2  # the first ones, which are of one kind
+    assert make_mesh(config).devices[:, 0].tolist() == there[:2]
 
 
 def test_shardings_split_the_batch_and_nothing_else():

@@ -24,16 +24,9 @@ def make_mesh(config: ConfigDict) -> jax.sharding.Mesh:
     Raises:
         UserError: There are not so many devices, `config.mesh` is no arrangement of them, or the
             batch does not divide among them; features are to be kept by several processes, or
-            split by rows. Or devices are of two kinds, which would wait for the slower one and
-            round differently.
+            split by rows.
     """
     devices = jax.devices()
-    kinds = sorted({device.device_kind for device in devices})
-    if len(kinds) > 1:
-        raise UserError(
-            f"the devices are of {len(kinds)} kinds, {' and '.join(kinds)}; a run has one: hide "
-            "the others, such as with CUDA_VISIBLE_DEVICES, or start it on hosts that are alike"
-        )
     count = config.num_devices or len(devices)
     if not 1 <= count <= len(devices):
         raise UserError(f"num_devices is {config.num_devices}; there are {len(devices)} devices")

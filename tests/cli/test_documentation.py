@@ -26,7 +26,7 @@ COMMAND = re.compile(
 FLAG = re.compile(r"(?<![\w-])--(?:no)?(?!xla_)([a-z]\w*(?:\.\w+)*)")
 #: Commands of other programs, with flags of their own.
 OTHERS = re.compile(
-    r"(?:python -m (?:benchmarks|tests)|(?:pip|make|jupyter|srun|sbatch|gcloud) "
+    r"(?:python -m (?:benchmarks|tests)|(?:pip|make|jupyter|srun|gcloud|#SBATCH) "
     r"|pytest|ruff|\.ci/)[^`\n]*"
 )
 

@@ -1,16 +1,12 @@
-"""The devices of a run, and memory that a compilation freed: it is not kept."""
+"""Memory that a compilation freed is not kept through a run."""
 
 import ctypes
 import sys
-from types import SimpleNamespace
 
-import jax
 import psutil
 import pytest
 
-from gcn_jax.errors import UserError
-from gcn_jax.training.config import default_config
-from gcn_jax.training.devices import give_back_freed_memory, make_mesh
+from gcn_jax.training.devices import give_back_freed_memory
 
 _MIB = 2**20
 
@@ -33,10 +29,3 @@ def test_freed_memory_goes_back_to_the_system():
     assert before - process.memory_info().rss > 180 * _MIB
     for block in blocks[::10]:
         libc.free(block)
-
-
-def test_devices_of_two_kinds_are_refused(monkeypatch):
-    devices = [SimpleNamespace(device_kind=kind) for kind in ("TPU v5 lite", "TPU v4")]
-    monkeypatch.setattr(jax, "devices", lambda: devices)
-    with pytest.raises(UserError, match="of 2 kinds, TPU v4 and TPU v5 lite; a run has one"):
-        make_mesh(default_config())
