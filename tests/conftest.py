@@ -1,5 +1,6 @@
 """Settings and small data sets that every test shares."""
 
+import gc
 import os
 
 # Eight host devices, so that sharded runs are tested everywhere; one-device runs pick the first.
@@ -31,6 +32,10 @@ from tests.helpers.small_data import CLASS_NAMES, draw_example, save_mask
 
 # A silent broadcast between ranks is a bug in a segmentation library more often than a wish.
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+# Tracing makes millions of small objects, few of them in cycles: by default a twentieth of the time
+# goes into looking for these.
+gc.set_threshold(50_000, 10, 10)
 
 _litter: list[str] = []
 

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 from sklearn.metrics import confusion_matrix
 
+from gcn_jax.cli.main import main
 from gcn_jax.data.builders.published_classes import VOC_CLASSES
 from gcn_jax.models.pretrained.info import ModelInfo
 from gcn_jax.training import default_config
@@ -359,32 +360,39 @@ def test_all_that_a_run_needs_is_asked_for_at_once(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("verb", "arguments", "message"),
+    ("words", "message"),
     [
-        ("train.py", [f"--config={ROOT}/configs/none.py"], "configs/none.py: no such file"),
+        (["train", f"--config={ROOT}/configs/none.py"], "configs/none.py: no such file"),
         (
-            "train.py",
-            [f"--config={ROOT}/configs/folder.py", "--config.lr=1"],
+            ["train", f"--config={ROOT}/configs/folder.py", "--config.lr=1"],
             "there is no setting 'lr'",
         ),
-        ("evaluate.py", ["--ckpt=nowhere"], "nowhere is not the workdir of a training run"),
-        ("evaluate.py", ["--ckpt=runs/folder", "--split=test"], "folder has no split 'test'"),
+        (["evaluate", "--ckpt=nowhere"], "nowhere is not the workdir of a training run"),
+        (["evaluate", "--ckpt=runs/folder", "--split=test"], "folder has no split 'test'"),
+        (["evaluate", "--ckpt=runs/folder", "--scales=1,x"], "--scales=1,x: give numbers"),
         (
-            "evaluate.py",
-            ["--ckpt=runs/folder", "--submission=a.tar.gz"],
-            "21 classes of PASCAL VOC; the model has background, square, disc",
-        ),
-        ("evaluate.py", ["--ckpt=runs/folder", "--scales=1,x"], "--scales=1,x: give numbers"),
-        (
-            "-m",
-            ["gcn_jax", "crf-search", "--ckpt=runs/folder", "--crf=deeplab_v1"],
+            ["crf-search", "--ckpt=runs/folder", "--crf=deeplab_v1"],
             "a CRF is what search looks for",
         ),
-        ("predict.py", ["--ckpt=runs/folder"], "no image; give files or folders"),
+        (["predict", "--ckpt=runs/folder"], "no image; give files or folders"),
     ],
 )
-def test_mistakes_get_one_line_and_exit_code_2(trained, verb, arguments, message):
-    _, err = run(verb, *arguments, cwd=trained[0], code=2)
+def test_mistakes_get_one_line_and_exit_code_2(trained, words, message, monkeypatch, capsys):
+    monkeypatch.chdir(trained[0])
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2
+    assert_one_line(capsys.readouterr().err, message)
+
+
+def test_no_library_says_a_word_beside_the_line_of_a_mistake(trained):
+    """Errors of a process are what libraries in C write there, too."""
+    flags = ("--ckpt=runs/folder", "--submission=a.tar.gz")
+    _, err = run("evaluate.py", *flags, cwd=trained[0], code=2)
+    assert_one_line(err, "21 classes of PASCAL VOC; the model has background, square, disc")
+
+
+def assert_one_line(err, message):
     assert err.count("\n") == 1
     assert err.startswith("error: ")
     assert message in err

@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pytest
 
+from gcn_jax.cli.main import main
 from gcn_jax.errors import UserError
 from gcn_jax.evaluation.boundary import BoundaryCounts
 from gcn_jax.evaluation.compare import compare
@@ -234,8 +235,11 @@ def test_verb_prints_a_table_and_writes_json(tmp_path, monkeypatch):
         (["compare", "a.json", "b.json"], "a.json cannot be read: No such file or directory"),
     ],
 )
-def test_verb_ends_with_one_line_and_code_2(tmp_path, arguments, message):
-    done = run_verb(*arguments, cwd=tmp_path)
-    assert done.returncode == 2
-    assert done.stderr.startswith(f"error: {message}")
-    assert done.stderr.count("\n") == 1
+def test_verb_ends_with_one_line_and_code_2(tmp_path, arguments, message, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    err = capsys.readouterr().err
+    assert err.startswith(f"error: {message}")
+    assert err.count("\n") == 1

@@ -1,5 +1,7 @@
 """Values of a fixed generator, for inputs and parameters."""
 
+import functools
+
 import jax
 import numpy as np
 from flax import traverse_util
@@ -24,12 +26,18 @@ def random_params(module, x):
 
 def random_variables(model):
     """Return values of every variable that keep activations near one, and positive variances."""
-    leaves = traverse_util.flatten_dict(variable_shapes(model))
     values = {}
-    for seed, (path, leaf) in enumerate(leaves.items()):
-        noise = normal(*leaf.shape, seed=seed)
+    for seed, (path, shape) in enumerate(_shapes(model).items()):
+        noise = normal(*shape, seed=seed)
         if path[-1] == "kernel":
-            values[path] = noise * np.float32(np.sqrt(2 / np.prod(leaf.shape[:-1])))
+            values[path] = noise * np.float32(np.sqrt(2 / np.prod(shape[:-1])))
         else:
             values[path] = 0.1 * noise + (path[-1] in ("scale", "var"))
     return traverse_util.unflatten_dict(values)
+
+
+@functools.cache
+def _shapes(model):
+    """Trace a model once, however many tests want its variables."""
+    leaves = traverse_util.flatten_dict(variable_shapes(model))
+    return {path: leaf.shape for path, leaf in leaves.items()}
