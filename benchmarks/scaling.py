@@ -58,6 +58,8 @@ def read_report(path: str) -> dict[str, Any]:
         raise UserError(f"{path} is no JSON; give a file that benchmarks.tpu wrote") from None
     if not isinstance(report, Mapping) or report.get("program") != "train":
         raise UserError(f"{path} is not about a training step: benchmarks.tpu NETWORK --train")
+    if report.get("split") != "data":  # a chip has no whole image
+        raise UserError(f"{path} is about images split by rows; compile it with --split=data")
     return dict(report)
 
 

@@ -16,6 +16,7 @@ REPORT = {
     "topology": "v5e:2x2",
     "batch": 16,
     "size": 512,
+    "split": "data",
     "dtype": "bfloat16",
     "date": "2026-11-28T01:13:14+00:00",
     "memory": {"argument": 2**30, "output": 2**30, "alias": 2**29, "temp": 2**31, "peak": 2**31},
@@ -115,6 +116,9 @@ def test_a_file_that_is_no_report_of_a_training_step_gets_one_line(tmp_path):
         read_report(str(file))
     file.write_text(json.dumps(REPORT | {"program": "forward"}))
     with pytest.raises(UserError, match="is not about a training step"):
+        read_report(str(file))
+    file.write_text(json.dumps(REPORT | {"split": "height", "batch": 1}))
+    with pytest.raises(UserError, match="is about images split by rows"):
         read_report(str(file))
     file.write_text(json.dumps(REPORT))
     assert read_report(str(file)) == REPORT

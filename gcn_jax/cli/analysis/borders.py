@@ -40,6 +40,9 @@ def run(arguments: list[str]) -> None:
     expect_arguments(arguments, "", 0)
     if len(FLAGS.ckpt) != 2:
         raise UserError("borders needs --ckpt=DIR,DIR, the workdirs of two runs")
+    path = Path(FLAGS.output)
+    if path.suffix != ".png":  # the curves go into the same name with .csv
+        raise UserError(f"--output={path}: it is a picture; name a file that ends in .png")
     first, second = run_names(FLAGS.ckpt)
     source = open_run_data(FLAGS.ckpt[0], FLAGS.split)
     if not source.is_labelled:
@@ -48,7 +51,6 @@ def run(arguments: list[str]) -> None:
     found = find_differences(_maps(source, *predictors), len(source.class_names))
     examples = [source[chosen.index] for chosen in found.chosen]
     predictions = [(label[1], label[2]) for label in _maps(examples, *predictors)]
-    path = Path(FLAGS.output)
     atomic.write(path, draw(found, examples, predictions, (first, second)))
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")

@@ -115,6 +115,11 @@ def test_the_command_writes_a_picture_and_its_curves(runs, tmp_path, capsys):
     assert rows[-1]["pixel accuracy a"] != rows[-1]["pixel accuracy bb"]
 
 
+def test_a_picture_is_not_written_over_by_its_curves(runs, tmp_path):
+    with pytest.raises(UserError, match="it is a picture; name a file that ends in .png"):
+        call(borders, ["--ckpt=runs/a,runs/bb", f"--output={tmp_path / 'b.csv'}"])
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
