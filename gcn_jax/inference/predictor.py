@@ -75,7 +75,7 @@ class Predictor:
                 large it is.
 
         Raises:
-            UserError: Rows are split, and windows are asked for.
+            UserError: Rows are split, and windows or `pad_to` are asked for.
         """
         self.info, self.inference = pretrained.info, inference
         self.mesh = mesh if mesh is not None else data_mesh(jax.local_devices()[:1])
@@ -86,6 +86,11 @@ class Predictor:
             raise UserError(
                 "windows are for images that one device sees part by part; where devices share the "
                 "rows of an image, the network sees it whole: leave out the window, or the split"
+            )
+        if self._rows > 1 and inference.pad_to is not None:  # devices have as many rows each
+            raise UserError(
+                f"images are to be padded to {inference.pad_to} and no other size, as a protocol "
+                "has it, which devices that share their rows cannot: leave out it, or the split"
             )
         self.compiled_shapes: set[tuple[int, int, int]] = set()
         self.num_parameters = sum(

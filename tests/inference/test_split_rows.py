@@ -77,3 +77,5 @@ def test_shared_rows_and_windows_are_not_asked_for_together():
     mesh = data_mesh(jax.devices()[:2], 2)
     with pytest.raises(UserError, match="leave out the window, or the split"):
         Predictor(tiny_pretrained(), inference=Inference(window=32), mesh=mesh)
+    with pytest.raises(UserError, match=r"padded to \(513, 513\) and no other size"):
+        Predictor(tiny_pretrained(), inference=Inference(pad_to=513), mesh=mesh)
