@@ -25,6 +25,7 @@ def convolve_by_xla(x, kernel, strides, padding, dilation):
         [(p, p) for p in padding],
         rhs_dilation=(dilation,) * 2,
         dimension_numbers=NHWC,
+        feature_group_count=x.shape[3] // kernel.shape[2],
     )
 
 
