@@ -30,10 +30,18 @@ TITLES = {
     "pspnet_resnet101": "PSPNet-ResNet-101",
 }
 
+#: The same of today's networks, whose other side is a library's (`torch_modern.py`).
+MODERN_TITLES = {
+    "segformer_b0": "SegFormer-B0",
+    "upernet_convnext_tiny": "UPerNet-ConvNeXt-T",
+    "unet_resnet34": "U-Net-ResNet-34",
+    "deeplabv3plus_resnet50": "DeepLabV3+-ResNet-50",
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """A case to time: a network of `TITLES`, a batch of square images, "float32" or "bfloat16"."""
+    """A case to time: a network of `TITLES` or `MODERN_TITLES`, a batch of square images, "float32" or "bfloat16"."""
 
     model: str
     size: int
@@ -42,7 +50,8 @@ class Case:
 
     def __str__(self):
         size = f"{self.size} x {self.size}"
-        return f"{TITLES[self.model]}, {size} px, batch {self.batch}, {self.dtype}"
+        title = (TITLES | MODERN_TITLES)[self.model]
+        return f"{title}, {size} px, batch {self.batch}, {self.dtype}"
 
     def data(self) -> tuple[np.ndarray, np.ndarray]:
         """Draw images uint8 `[N, H, W, 3]` and labels uint8 `[N, H, W]`, a tenth of them void."""
@@ -150,7 +159,10 @@ def theirs(case: Case, *, compiled: bool = False) -> Runs:
     """
     import torch
 
-    from benchmarks.torch_networks import TWINS
+    if case.model in MODERN_TITLES:
+        from benchmarks.torch_modern import MODERN_TWINS as TWINS
+    else:
+        from benchmarks.torch_networks import TWINS
     from gcn_jax.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 
     device = "cuda" if torch.cuda.is_available() else "cpu"

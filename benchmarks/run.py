@@ -2,9 +2,12 @@
 
     pip install -e '.[bench]'
     python -m benchmarks.run [--quick] [--only FCN] [--eager] [--output benchmarks/results/NAME]
+    python -m benchmarks.run --modern [--only ...]    # beside transformers and smp
 
 GCN on ResNet-50 and -152 at 256 and 512 px, in float32 and bfloat16; then each rival at 256 px in
-float32. The logits of each pair of networks are the same (`tests/test_benchmarks.py`).
+float32. The logits of each pair of networks are the same (`tests/benchmarks/test_benchmarks.py`).
+With `--modern` SegFormer, UPerNet, U-Net and DeepLabV3+ in float32, at 256 and 512 px, as the
+libraries have them (`torch_modern.py`).
 
 Each contestant has a process of its own. They take turns, one call each, so that other work on the
 machine meets all of them; reported are medians over the turns, and of the ratio in each turn, after
@@ -16,18 +19,20 @@ process after training steps, on a GPU that of its memory.
 import json
 import os
 import statistics
+from collections.abc import Iterable
 from pathlib import Path
 
 from absl import flags
 
 from benchmarks import machine
-from benchmarks.contestants import CONTESTANTS, TITLES, Case
+from benchmarks.contestants import CONTESTANTS, MODERN_TITLES, TITLES, Case
 from benchmarks.served import Served
 from gcn_jax import atomic
 from gcn_jax.cli import process
 from gcn_jax.errors import UserError
 
 _QUICK = flags.DEFINE_bool("quick", False, "GCN-ResNet-50, 256 px, float32 alone; --eager.")
+_MODERN = flags.DEFINE_bool("modern", False, "SegFormer, UPerNet, U-Net and DeepLabV3+; --eager.")
 _EAGER = flags.DEFINE_bool("eager", False, "Without torch.compile, which takes minutes.")
 _ONLY = flags.DEFINE_string("only", "", "Cases whose name has this in it, as 'FCN' or '152, 512'.")
 _OUTPUT = flags.DEFINE_string("output", None, "Where to write NAME.json and NAME.md.")
@@ -61,6 +66,11 @@ def main(argv):
 def _cases() -> list[Case]:
     if _QUICK.value:
         return [Case("gcn_resnet50", 256, _BATCH.value, "float32")]
+    if _MODERN.value:
+        sizes = (256, 512)
+        return _selected(
+            Case(name, size, _BATCH.value, "float32") for name in MODERN_TITLES for size in sizes
+        )
     gcn = [name for name in TITLES if name.startswith("gcn")]
     cases = [
         Case(name, size, _BATCH.value, dtype)
@@ -70,6 +80,16 @@ def _cases() -> list[Case]:
     ]
     rivals = [name for name in TITLES if name not in gcn]
     cases += [Case(name, 256, _BATCH.value, "float32") for name in rivals]
+    return _selected(cases)
+
+
+def _selected(cases: Iterable[Case]) -> list[Case]:
+    """Return the cases that `--only` names.
+
+    Raises:
+        UserError: There are none.
+    """
+    cases = list(cases)
     selected = [case for case in cases if _ONLY.value in str(case)]
     if not selected:
         names = "; ".join(map(str, cases))
@@ -79,7 +99,7 @@ def _cases() -> list[Case]:
 
 def _measure(case: Case) -> dict[str, dict]:
     """Return for each contestant the seconds of every turn, of the first step, and the memory."""
-    eager = _EAGER.value or _QUICK.value
+    eager = _EAGER.value or _QUICK.value or _MODERN.value
     names = [name for name in CONTESTANTS if not (eager and name == "torch.compile")]
     contestants = {name: Served(name, case) for name in names}
     results = {

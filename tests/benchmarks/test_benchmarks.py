@@ -7,7 +7,7 @@ import pytest
 
 from gcn_jax import models
 from gcn_jax.models.layers import plain_formulation
-from gcn_jax.models.network import AUXILIARY
+from gcn_jax.models.network import AUXILIARY, variable_shapes
 from gcn_jax.training.objective import MEAN_CROSS_ENTROPY
 from tests.helpers.networks import without_dropout
 from tests.helpers.random_values import random_variables
@@ -15,7 +15,7 @@ from tests.helpers.random_values import random_variables
 torch = pytest.importorskip("torch", reason="PyTorch is in the extra `bench`")
 
 from benchmarks import torch_gcn, torch_layers, torch_resnet, torch_vgg  # noqa: E402 (PyTorch)
-from benchmarks.contestants import TITLES  # noqa: E402 (PyTorch)
+from benchmarks.contestants import MODERN_TITLES, TITLES  # noqa: E402 (PyTorch)
 from benchmarks.torch_networks import TWINS  # noqa: E402 (PyTorch)
 
 C, WIDTH, DEPTH = 5, 1 / 16, 50  # few classes, channels and layers
@@ -128,6 +128,17 @@ def test_the_twin_that_is_timed_has_as_many_parameters(name):
         twin = TWINS[name](21)
     count = sum(leaf.size for leaf in jax.tree.leaves(params))
     assert sum(p.numel() for p in twin.parameters()) == count
+
+
+@pytest.mark.parametrize("name", MODERN_TITLES)
+def test_the_library_that_is_timed_has_as_many_parameters(name):
+    for library in ("transformers", "segmentation_models_pytorch"):
+        pytest.importorskip(library, reason="a benchmark's other side, in no extra")
+    from benchmarks.torch_modern import MODERN_TWINS
+
+    model = models.create_model(name, num_classes=21)
+    count = sum(leaf.size for leaf in jax.tree.leaves(variable_shapes(model)["params"]))
+    assert sum(p.numel() for p in MODERN_TWINS[name](21).parameters()) == count
 
 
 def _channels_first(images):
