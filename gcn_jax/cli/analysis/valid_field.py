@@ -10,7 +10,7 @@ discovery rate of 5 %. The folder --output has valid_field.png, where lines encl
 of what is above that floor, and valid_field.csv, the areas within these lines with 95 % intervals:
 of all objects, and of those whose pixel every run classifies rightly.
 
-Places are as large as --patch, by default a twelfth of the shorter side of the smallest image, and
+Places are as large as --patch, by default a sixteenth of the shorter side of the smallest image, and
 grow with the image. More images say more than as many more draws.
 """
 
@@ -20,6 +20,7 @@ import itertools
 import json
 import math
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -77,7 +78,7 @@ def run(arguments: list[str]) -> None:
     scales, groups = _scales(), _groups(FLAGS.ckpt)
     scenes = _scenes()
     sides = [scene.body.shape for scene in scenes]
-    patch = FLAGS.patch or max(1, round(min(map(min, sides)) / 12))
+    patch = FLAGS.patch or max(1, round(min(map(min, sides)) / 16))
     if patch > min(map(min, sides)):
         raise UserError(f"--patch={patch} is larger than the smallest image; give less")
     longest = max(map(max, sides))
@@ -150,8 +151,10 @@ def _groups(paths: Sequence[str]) -> list[_Group]:
 
 def _common_name(names: list[str]) -> str:
     """Return what names of runs begin with, without "seed" at its end."""
-    common = os.path.commonprefix(names).rstrip("_-.0123456789") if len(names) > 1 else names[0]
-    return common.removesuffix("seed").rstrip("_-.") or names[0]
+    if len(names) == 1:
+        return names[0]
+    common = os.path.commonprefix(names)
+    return re.sub(r"[_.-]*(seed\d*)?$", "", common) or names[0]
 
 
 def _letters() -> Iterator[str]:
