@@ -34,9 +34,15 @@ def source(monkeypatch):
             return {**noise[index], "label": label}
 
     monkeypatch.setattr(valid_field, "open_run_data", lambda path, split: Labelled())
-    monkeypatch.setattr(
-        models, "load_pretrained", lambda path: tiny_pretrained(seed=len(path.split("/")[-1]))
-    )
+
+    def load(path):
+        pretrained = tiny_pretrained(seed=len(path.split("/")[-1]))
+        preprocessing = {"mean": np.float32(INFO.mean), "std": np.float32(INFO.std)}
+        return pretrained._replace(
+            variables={**pretrained.variables, "preprocessing": preprocessing}
+        )
+
+    monkeypatch.setattr(models, "load_pretrained", load)
     monkeypatch.setattr(models, "read_info", lambda path: INFO)
     monkeypatch.setattr(
         Workdir, "read_config", lambda self: {"seed": id(self), "head": self.path.name[0]}
