@@ -10,8 +10,8 @@ discovery rate of 5 %. The folder --output has valid_field.png, where lines encl
 of what is above that floor, and valid_field.csv, the areas within these lines with 95 % intervals:
 of all objects, and of those whose pixel every run classifies rightly.
 
-Places are as large as --patch, by default a sixteenth of the shorter side of the smallest image, and
-grow with the image. More images say more than as many more draws.
+Places are as large as --patch, by default a sixteenth of the shortest side of any image, and grow
+with the image. More images say more than as many more draws; ten are too few.
 """
 
 import csv
