@@ -41,7 +41,7 @@ _ROUNDING = 64 * float(np.finfo(np.float32).eps)
 
 
 class Response(NamedTuple):
-    """What covering does to the scores at the unit of a scene.
+    """The changes of the scores at the unit of a scene by covering.
 
     The places are squares of `patch` x `patch` pixels side by side, of which the middle one is
     centred on the unit.
@@ -202,7 +202,7 @@ class Area(NamedTuple):
         pixels: The area in px, by the mean over all runs and images.
         runs: The ends of the 95 % interval of the area by a single run, by Student's t over the
             runs; NaN for one run.
-        images: The ends of that of `pixels`, by a jackknife that leaves out a tenth of the images
+        images: The ends of the interval of `pixels`, by a jackknife that leaves out a tenth of the images
             at a time.
         object_share: The share of the objects' pixels in it, 0..1, mean over the images.
     """

@@ -41,10 +41,10 @@ _LEGEND = f"colour: how much the score at + moves;  {_LINES}"
 
 
 class Evidence(NamedTuple):
-    """What a panel of `evidence_panels` shows; the unit is in the middle of both maps.
+    """A panel of `evidence_panels`; the unit is in the middle of both maps.
 
     Attributes:
-        title: Of the panel.
+        title: The line above it.
         mass: float `[R, R]`, what is above the floor in each place, 0 where nothing is.
         body: float `[R, R]`, the share of each place that is the object, mean of all.
         patch: Side of a place, in px.
