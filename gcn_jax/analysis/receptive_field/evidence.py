@@ -202,8 +202,8 @@ class Area(NamedTuple):
         pixels: The area in px, by the mean over all runs and images.
         runs: The ends of the 95 % interval of the area by a single run, by Student's t over the
             runs; NaN for one run.
-        images: The ends of the interval of `pixels`, by a jackknife that leaves out a tenth of the images
-            at a time.
+        images: The ends of the interval of `pixels`, by a jackknife that leaves out a tenth of the
+            images at a time.
         object_share: The share of the objects' pixels in it, 0..1, mean over the images.
     """
 
