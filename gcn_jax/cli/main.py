@@ -35,6 +35,7 @@ VERBS = (
     "analysis pictures",
     "analysis borders",
     "analysis receptive-field",
+    "analysis valid-field",
     "analysis complexity",
 )
 _HELP = ("--help", "-h", "help")

@@ -1,7 +1,9 @@
 """Pictures of receptive fields, as PNG."""
 
 import io
+import itertools
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import matplotlib
 import numpy as np
@@ -13,6 +15,7 @@ from PIL import Image
 from scipy import ndimage
 
 from gcn_jax.analysis.figures import new_figure
+from gcn_jax.analysis.receptive_field.evidence import inside
 from gcn_jax.analysis.receptive_field.sight import SHARE, Sight
 from gcn_jax.analysis.receptive_field.theory import AxisField, ReceptiveField, receptive_fields
 from gcn_jax.analysis.receptive_field.units import level_holding
@@ -31,7 +34,28 @@ _LINES = (
     f"white line: the smallest area that holds {100 * SHARE:.0f} % of the map;  "
     "blue dashes: the theoretical field"
 )
+#: Width of the outline around each share of what is above the noise floor, and the parts of a
+#: place's side that it is drawn with.
+_OUTLINES, _FINE = {0.5: 2.0, 0.8: 1.3, 0.95: 0.7}, 8
 _LEGEND = f"colour: how much the score at + moves;  {_LINES}"
+
+
+class Evidence(NamedTuple):
+    """A panel of `evidence_panels`; the unit is in the middle of both maps.
+
+    Attributes:
+        title: The line above it.
+        mass: float `[R, R]`, what is above the floor in each place, 0 where nothing is.
+        body: float `[R, R]`, the share of each place that is the object, mean of all.
+        patch: Side of a place, in px.
+        reach: How far the panel reaches from the unit, in px.
+    """
+
+    title: str
+    mass: np.ndarray
+    body: np.ndarray
+    patch: int
+    reach: float
 
 
 def panels(sights: Sequence[tuple[str, Sight, str]]) -> bytes:
@@ -107,6 +131,54 @@ def averages(fields: Sequence[tuple[str, np.ndarray, ReceptiveField]]) -> bytes:
             axes.tick_params(labelsize=7, length=2)
         figure.supxlabel(f"pixels from the score's own;  {_LINES}", fontsize=8)
         return _png(figure)
+
+
+def evidence_panels(rows: Sequence[Sequence[Evidence]]) -> bytes:
+    """Draw what is above the noise floor, with outlines around shares of it.
+
+    Args:
+        rows: For each factor by which images are enlarged, a panel for each network; the panels of
+            a row show the same part of the scene.
+
+    Returns:
+        The bytes of a PNG file.
+    """
+    width = _AVERAGE_WIDTH * max(len(rows[0]), 2)  # the line below needs as much
+    with new_figure(width, _AVERAGE_WIDTH * len(rows) + 0.7) as figure:
+        grid = figure.subplots(len(rows), len(rows[0]), squeeze=False)
+        for axes, panel in zip(grid.ravel(), itertools.chain.from_iterable(rows), strict=True):
+            _draw_evidence(axes, panel)
+        styles = ", ".join(f"{100 * share:.0f} %" for share in _OUTLINES)
+        figure.supxlabel(
+            f"pixels from the score's own;  white lines, from thick to thin: {styles} of what is "
+            "above the floor;\nblue dashes: where at least half of the objects are",
+            fontsize=8,
+        )
+        return _png(figure)
+
+
+def _draw_evidence(axes: Axes, panel: Evidence) -> None:
+    side = len(panel.mass)
+    half = panel.patch * side / 2
+    extent = (-half, half, half, -half)
+    axes.set_facecolor(_HEAT(0.0))
+    axes.set_title(panel.title, fontsize=9, loc="left")
+    if panel.mass.any():
+        heat = _HEAT(0.15 + 0.85 * np.sqrt(panel.mass / panel.mass.max()))
+        heat[panel.mass == 0] = _HEAT(0.0)
+        axes.imshow(heat, interpolation="nearest", extent=extent)
+        fine = (np.arange(side * _FINE) + 0.5) * panel.patch / _FINE - half
+        for share, width in _OUTLINES.items():
+            area = np.kron(inside(panel.mass, share), np.ones((_FINE, _FINE)))
+            axes.contour(fine, fine, area, [0.5], colors=_PAPER, linewidths=width)
+    else:
+        axes.text(0, -0.3 * panel.reach, "nothing above the floor", color=_PAPER, ha="center")
+    middles = panel.patch * (np.arange(side) - side // 2)
+    if panel.body.max() > 0.5:
+        axes.contour(middles, middles, panel.body, [0.5], colors=_BOX, linestyles="dashed")
+    axes.plot(0, 0, "+", color=_BOX, ms=7, mew=1.5)
+    axes.set(xlim=(-panel.reach, panel.reach), ylim=(panel.reach, -panel.reach), aspect="equal")
+    axes.tick_params(labelsize=7, length=2)
 
 
 def _around_unit(axis: AxisField | None, length: int) -> tuple[float, float]:

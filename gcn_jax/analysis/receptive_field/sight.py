@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -25,11 +26,13 @@ class Scene:
         image: uint8 or uint16 `[H, W, C]`, as the network takes it.
         body: bool `[H, W]`, the pixels of the object.
         unit: Its class, at one of its pixels.
+        absent: The classes of which the image has no pixel.
     """
 
     image: np.ndarray
     body: np.ndarray
     unit: Unit
+    absent: tuple[int, ...] = ()
 
     def enlarged(self, scale: float) -> "Scene":
         """Return the scene resized by a factor, bilinearly."""
@@ -40,6 +43,7 @@ class Scene:
             _resized(self.image, (width, height)),
             np.asarray(body.resize((width, height), Image.Resampling.NEAREST)),
             Unit(row, column, self.unit.class_number),
+            self.absent,
         )
 
 
@@ -72,7 +76,46 @@ def scene_on_object(
     if class_number is None:
         class_number = 1 + int(counts[1:].argmax())
     unit = inmost_unit(label, class_number)
-    return None if unit is None else Scene(image, label == class_number, unit)
+    if unit is None:
+        return None
+    absent = tuple(np.flatnonzero(counts == 0).tolist())
+    return Scene(image, label == class_number, unit, absent)
+
+
+def scenes_of_all_classes(
+    examples: Iterable[Mapping[str, Any]],
+    num_classes: int,
+    count: int,
+    class_number: int | None = None,
+) -> list[Scene]:
+    """Put a unit on an object of each of the first images, of every class as often as can be.
+
+    Images without an object, or with every class, are left out.
+
+    Args:
+        examples: Those of a source, with "image" and "label".
+        num_classes: Number of classes; 0 (background) is no object.
+        count: How many scenes.
+        class_number: The only class whose objects are taken; None for all.
+
+    Returns:
+        The scenes, fewer where there are no more images.
+    """
+    taken = np.zeros(num_classes, int)
+    scenes: list[Scene] = []
+    for example in examples:
+        if len(scenes) == count:
+            break
+        label = example["label"]
+        there = np.bincount(label.ravel(), minlength=256)[:num_classes] > 0
+        classes = [c for c in np.flatnonzero(there) if c and class_number in (None, c)]
+        if classes and not there.all():
+            rarest = int(min(classes, key=lambda c: taken[c]))
+            scene = scene_on_object(example["image"], label, num_classes, rarest)
+            assert scene is not None  # the class is there
+            scenes.append(scene)
+            taken[rarest] += 1
+    return scenes
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -132,18 +175,31 @@ def look(
     """
     unit = scene.unit
     height, width = scene.body.shape
-    rows, columns = _output_reach(model, (height, width))
-    box = (
-        int(rows.first[unit.row]),
-        int(columns.first[unit.column]),
-        int(rows.last[unit.row]),
-        int(columns.last[unit.column]),
-    )
+    box = theoretical_box(model, (height, width), unit)
     effective = effective_field(model, variables, scene.image[None], [unit])[0]
     valid, stimulus = valid_field(
         model, variables, scene.image, unit, patch=patch, stride=stride, box=box
     )
     return Sight(scene, box, effective, valid, stimulus)
+
+
+def theoretical_box(
+    model: nn.Module, size: tuple[int, int], unit: Unit
+) -> tuple[int, int, int, int]:
+    """Return the first row and column and the last ones that a unit can depend on.
+
+    Args:
+        model: A segmentation network of this package.
+        size: Height and width of the image, in px.
+        unit: The score.
+    """
+    rows, columns = _output_reach(model, size)
+    return (
+        int(rows.first[unit.row]),
+        int(columns.first[unit.column]),
+        int(rows.last[unit.row]),
+        int(columns.last[unit.column]),
+    )
 
 
 @functools.lru_cache(maxsize=16)
