@@ -41,7 +41,10 @@ MODERN_TITLES = {
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """A case to time: a network of `TITLES` or `MODERN_TITLES`, a batch of square images, "float32" or "bfloat16"."""
+    """A case to time: a network of `TITLES` or `MODERN_TITLES`, and a batch of square images.
+
+    `dtype` is "float32" or "bfloat16".
+    """
 
     model: str
     size: int

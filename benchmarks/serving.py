@@ -3,10 +3,10 @@
     pip install -e '.[bench]'
     python -m benchmarks.serving [--models gcn_resnet50,...] [--repeats 20] [--output FILE.json]
 
-The image has VOC's size, 500 x 375, the weights are random and the same on both sides, float32. Each
-side is a process of its own: what it imports, its weights from a file, the first class map (ours:
-compiled, once with an empty compilation cache and once with one that an earlier process filled), and
-then one after the other. PyTorch's network is eager, in inference mode, channels last. Processes
+The image has VOC's size, 500 x 375, the weights are random and the same on both sides, float32.
+Each side is a process of its own: what it imports, its weights from a file, the first class map
+(ours: compiled, once with an empty compilation cache and once with one that an earlier process
+filled), and then one after the other. PyTorch's network is eager, in inference mode, channels last. Processes
 take turns, three of each; reported are medians.
 """
 

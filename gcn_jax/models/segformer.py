@@ -96,9 +96,9 @@ class SegFormer(BackboneNetwork):
             for level in (5, 4, 3, 2)
         ]
         running = not train or self.frozen_batch_norm
-        fused = _Fuse(
-            self.head_width, use_running_average=running, dtype=self.dtype, name="fuse"
-        )(levels)
+        fused = _Fuse(self.head_width, use_running_average=running, dtype=self.dtype, name="fuse")(
+            levels
+        )
         fused = nn.Dropout(DROPOUT, deterministic=not train)(fused)
         scores = dense(self.num_classes, kernel_init=normal_init(0.01), name="score")(fused)
         return resize_bilinear(scores.astype(jnp.float32), size_of(images))

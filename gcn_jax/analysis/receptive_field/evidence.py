@@ -93,7 +93,7 @@ def respond(
     if not scene.absent:
         raise ValueError("every class is in the image: nothing says what noise is")
     side = 2 * reach + 1
-    steps = np.stack(np.indices((side, side)), axis=-1).reshape(-1, 2) - reach
+    steps = np.argwhere(np.ones((side, side), bool)) - reach
     first = np.array(unit[:2]) - patch // 2 + patch * steps  # row and column of each place
     rng = np.random.default_rng(seed)
     sources = rng.integers(0, np.subtract(size, patch - 1), (draws, len(first), 2))
@@ -233,12 +233,12 @@ def measure_area(excess: np.ndarray, body: np.ndarray, patch: int, share: float)
     left_out = [pixels(mean[groups != group]) for group in np.unique(groups)]
     num_runs, num_groups = len(by_run), len(left_out)
     of_runs = np.std(by_run, ddof=1) / math.sqrt(num_runs) if num_runs > 1 else math.nan
-    of_images = np.std(left_out) * math.sqrt(num_groups - 1)
+    of_images = float(np.std(left_out)) * math.sqrt(num_groups - 1)
     in_area = body[:, found].sum(axis=1) / body.sum(axis=(1, 2))
     area = pixels(mean)
     return Area(
         area,
-        _interval(by_run.mean(), of_runs, num_runs - 1),
+        _interval(float(by_run.mean()), of_runs, num_runs - 1),
         _interval(area, of_images, num_groups - 1),
         float(in_area.mean()),
     )

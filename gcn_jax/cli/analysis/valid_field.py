@@ -84,7 +84,7 @@ def run(arguments: list[str]) -> None:
     longest = max(map(max, sides))
     reach = max(math.ceil(scale * longest / round(scale * patch)) for scale in scales)
 
-    found = {}
+    found: dict[tuple[str, float], list[Response]] = {}
     total = len(FLAGS.ckpt) * len(scales) * len(scenes)
     with progress("covering") as show:
         done = itertools.count(1)
@@ -106,10 +106,11 @@ def run(arguments: list[str]) -> None:
                             )
                         )
                         show(next(done), total)
-    rows, panels = [_HEADS], []
+    rows: list[tuple[object, ...]] = [_HEADS]
+    panels: list[list[Evidence]] = []
     for scale in scales:
         right = np.array([[one.is_right for one in found[path, scale]] for path in FLAGS.ckpt])
-        by_all = right.all(axis=0)
+        by_all = np.asarray(right.all(axis=0))
         panels.append([])
         for letter, group in zip(_letters(), groups, strict=False):
             ours = [found[path, scale] for path in group.paths]
@@ -124,7 +125,10 @@ def run(arguments: list[str]) -> None:
             )
     table = io.StringIO()
     csv.writer(table, lineterminator="\n").writerows(rows)
-    files = {"valid_field.png": evidence_panels(panels), "valid_field.csv": table.getvalue()}
+    files: dict[str, str | bytes] = {
+        "valid_field.png": evidence_panels(panels),
+        "valid_field.csv": table.getvalue(),
+    }
     for name, content in files.items():
         atomic.write(Path(FLAGS.output) / name, content)
         say(f"wrote {Path(FLAGS.output) / name}")

@@ -116,6 +116,7 @@ def test_the_outline_of_a_whole_image_is_the_image():
     np.testing.assert_array_equal(above_floor(excess), count >= 25)
 
 
+@pytest.mark.slow  # 40 s
 @pytest.mark.parametrize(("side", "noise"), [(15, 0.02), (25, 0.005)])
 def test_noise_beside_a_window_is_found_at_the_stated_rate(side, noise):
     """Of all that is found, 1 in 20 in the mean; no seed is chosen."""

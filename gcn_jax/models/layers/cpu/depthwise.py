@@ -13,9 +13,7 @@ from jax import lax
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def convolve(
-    x: jax.Array, kernel: jax.Array, padding: tuple[int, int], dilation: int
-) -> jax.Array:
+def convolve(x: jax.Array, kernel: jax.Array, padding: tuple[int, int], dilation: int) -> jax.Array:
     """Convolve each channel by itself, at stride 1.
 
     Args:
@@ -32,12 +30,13 @@ def convolve(
 
 def _add_moved(x, kernel, padding, dilation):
     kh, kw = kernel.shape[:2]
-    padded, total = _pad(x, padding), 0
+    padded = _pad(x, padding)
     height, width = padded.shape[1] - dilation * (kh - 1), padded.shape[2] - dilation * (kw - 1)
+    total = jnp.zeros((), jnp.float32)
     for i, j in np.ndindex(kh, kw):
         top, left = i * dilation, j * dilation
         seen = padded[:, top : top + height, left : left + width]
-        total += _exact(seen) * _exact(kernel[i, j])[None, None]
+        total = total + _exact(seen) * _exact(kernel[i, j])[None, None]
     return total.astype(x.dtype)
 
 
