@@ -6,8 +6,8 @@
 The image has VOC's size, 500 x 375, the weights are random and the same on both sides, float32.
 Each side is a process of its own: what it imports, its weights from a file, the first class map
 (ours: compiled, once with an empty compilation cache and once with one that an earlier process
-filled), and then one after the other. PyTorch's network is eager, in inference mode, channels last. Processes
-take turns, three of each; reported are medians.
+filled), and then one after the other. PyTorch's network is eager, in inference mode, channels
+last. Processes take turns, three of each; reported are medians.
 """
 
 import json
