@@ -21,9 +21,9 @@ A ResNet's batch-norm takes the statistics of the batch. With less than four ima
         --config.optimizer.learning_rate=0.005
 
 On 41 images of CamVid of 240 x 180 pixels, 400 steps (`--config.num_steps=400`), ResNet-18's
-weights without the 3 x 3 kernels of its last stage: validation mIoU 0.515, and 0.400 from scratch
-(seed 0; 2026-11-28, two CPU cores with other work beside, jax 0.10.2). With a transformer or
-ConvNeXt it was not run. docs/recipes.md has the trials.
+weights without the 3 x 3 kernels of its last stage: validation mIoU 0.517, and 0.384 from scratch
+(means of three seeds; 2026-11-28, two CPU cores with other work beside, jax 0.10.2). With a
+transformer or ConvNeXt it was not run. docs/recipes.md has the trials.
 """
 
 from gcn_jax.configs.common import use_network
