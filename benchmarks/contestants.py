@@ -122,6 +122,25 @@ def our_functions(model: str, dtype: str) -> Functions:
     )
 
 
+def model_info(model: str):
+    """Return the `ModelInfo` of a network that was not trained.
+
+    Args:
+        model: A name of `models.create_model`.
+    """
+    from gcn_jax.models import ModelInfo
+    from gcn_jax.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
+
+    return ModelInfo(
+        name=model,
+        fields={"num_classes": NUM_CLASSES},
+        class_names=tuple(f"class {i}" for i in range(NUM_CLASSES)),
+        palette=((0, 0, 0),) * NUM_CLASSES,
+        mean=IMAGENET_MEAN,
+        std=IMAGENET_STD,
+    )
+
+
 def our_program(case: Case) -> Program:
     """Build what trains our network and what predicts with it, and the arrays for both."""
     import jax

@@ -17,7 +17,7 @@ import jax
 import numpy as np
 from absl import flags
 
-from benchmarks.contestants import NUM_CLASSES
+from benchmarks.contestants import NUM_CLASSES, model_info
 from benchmarks.machine import describe
 from gcn_jax import export, models
 from gcn_jax.cli import process
@@ -25,7 +25,6 @@ from gcn_jax.export.check import compare
 from gcn_jax.export.onnx_file import require_onnx, write_onnx
 from gcn_jax.export.stablehlo import write_stablehlo
 from gcn_jax.export.target import make_target
-from gcn_jax.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 
 _MODEL = flags.DEFINE_string("model", "gcn_resnet50", "Name of the network.")
 _SIZE = flags.DEFINE_integer("size", 256, "Pixels of a side.")
@@ -102,14 +101,7 @@ def _random(name: str) -> models.Pretrained:
     model = models.create_model(name, num_classes=NUM_CLASSES)
     blank = np.zeros((1, 64, 64, 3), np.float32)
     variables = jax.jit(model.init)(jax.random.key(0), blank)
-    info = models.ModelInfo(
-        name=name,
-        fields={"num_classes": NUM_CLASSES},
-        class_names=tuple(f"class {i}" for i in range(NUM_CLASSES)),
-        palette=((0, 0, 0),) * NUM_CLASSES,
-        mean=IMAGENET_MEAN,
-        std=IMAGENET_STD,
-    )
+    info = model_info(name)
     preprocessing = {"mean": np.float32(info.mean), "std": np.float32(info.std)}
     return models.Pretrained(model, {**variables, "preprocessing": preprocessing}, info, 0)
 

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
-from benchmarks.contestants import NUM_CLASSES, TITLES
+from benchmarks.contestants import NUM_CLASSES, TITLES, model_info, our_functions
 from gcn_jax import atomic
 from gcn_jax.cli import process
 
@@ -130,24 +130,14 @@ def _write_weights(model: str, folder: Path) -> None:
     import torch
 
     from benchmarks import torch_layers
-    from benchmarks.contestants import our_functions
     from benchmarks.torch_networks import TWINS
-    from gcn_jax.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
-    from gcn_jax.models.pretrained.info import ModelInfo, write_info
+    from gcn_jax.models.pretrained.info import write_info
     from gcn_jax.training.checkpoints import Checkpoints
 
     state = jax.jit(our_functions(model, "float32").create)(jax.random.key(0))
     with Checkpoints(folder / "run") as checkpoints:
         checkpoints.save(0, state, {})
-    info = ModelInfo(
-        name=model,
-        fields={"num_classes": NUM_CLASSES},
-        class_names=tuple(f"class {i}" for i in range(NUM_CLASSES)),
-        palette=((0, 0, 0),) * NUM_CLASSES,
-        mean=IMAGENET_MEAN,
-        std=IMAGENET_STD,
-    )
-    write_info(folder / "run", info)
+    write_info(folder / "run", model_info(model))
     network = TWINS[model](NUM_CLASSES)
     torch_layers.load(network, state.variables)
     torch.save(network.state_dict(), folder / "network.pt")

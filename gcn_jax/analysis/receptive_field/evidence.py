@@ -223,11 +223,15 @@ def measure_area(excess: np.ndarray, body: np.ndarray, patch: int, share: float)
         share: In 0..1.
     """
 
+    def holding(images: np.ndarray) -> np.ndarray:
+        return inside(mass_above_floor(images), share)
+
     def pixels(images: np.ndarray) -> int:
-        return int(inside(mass_above_floor(images), share).sum()) * patch**2
+        return int(holding(images).sum()) * patch**2
 
     mean = excess.mean(axis=0)
-    found = inside(mass_above_floor(mean), share)
+    found = holding(mean)
+    area = int(found.sum()) * patch**2
     by_run = np.array([pixels(images) for images in excess])
     groups = np.arange(len(mean)) % min(_GROUPS, len(mean))
     left_out = [pixels(mean[groups != group]) for group in np.unique(groups)]
@@ -235,7 +239,6 @@ def measure_area(excess: np.ndarray, body: np.ndarray, patch: int, share: float)
     of_runs = np.std(by_run, ddof=1) / math.sqrt(num_runs) if num_runs > 1 else math.nan
     of_images = float(np.std(left_out)) * math.sqrt(num_groups - 1)
     in_area = body[:, found].sum(axis=1) / body.sum(axis=(1, 2))
-    area = pixels(mean)
     return Area(
         area,
         _interval(float(by_run.mean()), of_runs, num_runs - 1),
