@@ -27,6 +27,9 @@ from gcn_jax import atomic
 from gcn_jax.cli import process
 
 _MODELS = flags.DEFINE_list("models", list(TITLES), "The networks.")
+flags.register_validator(
+    _MODELS, lambda names: {*names} <= {*TITLES}, f"choose of {', '.join(TITLES)}"
+)
 _REPEATS = flags.DEFINE_integer("repeats", 20, "Class maps in a process, after the first.")
 _TURNS = flags.DEFINE_integer("turns", 3, "Processes of each side.")
 _OUTPUT = flags.DEFINE_string("output", None, "Where to write the figures, as JSON.")

@@ -66,7 +66,7 @@ def adamw_160k(network: str, data_set: str) -> ConfigDict:
     return config
 
 
-def use_network(config: ConfigDict, network: str) -> bool:
+def use_network(config: ConfigDict, network: str) -> str:
     """Set a network, and that its backbone starts from its published weights.
 
     Args:
@@ -74,7 +74,8 @@ def use_network(config: ConfigDict, network: str) -> bool:
         network: The name of the network.
 
     Returns:
-        Whether that backbone has batch-norm, as a ResNet and no transformer or ConvNeXt has.
+        The normalisation of that backbone: "batch" of a ResNet, "layer" of a transformer or
+            ConvNeXt, "none" of VGG-16 as published.
 
     Raises:
         UserError: There is no such network.
@@ -87,5 +88,7 @@ def use_network(config: ConfigDict, network: str) -> bool:
         size, registers, _ = size.partition("_reg")
         family = "dinov2-with-registers" if registers else "dinov2"
         config.backbone_weights = f"hf://facebook/{family}-{size}"
-    backbone = getattr(model, "backbone", None)  # networks on VGG-16 have no choice
-    return backbone not in BACKBONES or BACKBONES[backbone].batch_norm
+    if backbone := BACKBONES.get(getattr(model, "backbone", "")):
+        return "batch" if backbone.batch_norm else "layer"
+    # SegNet's VGG-16 always has it, that of the others by choice.
+    return "batch" if getattr(model, "batch_norm", True) else "none"

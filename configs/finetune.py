@@ -41,7 +41,7 @@ def get_config(network="gcn_resnet18"):
     config.data.train = ("folder:train",)
     config.data.val = "folder:val"
 
-    has_batch_norm = use_network(config, network)
+    norm = use_network(config, network)
     config.augment.crop_size = None  # from the images
     config.augment.scale = (0.5, 2.0)
     config.augment.jitter = 0.3
@@ -49,16 +49,15 @@ def get_config(network="gcn_resnet18"):
 
     config.batch_size = 8
     config.num_steps = 2_000
-    if has_batch_norm:
-        # Networks without batch-norm do not bear more.
-        without = network.endswith("vgg16") or network == "deeplab_largefov"
-        config.optimizer.learning_rate = 0.005 if without else 0.02
-        config.optimizer.weight_decay = 1e-4
-    else:
+    if norm == "layer":
         config.optimizer.kind = "adamw"
         config.optimizer.learning_rate = 6e-5
         config.optimizer.weight_decay = 0.01
         config.optimizer.head_multiplier = 10.0
+    else:
+        # Networks without normalisation do not bear more.
+        config.optimizer.learning_rate = 0.02 if norm == "batch" else 0.005
+        config.optimizer.weight_decay = 1e-4
     config.optimizer.schedule = "cosine"
     config.optimizer.warmup_steps = 100
     config.optimizer.clip_norm = 10.0

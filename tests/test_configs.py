@@ -67,6 +67,8 @@ def test_recipes_of_todays_networks_have_the_authors_rates(
     [
         ("gcn_resnet50", "sgd", 0.02, "imagenet"),
         ("fcn8s_vgg16", "sgd", 0.005, "imagenet"),
+        ("deeplab_largefov", "sgd", 0.005, "imagenet"),
+        ("segnet", "sgd", 0.02, "imagenet"),
         ("segformer_b0", "adamw", 6e-5, "imagenet"),
         ("upernet_convnext_tiny", "adamw", 6e-5, "imagenet"),
         ("gcn_dinov2_base", "adamw", 6e-5, "hf://facebook/dinov2-base"),
