@@ -1,4 +1,4 @@
-"""Budgets that are doubled until no network of a table gains by it: the rule, and its curves."""
+"""Budgets that are doubled until no network of a study gains by it: the rule, and its curves."""
 
 import csv
 import dataclasses
@@ -7,21 +7,20 @@ import math
 from collections.abc import Mapping, Sequence
 
 from gcn_jax.analysis.studies.findings import Finding
-from gcn_jax.analysis.studies.paper import Cell
-from gcn_jax.analysis.studies.runner import TRAIN_MIOU
+from gcn_jax.analysis.studies.runner import TRAIN_MIOU, Contestant
 from gcn_jax.analysis.studies.series import Series
 from gcn_jax.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)
 class Curves:
-    """The scores of the networks of a table at each budget.
+    """The scores of the networks of a study at each budget.
 
     They are flat where the last doubling added no more than `points` to the mean over the seeds of
     every network's mIoU. Every budget is a run of its own, with the schedule of its length.
 
     Attributes:
-        by_steps: Steps, from few to many -> the findings of all cells.
+        by_steps: Steps, from few to many -> the findings of all networks.
         points: In percent points of mIoU.
     """
 
@@ -29,12 +28,12 @@ class Curves:
     points: float
 
     def gains(self) -> dict[str, float]:
-        """Return what the last doubling added: label of a cell -> points of mIoU; none before."""
+        """Return what the last doubling added: label -> points of mIoU; none before it."""
         if len(self.by_steps) < 2:
             return {}
         before, after = (list(self.by_steps.values())[i] for i in (-2, -1))
         return {
-            new.cell.label: new.mean_and_spread("miou")[0] - old.mean_and_spread("miou")[0]
+            new.contestant.label: new.mean_and_spread("miou")[0] - old.mean_and_spread("miou")[0]
             for old, new in zip(before, after, strict=True)
         }
 
@@ -67,7 +66,7 @@ class Curves:
             for finding in findings:
                 for result in finding.results:
                     scores = (result["miou"], result.get(TRAIN_MIOU))
-                    writer.writerow([steps, finding.cell.name, result["seed"], *scores])
+                    writer.writerow([steps, finding.contestant.name, result["seed"], *scores])
         return buffer.getvalue()
 
 
@@ -91,26 +90,26 @@ def doublings(num_steps: int, max_steps: int) -> list[int]:
 
 def train_until_flat(
     series: Series,
-    cells: Sequence[Cell],
+    contestants: Sequence[Contestant],
     seeds: int,
     budgets: Sequence[int],
     points: float,
     rates: Mapping[str, float] | None = None,
 ) -> Curves:
-    """Train the cells of a table at one budget after the other, until `Curves.is_flat`.
+    """Train the networks of a study at one budget after the other, until `Curves.is_flat`.
 
     Args:
         series: What runs them.
-        cells: The networks.
+        contestants: The networks.
         seeds: How many seeds, from 0 on.
         budgets: What `doublings` returned.
         points: In percent points of mIoU; see `Curves`.
         rates: As of `Series.findings`.
     """
-    num_steps = series.runner.config(cells[0], 0).num_steps
+    num_steps = series.runner.config(contestants[0], 0).num_steps
     curves = Curves({}, points)
     for budget in budgets:
-        found = series.findings(cells, seeds, budget, rates)
+        found = series.findings(contestants, seeds, budget, rates)
         curves = Curves({**curves.by_steps, num_steps * budget: found}, points)
         if curves.is_flat:
             break

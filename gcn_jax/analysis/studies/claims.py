@@ -1,6 +1,6 @@
 """The claims of the slides on their tables, and the verdicts of paired runs.
 
-A claim is that one network of a table is better than another in one score. Both were trained with
+A claim is that one network of a study is better than another in one score. Both were trained with
 the same seeds and scored on the same images, so what counts is the difference of each seed: its
 mean, and the 95 % interval of that mean by Student's t over the seeds. Each claim is judged for
 itself; of twenty true ones that are judged so, one interval is expected to miss its mean.
@@ -33,8 +33,8 @@ class Claim:
     """A claim that a network is better than another.
 
     Attributes:
-        better: The label of its cell.
-        worse: That of the other one, in the same table.
+        better: Its label.
+        worse: That of the other one, in the same study.
         metric: The score, a key of `METRICS`.
     """
 
@@ -69,7 +69,7 @@ class Verdict:
 
     Attributes:
         claim: The claim.
-        published: The paper's difference.
+        published: The difference of the published scores; nan where one is not.
         difference: The mean of ours over the seeds; nan where a seed has nothing to score.
         half_width: Half of its 95 % interval; nan of one seed.
         seeds: How many seeds there are.
@@ -97,24 +97,24 @@ class Verdict:
         return "reversed" if high < 0 else "not seen"
 
 
-def judge(number: int, findings: Sequence[Finding]) -> list[Verdict]:
-    """Judge the claims of a table.
+def judge(claims: Iterable[Claim], findings: Sequence[Finding]) -> list[Verdict]:
+    """Judge the claims on a study.
 
     Args:
-        number: That of the paper.
-        findings: The findings of all its cells, with the same seeds in the same order.
+        claims: The claims, such as `CLAIMS` of a table.
+        findings: The findings of all its networks, with the same seeds in the same order.
 
     Returns:
-        One verdict for each claim; none for a table without.
+        One verdict for each claim.
     """
-    by_label = {finding.cell.label: finding for finding in findings}
+    by_label = {finding.contestant.label: finding for finding in findings}
     verdicts = []
-    for claim in CLAIMS.get(number, ()):
+    for claim in claims:
         better, worse = by_label[claim.better], by_label[claim.worse]
         values = np.subtract(better.values(claim.metric), worse.values(claim.metric))
-        published = better.cell.published[claim.metric] - worse.cell.published[claim.metric]
+        theirs = [one.contestant.published.get(claim.metric, math.nan) for one in (better, worse)]
         mean, half_width = float(np.mean(values)), half_width_of_mean(values)
-        verdicts.append(Verdict(claim, published, mean, half_width, len(values)))
+        verdicts.append(Verdict(claim, theirs[0] - theirs[1], mean, half_width, len(values)))
     return verdicts
 
 
@@ -137,12 +137,12 @@ def claims_sheet(verdicts: Sequence[Verdict]) -> Sheet:
     Args:
         verdicts: What `judge` returned.
     """
-    heads = ["claim", "score", "paper's", "ours", "95 % interval", "verdict"]
+    heads = ["claim", "score", "published", "ours", "95 % interval", "verdict"]
     rows = [
         [
             f"{verdict.claim.better} over {verdict.claim.worse}",
             METRICS[verdict.claim.metric],
-            f"{verdict.published:+.1f}",
+            "-" if math.isnan(verdict.published) else f"{verdict.published:+.1f}",
             f"{verdict.difference:+.1f}",
             _interval_text(verdict),
             _verdict_text(verdict),
@@ -165,24 +165,25 @@ def _verdict_text(verdict: Verdict) -> str:
     return "no verdict of one seed" if verdict.seeds == 1 else verdict.word
 
 
-def claims_csv(number: int, verdicts: Sequence[Verdict]) -> str:
+def claims_csv(study: str, verdicts: Sequence[Verdict]) -> str:
     """Return one line for each claim.
 
     Args:
-        number: That of the table.
+        study: What the first column says, such as "1" of Table 1.
         verdicts: What `judge` returned.
     """
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(
-        ["table", "better", "worse", "metric", "paper", "difference", "low", "high"]
+        ["study", "better", "worse", "metric", "published", "difference", "low", "high"]
         + ["smallest_effect", "seeds", "verdict"]
     )
     for verdict in verdicts:
-        claim, numbers = verdict.claim, (verdict.difference, *verdict.interval, verdict.half_width)
+        claim = verdict.claim
+        numbers = (round(verdict.published, 1), verdict.difference, *verdict.interval)
         writer.writerow(
-            [number, claim.better, claim.worse, claim.metric, f"{verdict.published:.1f}"]
-            + ["" if math.isnan(value) else value for value in numbers]
+            [study, claim.better, claim.worse, claim.metric]
+            + ["" if math.isnan(value) else value for value in (*numbers, verdict.half_width)]
             + [verdict.seeds, verdict.word]
         )
     return buffer.getvalue()

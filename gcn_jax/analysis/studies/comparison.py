@@ -9,114 +9,152 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from gcn_jax import atomic
-from gcn_jax.analysis.costs.complexity import Cost
 from gcn_jax.analysis.sheets import Sheet
-from gcn_jax.analysis.studies.findings import OverSeeds, counted_note, num_counted
-from gcn_jax.analysis.studies.runner import BOUNDARY_COUNTED, METRICS, Result
+from gcn_jax.analysis.studies.budgets import Curves
+from gcn_jax.analysis.studies.claims import Claim, Verdict, claims_csv, claims_sheet, judge
+from gcn_jax.analysis.studies.findings import Finding, counted_note, num_counted
+from gcn_jax.analysis.studies.plots import plot_budgets
+from gcn_jax.analysis.studies.runner import BOUNDARY_COUNTED, METRICS, TRAIN_MIOU
 from gcn_jax.terminal import make_console
 
 
 @dataclasses.dataclass(frozen=True)
-class Row(OverSeeds):
+class Row:
     """A system and what was found of it.
 
     Attributes:
-        system: Its name.
-        results: The scores of each seed.
-        cost: For one image of the size of a training crop.
+        finding: Its scores and costs, for one image of the size of a training crop.
         images_per_second: The speed of prediction, for whole images of the validation split.
         memory: Bytes that a training step holds.
-        published: The published mIoU on VOC 2012's test set, in %; None where there is none.
-        equal_time: The scores of each seed after the training time of the first system; none where
-            that was not asked for.
+        equal_time: What was found after the training time of the first system; None where that was
+            not asked for.
     """
 
-    system: str
-    results: tuple[Result, ...]
-    cost: Cost
+    finding: Finding
     images_per_second: float
     memory: int
-    published: float | None
-    equal_time: tuple[Result, ...] = ()
+    equal_time: Finding | None = None
+
+    @property
+    def system(self) -> str:
+        """Its name."""
+        return self.finding.contestant.name
 
 
-def print_rows(rows: Sequence[Row], config: ConfigDict) -> None:
-    """Print the comparison.
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """Systems side by side.
 
-    Args:
-        rows: The rows of all systems.
+    Attributes:
+        rows: The rows of all systems; the first is measured against the others.
         config: The settings of one of them; the budget is that of all.
+        curves: The findings of all budgets, of which the rows have the last; None for one budget.
     """
-    make_console().print(_sheet(rows, config).table())
 
+    rows: Sequence[Row]
+    config: ConfigDict
+    curves: Curves | None = None
 
-def write_rows(rows: Sequence[Row], folder: Path, config: ConfigDict) -> None:
-    """Write `compare.md` and `compare.csv`.
+    def print(self) -> None:
+        """Print the table, and what paired runs say to the first being better than the others."""
+        console = make_console()
+        console.print(self._sheet().table())
+        if verdicts := self._verdicts():
+            console.print(claims_sheet(verdicts).table())
 
-    Args:
-        rows: The rows of all systems.
-        folder: The folder to write to.
-        config: The settings of one of them; the budget is that of all.
-    """
-    sheet = _sheet(rows, config)
-    seeds = len(rows[0].results)
-    in_time = (
-        f"In equal time each system trains for as long as {rows[0].system} does for its images, by "
-        "the images a second that it trained on this machine before.\n"
-    )
-    lines = [
-        f"# {sheet.caption}\n",
-        *([in_time] if rows[0].equal_time else []),
-        f"Scores in %, of {seeds} seed{'s' * (seeds > 1)}. FLOPs are of one such crop, "
-        "images/s of prediction on whole images, memory that of a training step as compiled. "
-        "Published scores are of the systems as published, with their own training and CRFs.\n",
-        sheet.markdown(),
-    ]
-    atomic.write(folder / "compare.md", "\n".join(lines))
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    measured = ("parameters", "flops", "images_per_second", "training_bytes")
-    counts = (BOUNDARY_COUNTED, "num_classes_counted", "num_classes")
-    writer.writerow(["equal", "system", "seed", "steps", *METRICS, *counts, *measured])
-    runs = [("images", row, result) for row in rows for result in row.results]
-    runs += [("time", row, result) for row in rows for result in row.equal_time]
-    for equal, row, result in runs:
-        scores = [result.get(metric) for metric in METRICS]
-        scores += [result.get(BOUNDARY_COUNTED), num_counted(result), len(result["per_class_iou"])]
-        own = (row.cost.parameters, row.cost.flops, row.images_per_second, row.memory)
-        writer.writerow([equal, row.system, result["seed"], result["steps"], *scores, *own])
-    atomic.write(folder / "compare.csv", buffer.getvalue())
+    def write(self, folder: Path) -> None:
+        """Write `compare.md` and `.csv`, and what else there is to say.
 
+        That is `compare_claims.csv`, and of several budgets `compare_budgets.csv` and `.svg`.
 
-def _sheet(rows: Sequence[Row], config: ConfigDict) -> Sheet:
-    height, width = config.augment.crop_size
-    caption = (
-        f"{config.data.val}: {config.num_steps} steps of {config.batch_size} crops of "
-        f"{height} x {width} px, from {config.init_from or config.backbone_weights or 'scratch'}"
-    )
-    heads = ["system", "published, VOC test", *METRICS.values()]
-    if rows[0].equal_time:
-        heads += ["mIoU in equal time", "steps then"]
-    heads += ["mIoU is", "parameters", "GFLOPs", "images/s", "memory, GiB"]
-    cells = [
-        [
-            row.system,
-            "-" if row.published is None else f"{row.published:.1f}",
-            *(row.mean_text(metric) for metric in METRICS),
-            *_in_time(row),
-            row.classes_text(),
-            f"{row.cost.parameters / 1e6:.2f} M",
-            f"{row.cost.flops / 1e9:.2f}",
-            f"{row.images_per_second:.1f}",
-            f"{row.memory / 2**30:.2f}",
+        Args:
+            folder: The folder to write to.
+        """
+        sheet, verdicts = self._sheet(), self._verdicts()
+        seeds = len(self.rows[0].finding.results)
+        in_time = (
+            f"In equal time each system trains for as long as {self.rows[0].system} does for its "
+            "images, by the images a second that it trained on this machine before.\n"
+        )
+        lines = [
+            f"# {sheet.caption}\n",
+            *([in_time] if self.rows[0].equal_time else []),
+            f"Scores in %, of {seeds} seed{'s' * (seeds > 1)}. FLOPs are of one such crop, "
+            "images/s of prediction on whole images, memory that of a training step as compiled. "
+            "Published scores are of the systems as published, with their own training and CRFs.\n",
+            sheet.markdown(),
         ]
-        for row in rows
-    ]
-    return Sheet(caption, heads, cells, counted_note(rows, boundary=True))
+        if verdicts:
+            lines += ["## Claims\n", claims_sheet(verdicts).markdown()]
+            atomic.write(folder / "compare_claims.csv", claims_csv("compare", verdicts))
+        if self.curves is not None:
+            atomic.write(folder / "compare_budgets.csv", self.curves.csv())
+            atomic.write(folder / "compare_budgets.svg", plot_budgets(self.curves))
+        atomic.write(folder / "compare.md", "\n".join(lines))
+        atomic.write(folder / "compare.csv", self._csv())
+
+    def _verdicts(self) -> list[Verdict]:
+        first, *others = (row.system for row in self.rows)
+        return judge([Claim(first, other) for other in others], [row.finding for row in self.rows])
+
+    def _csv(self) -> str:
+        """Return one line for each system, budget and seed, with all metrics as shares of 1."""
+        buffer = io.StringIO()
+        writer = csv.writer(buffer, lineterminator="\n")
+        measured = ("parameters", "flops", "images_per_second", "training_bytes")
+        counts = (BOUNDARY_COUNTED, "num_classes_counted", "num_classes")
+        heads = ["equal", "system", "seed", "steps", "rate", TRAIN_MIOU]
+        writer.writerow([*heads, *METRICS, *counts, *measured])
+        found = [("images", row, row.finding) for row in self.rows]
+        found += [("time", row, row.equal_time) for row in self.rows if row.equal_time]
+        for equal, row, finding in found:
+            own = (finding.cost.parameters, finding.cost.flops, row.images_per_second, row.memory)
+            for result in finding.results:
+                scores = [result.get(metric) for metric in (TRAIN_MIOU, *METRICS)]
+                counted = (num_counted(result), len(result["per_class_iou"]))
+                writer.writerow(
+                    [equal, row.system, result["seed"], result["steps"], finding.rate, *scores]
+                    + [result.get(BOUNDARY_COUNTED), *counted, *own]
+                )
+        return buffer.getvalue()
+
+    def _sheet(self) -> Sheet:
+        config, findings = self.config, [row.finding for row in self.rows]
+        height, width = config.augment.crop_size
+        start = config.init_from or config.backbone_weights or "scratch"
+        caption = (
+            f"{config.data.val}: {config.num_steps} steps of {config.batch_size} crops of "
+            f"{height} x {width} px, from {start}"
+        )
+        heads = ["system", "published, VOC test", *METRICS.values(), "train mIoU"]
+        if self.rows[0].equal_time:
+            heads += ["mIoU in equal time", "steps then"]
+        tuned = findings[0].rate is not None
+        heads += ["mIoU is", *(["rate"] if tuned else []), "parameters", "GFLOPs", "images/s"]
+        cells = []
+        for row in self.rows:
+            finding = row.finding
+            published = finding.contestant.published.get("miou")
+            cells.append(
+                [
+                    row.system,
+                    "-" if published is None else f"{published:.1f}",
+                    *(finding.mean_text(metric) for metric in (*METRICS, TRAIN_MIOU)),
+                    *_in_time(row),
+                    finding.classes_text(),
+                    *([f"{finding.rate:g}"] if tuned else []),
+                    f"{finding.cost.parameters / 1e6:.2f} M",
+                    f"{finding.cost.flops / 1e9:.2f}",
+                    f"{row.images_per_second:.1f}",
+                    f"{row.memory / 2**30:.2f}",
+                ]
+            )
+        note = counted_note(findings, boundary=True)
+        note = note if self.curves is None else f"{note}\n\n{self.curves.note}"
+        return Sheet(caption, [*heads, "memory, GiB"], cells, note)
 
 
 def _in_time(row: Row) -> list[str]:
-    if not row.equal_time:
+    if row.equal_time is None:
         return []
-    then = dataclasses.replace(row, results=row.equal_time)
-    return [then.mean_text("miou"), str(row.equal_time[0]["steps"])]
+    return [row.equal_time.mean_text("miou"), str(row.equal_time.results[0]["steps"])]

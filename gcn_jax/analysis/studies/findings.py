@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from gcn_jax.analysis.costs.complexity import Cost
-from gcn_jax.analysis.studies.paper import Cell
-from gcn_jax.analysis.studies.runner import BOUNDARY_COUNTED, Result
+from gcn_jax.analysis.studies.runner import BOUNDARY_COUNTED, Contestant, Result
 from gcn_jax.evaluation.counted import over_range
 
 
@@ -49,16 +48,16 @@ class OverSeeds:
 
 @dataclasses.dataclass(frozen=True)
 class Finding(OverSeeds):
-    """A network of a table and what was found of it.
+    """A network of a study and what was found of it.
 
     Attributes:
-        cell: The network.
+        contestant: The network.
         results: The scores of each seed.
         cost: The costs of the whole network.
         rate: Its learning rate, where that is its own.
     """
 
-    cell: Cell
+    contestant: Contestant
     results: tuple[Result, ...]
     cost: Cost
     rate: float | None = None

@@ -1,11 +1,11 @@
 """A runner that trains and scores the networks of a study, each once: finished ones are read."""
 
-import dataclasses
+import abc
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import numpy as np
@@ -13,8 +13,7 @@ from ml_collections import ConfigDict
 
 from gcn_jax import atomic, data, mesh, models
 from gcn_jax.analysis.costs.complexity import Cost, network_cost
-from gcn_jax.analysis.studies.paper import Cell
-from gcn_jax.analysis.studies.recipes import INFERENCES, base_config, set_stage, set_values
+from gcn_jax.analysis.studies.recipes import INFERENCES
 from gcn_jax.data.shapes.world import NO_CUE
 from gcn_jax.errors import UserError
 from gcn_jax.evaluation import evaluate
@@ -36,17 +35,6 @@ METRICS = {score.key: score.title for score in (*SCORES, *BOUNDARY_SCORES)}
 #: many steps for every 128 pixels of an image's width. What is farther counts in the last.
 CUE_STEP, CUE_BINS = 8, 14
 
-#: Settings that are a cell's or a seed's own.
-_DECIDED = (
-    "seed",
-    "init_from",
-    "eval_every",
-    "model.head",
-    "model.finer_head",
-    "model.kernel_size",
-    "model.stack_channels",
-    "model.boundary_refinement",
-)
 #: Settings that no score depends on: where things are, and what is kept or computed when.
 _WITHOUT_EFFECT = (
     "init_from",
@@ -101,53 +89,86 @@ def _train(config: ConfigDict, workdir: Path) -> float | None:
     return None if resumed else time.monotonic() - start
 
 
+class Contestant(Protocol):
+    """One of the networks that a study compares: a cell of a table, or a system."""
+
+    @property
+    def row(self) -> str:
+        """What it is called, such as "GCN"."""
+
+    @property
+    def column(self) -> str:
+        """Its place along an axis, such as "7" (k); empty where there is no axis."""
+
+    @property
+    def label(self) -> str:
+        """Both, where the study is spoken of."""
+
+    @property
+    def run_name(self) -> str:
+        """The name of its training run, which several may share."""
+
+    @property
+    def name(self) -> str:
+        """The name of its scores."""
+
+    @property
+    def inference(self) -> str:
+        """A key of `recipes.INFERENCES`."""
+
+    @property
+    def published(self) -> Mapping[str, Any]:
+        """Published scores in percent, by metric."""
+
+
 class Job(NamedTuple):
-    """A run of a table.
+    """A run of a study.
 
     Attributes:
-        cell: The network.
+        contestant: The network.
         seed: The seed.
         budget: How many times the steps of the recipe it has.
         rate: How many times the learning rate of the recipe it has.
     """
 
-    cell: Cell
+    contestant: Contestant
     seed: int
     budget: int = 1
     rate: float = 1.0
 
 
-class CellRunner:
-    """Runs the cells of tables on one data set, in one folder.
+class Runner(abc.ABC):
+    """Runs the networks of a study, in one folder.
 
-    A cell with a seed is a workdir, `<folder>/<data>/<run name>_seed<n>`; with another budget or
-    rate than the recipe's, in a folder there that names it, such as `4x_steps_2x_rate`. A run that
-    was interrupted goes on; one that is finished costs nothing, whichever table asks for it.
+    A network with a seed is a workdir, `<folder>/<run name>_seed<n>`; with another budget or rate
+    than the recipe's, in a folder there that names it, such as `4x_steps_2x_rate`. A run that was
+    interrupted goes on; one that is finished costs nothing.
 
     Attributes:
-        data: A key of `recipes.RECIPES`.
-        folder: The folder with everything about that data.
+        folder: The folder with everything about the study.
     """
 
-    def __init__(self, data: str, folder: str | Path, settings: Sequence[str] = ()):
-        """Choose the data and the recipe.
+    folder: Path
+
+    @abc.abstractmethod
+    def config(self, contestant: Any, seed: int, budget: int = 1, rate: float = 1.0) -> ConfigDict:
+        """Return the settings of a run, which is validated at its end alone.
 
         Args:
-            data: A key of `recipes.RECIPES`.
-            folder: The folder in which everything is kept.
-            settings: Changes of the recipe, "key=value"; other ones need another folder.
+            contestant: The network.
+            seed: The seed of its run.
+            budget: How many times the steps of the recipe it has.
+            rate: How many times the learning rate of the recipe it has.
         """
-        self.data, self.folder, self._settings = data, Path(folder) / data, tuple(settings)
-        base_config(data)  # an unknown name is refused before any work
 
     def run(self, job: Job) -> Result:
-        """Train and score a cell; see `run_once`.
+        """Train and score a network; see `run_once`.
 
         Args:
             job: The run.
         """
-        config, cell = self.config(*job), job.cell
-        return run_once(config, self._workdir(job), cell.name, cell.inference)
+        name, inference = job.contestant.name, job.contestant.inference
+        return run_once(self.config(*job), self.workdir(job), name, inference)
 
     def is_finished(self, job: Job) -> bool:
         """Return whether the scores of a run are there.
@@ -155,37 +176,17 @@ class CellRunner:
         Args:
             job: The run.
         """
-        return (self._workdir(job) / f"{job.cell.name}.json").exists()
+        return (self.workdir(job) / f"{job.contestant.name}.json").exists()
 
-    def config(self, cell: Cell, seed: int, budget: int = 1, rate: float = 1.0) -> ConfigDict:
-        """Return the settings of a cell.
+    def workdir(self, job: Job) -> Path:
+        """Return the folder of a run.
 
         Args:
-            cell: The network.
-            seed: The seed of its run.
-            budget: How many times the steps of the recipe it has.
-            rate: How many times the learning rate of the recipe it has.
+            job: The run.
         """
-        config = base_config(self.data)
-        config.seed = seed
-        if cell.stage is not None:
-            set_stage(config, self.data, cell.stage)
-        set_values(config, self._settings, decided=_DECIDED)
-        config.num_steps *= budget
-        config.optimizer.learning_rate *= rate
-        config.model.update(cell.model_fields)
-        if cell.head == "stack":
-            config.model.stack_channels = cell.stack_channels(_top_channels(config.model))
-        if cell.stage is not None and cell.stage > 1:
-            before = dataclasses.replace(cell, stage=cell.stage - 1)
-            config.init_from = str(self._workdir(Job(before, seed, budget, rate)).resolve())
-        config.eval_every = config.num_steps
-        return config
-
-    def _workdir(self, job: Job) -> Path:
         unlike = {"steps": job.budget, "rate": job.rate}
         group = "_".join(f"{times:g}x_{what}" for what, times in unlike.items() if times != 1)
-        return self.folder / group / f"{job.cell.run_name}_seed{job.seed}"
+        return self.folder / group / f"{job.contestant.run_name}_seed{job.seed}"
 
 
 def cost(config: ConfigDict) -> Cost:
@@ -242,14 +243,6 @@ def score(workdir: Path, config: ConfigDict, inference: str = "single") -> Resul
     if extra:
         scores["cue"] = cue.tolist()
     return scores
-
-
-def _top_channels(settings: ConfigDict) -> int:
-    """Return the channels of res-5 of a model's backbone."""
-    backbone = models.create_model(**settings, num_classes=2).make_backbone()
-    images = jax.ShapeDtypeStruct((1, 32, 32, 3), np.float32)
-    features, _ = jax.eval_shape(backbone.init_with_output, jax.random.key(0), images)
-    return features["res5"].shape[-1]
 
 
 def _read(path: Path, config: ConfigDict) -> Result:

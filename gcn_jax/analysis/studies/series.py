@@ -1,11 +1,10 @@
-"""The runs of a table one after the other, and how long those take that are left."""
+"""The runs of a study one after the other, and how long those take that are left."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
 from gcn_jax.analysis.costs.complexity import Cost
 from gcn_jax.analysis.studies.findings import Finding
-from gcn_jax.analysis.studies.paper import Cell
-from gcn_jax.analysis.studies.runner import TRAIN_MIOU, CellRunner, Job, Result, cost
+from gcn_jax.analysis.studies.runner import TRAIN_MIOU, Contestant, Job, Result, Runner, cost
 from gcn_jax.report.facts import duration
 from gcn_jax.terminal import say
 
@@ -17,7 +16,7 @@ class Series:
         runner: What trains and scores.
     """
 
-    def __init__(self, runner: CellRunner):
+    def __init__(self, runner: Runner):
         self.runner = runner
         self._left: dict[Job, int] = {}  # runs to do -> their steps
         self._pace: dict[str, float] = {}  # run name -> seconds of a step
@@ -36,7 +35,7 @@ class Series:
         }
 
     def run(self, job: Job) -> Result:
-        """Train and score a cell, or read its scores.
+        """Train and score a network, or read its scores.
 
         Args:
             job: The run.
@@ -44,7 +43,7 @@ class Series:
         was_finished = self.runner.is_finished(job)
         result = self.runner.run(job)
         if seconds := result.get("seconds_of_training"):
-            self._pace[job.cell.run_name] = seconds / result["steps"]
+            self._pace[job.contestant.run_name] = seconds / result["steps"]
         self._left.pop(job, None)
         if not was_finished:
             scores = [
@@ -52,7 +51,7 @@ class Series:
                 for name, key in (("val", "miou"), ("train", TRAIN_MIOU))
                 if result.get(key) is not None
             ]
-            about = f"{job.cell.label}, seed {job.seed}, {result['steps']} steps"
+            about = f"{job.contestant.label}, seed {job.seed}, {result['steps']} steps"
             say(f"{about}: mIoU {', '.join(scores)}; {self.left_text()}")
         return result
 
@@ -68,48 +67,44 @@ class Series:
             return f"at most {runs} left"
         slowest = max(self._pace.values())
         seconds = sum(
-            steps * self._pace.get(job.cell.run_name, slowest) for job, steps in self._left.items()
+            steps * self._pace.get(job.contestant.run_name, slowest)
+            for job, steps in self._left.items()
         )
         return f"at most {runs} and {duration(seconds)} left"
 
     def findings(
         self,
-        cells: Sequence[Cell],
+        contestants: Sequence[Contestant],
         seeds: int,
         budget: int = 1,
         rates: Mapping[str, float] | None = None,
     ) -> list[Finding]:
-        """Run every cell with every seed, one seed after the other, so that an early stop is fair.
+        """Run every network with every seed, seed after seed, so that an early stop is fair.
 
         Args:
-            cells: The networks.
+            contestants: The networks.
             seeds: How many seeds, from 0 on.
             budget: How many times the steps of the recipe each run has.
             rates: Run name -> how many times the learning rate of the recipe; None for no tuning.
         """
-        results: dict[str, list[Result]] = {cell.name: [] for cell in cells}
+        results: dict[str, list[Result]] = {one.name: [] for one in contestants}
         factors = rates or {}
         for seed in range(seeds):
-            for cell in cells:
-                job = Job(cell, seed, budget, factors.get(cell.run_name, 1.0))
-                results[cell.name].append(self.run(job))
+            for one in contestants:
+                job = Job(one, seed, budget, factors.get(one.run_name, 1.0))
+                results[one.name].append(self.run(job))
         return [
-            Finding(
-                cell,
-                tuple(results[cell.name]),
-                self._cost(cell),
-                self._rate(cell, rates),
-            )
-            for cell in cells
+            Finding(one, tuple(results[one.name]), self._cost(one), self._rate(one, rates))
+            for one in contestants
         ]
 
-    def _rate(self, cell: Cell, rates: Mapping[str, float] | None) -> float | None:
+    def _rate(self, one: Contestant, rates: Mapping[str, float] | None) -> float | None:
         if rates is None:
             return None
-        config = self.runner.config(cell, 0, rate=rates[cell.run_name])
+        config = self.runner.config(one, 0, rate=rates[one.run_name])
         return config.optimizer.learning_rate
 
-    def _cost(self, cell: Cell) -> Cost:
-        if cell.name not in self._costs:
-            self._costs[cell.name] = cost(self.runner.config(cell, 0))
-        return self._costs[cell.name]
+    def _cost(self, one: Contestant) -> Cost:
+        if one.name not in self._costs:
+            self._costs[one.name] = cost(self.runner.config(one, 0))
+        return self._costs[one.name]

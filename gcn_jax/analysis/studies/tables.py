@@ -11,7 +11,7 @@ import numpy as np
 from gcn_jax import atomic
 from gcn_jax.analysis.sheets import Sheet
 from gcn_jax.analysis.studies.budgets import Curves
-from gcn_jax.analysis.studies.claims import claims_csv, claims_sheet, judge
+from gcn_jax.analysis.studies.claims import CLAIMS, claims_csv, claims_sheet, judge
 from gcn_jax.analysis.studies.findings import Finding, accuracy_by_cue, counted_note, num_counted
 from gcn_jax.analysis.studies.paper import Study
 from gcn_jax.analysis.studies.plots import plot_budgets, plot_cues, plot_study
@@ -29,7 +29,7 @@ def print_table(study: Study, findings: Sequence[Finding], curves: Curves | None
     """
     console = make_console()
     console.print(_sheet(study, findings, curves).table())
-    if verdicts := judge(study.number, findings):
+    if verdicts := judge(CLAIMS.get(study.number, ()), findings):
         console.print(claims_sheet(verdicts).table())
 
 
@@ -63,14 +63,14 @@ def write_table(
         "The paper's scores are of PASCAL VOC 2012 val with ResNet-152.\n",
         sheet.markdown(),
     ]
-    if verdicts := judge(study.number, findings):
+    if verdicts := judge(CLAIMS.get(study.number, ()), findings):
         lines += ["## Claims\n", claims_sheet(verdicts).markdown()]
-        claims = claims_csv(study.number, verdicts)
+        claims = claims_csv(str(study.number), verdicts)
         atomic.write(folder / f"table{study.number}_claims.csv", claims)
     atomic.write(path, "\n".join(lines))
     if curves is not None:
         atomic.write(folder / f"table{study.number}_budgets.csv", curves.csv())
-        atomic.write(folder / f"table{study.number}_budgets.svg", plot_budgets(study, curves))
+        atomic.write(folder / f"table{study.number}_budgets.svg", plot_budgets(curves))
     atomic.write(path.with_suffix(".csv"), _csv(study, findings))
     atomic.write(path.with_suffix(".svg"), plot_study(study, findings))
     if all("cue" in result for finding in findings for result in finding.results):
@@ -87,7 +87,7 @@ def _sheet(study: Study, findings: Sequence[Finding], curves: Curves | None) -> 
     heads += ["train mIoU", "mIoU is", *(["rate"] if tuned else []), "parameters", "GFLOPs"]
     rows = []
     for finding in findings:
-        cell = finding.cell
+        cell = finding.contestant
         row = [cell.row, *([cell.column] if study.axis else [])]
         for metric in study.metrics:
             row += [f"{cell.published[metric]:.1f}", finding.mean_text(metric)]
@@ -108,7 +108,7 @@ def _csv(study: Study, findings: Sequence[Finding]) -> str:
     heads += [*METRICS, BOUNDARY_COUNTED]
     writer.writerow([*heads, "num_classes_counted", "num_classes", "parameters", "flops"])
     for finding in findings:
-        cell = finding.cell
+        cell = finding.contestant
         for result in finding.results:
             writer.writerow(
                 [study.number, cell.row, study.axis, cell.column, result["seed"]]
@@ -136,5 +136,5 @@ def _cue_csv(findings: Sequence[Finding]) -> str:
             ends = [*starts[1:], math.inf]
             shares = ["" if math.isnan(share) else share for share in accuracy]
             for line in zip(starts, ends, pixels, shares, strict=True):
-                writer.writerow([finding.cell.name, seed, *line])
+                writer.writerow([finding.contestant.name, seed, *line])
     return buffer.getvalue()

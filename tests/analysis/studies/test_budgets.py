@@ -7,11 +7,12 @@ import pytest
 from gcn_jax.analysis.costs.complexity import Cost
 from gcn_jax.analysis.studies import series as series_module
 from gcn_jax.analysis.studies.budgets import Curves, doublings, train_until_flat
+from gcn_jax.analysis.studies.cells import CellRunner
 from gcn_jax.analysis.studies.findings import Finding
 from gcn_jax.analysis.studies.paper import study
 from gcn_jax.analysis.studies.plots import plot_budgets
 from gcn_jax.analysis.studies.rates import TRIAL_SEED, trials, tune_rates
-from gcn_jax.analysis.studies.runner import CellRunner, Job
+from gcn_jax.analysis.studies.runner import Job
 from gcn_jax.analysis.studies.series import Series
 from gcn_jax.errors import UserError
 from gcn_jax.training.loop import DivergedError
@@ -51,7 +52,9 @@ def test_steps_are_doubled_up_to_the_most():
 
 def test_training_ends_where_no_network_gains(tmp_path):
     gains = {1: 0.0, 2: 0.05, 4: 0.09, 8: 0.093, 16: 0.5}
-    runner = FakeRunner(tmp_path, lambda job: 0.5 + gains[job.budget] * (job.cell.label == "GCN"))
+    runner = FakeRunner(
+        tmp_path, lambda job: 0.5 + gains[job.budget] * (job.contestant.label == "GCN")
+    )
     curves = train_until_flat(Series(runner), CELLS, 2, [1, 2, 4, 8, 16], 0.5)
     assert list(curves.by_steps) == [600, 1200, 2400, 4800]
     assert curves.is_flat
@@ -60,7 +63,7 @@ def test_training_ends_where_no_network_gains(tmp_path):
     )
     assert len(runner.asked) == 4 * 2 * 3
     assert len(curves.csv().splitlines()) == 1 + 4 * 2 * 3
-    text = plot_budgets(study(5), curves)
+    text = plot_budgets(curves)
     for label in ("GCN + BR", "training images", "4,800"):
         assert label in text
 
@@ -116,7 +119,7 @@ def test_every_network_gets_its_best_rate(tmp_path, capsys):
     def miou(job):
         if job.rate == 4:
             raise DivergedError("the loss is nan")
-        return 0.6 - 0.1 * abs(job.rate - best[job.cell.label])
+        return 0.6 - 0.1 * abs(job.rate - best[job.contestant.label])
 
     runner, factors = FakeRunner(tmp_path, miou), [0.5, 1.0, 2.0, 4.0]
     series = Series(runner)

@@ -45,7 +45,9 @@ def test_the_quantiles_are_those_of_printed_tables():
 def test_claims_are_of_cells_of_their_table_and_of_the_paper_s_sign(number):
     labels = [cell.label for cell in study(number).cells]
     assert len({*labels}) == len(labels)
-    verdicts = judge(number, findings_of(number, {"": [0.5, 0.5]}, CLAIMS[number][0].metric))
+    verdicts = judge(
+        CLAIMS[number], findings_of(number, {"": [0.5, 0.5]}, CLAIMS[number][0].metric)
+    )
     against = [(v.claim.better, round(v.published, 1)) for v in verdicts if v.published < 0]
     assert against == ([("GCN 5", -0.7)] if number == 3 else [])
 
@@ -59,7 +61,7 @@ def test_verdicts_by_hand():
         "GCN 7": [0.55, 0.56, 0.57],  # -4 +- 2.484
         "GCN 9": [0.60, 0.60, None],
     }
-    not_seen, reproduced, reversed_, undefined = judge(2, findings_of(2, scores))
+    not_seen, reproduced, reversed_, undefined = judge(CLAIMS[2], findings_of(2, scores))
     np.testing.assert_allclose(not_seen.interval, (-0.4841, 4.4841), atol=1e-4)
     np.testing.assert_allclose(reproduced.interval, (1.5159, 6.4841), atol=1e-4)
     words = [one.word for one in (not_seen, reproduced, reversed_, undefined)]
@@ -77,7 +79,7 @@ def test_verdicts_by_hand():
         ]
     )
     assert [row[-1] for row in rows[1:]] == ["reproduced", "reversed"]
-    lines = list(csv.DictReader(claims_csv(2, [reproduced, undefined]).splitlines()))
+    lines = list(csv.DictReader(claims_csv("2", [reproduced, undefined]).splitlines()))
     assert float(lines[0]["smallest_effect"]) == pytest.approx(2.4841, abs=1e-4)
     assert (lines[0]["verdict"], lines[1]["low"], lines[1]["seeds"]) == ("reproduced", "", "3")
 
@@ -85,11 +87,11 @@ def test_verdicts_by_hand():
 def test_the_pairs_count_not_the_spread_of_the_seeds():
     """Seeds that differ by 20 points still show a difference of one."""
     scores = {"Conv 3": [0.4, 0.5, 0.6], "GCN 3": [0.41, 0.51, 0.611]}
-    assert judge(2, findings_of(2, scores))[0].word == "reproduced"
+    assert judge(CLAIMS[2], findings_of(2, scores))[0].word == "reproduced"
 
 
 def test_one_seed_gets_no_verdict():
-    (inside, _) = judge(5, findings_of(5, {"GCN": [0.9]}, "internal_accuracy"))
+    (inside, _) = judge(CLAIMS[5], findings_of(5, {"GCN": [0.9]}, "internal_accuracy"))
     assert inside.word == "no verdict"
     assert claims_sheet([inside]).rows[0][-2:] == ["-", "no verdict of one seed"]
-    assert judge(7, []) == []
+    assert judge([], []) == []

@@ -10,8 +10,9 @@ from gcn_jax.configs import stage1, stage2, stage3
 
 from gcn_jax import models
 from gcn_jax.analysis.studies import recipes, runner
+from gcn_jax.analysis.studies.cells import CellRunner
 from gcn_jax.analysis.studies.paper import study
-from gcn_jax.analysis.studies.runner import CellRunner, Job
+from gcn_jax.analysis.studies.runner import Job
 from gcn_jax.data.builders.registry import BUILDERS
 from gcn_jax.data.shapes.world import NO_CUE, render
 from gcn_jax.errors import UserError

@@ -7,7 +7,7 @@ import jax
 import pytest
 
 from gcn_jax import models
-from gcn_jax.analysis.studies import systems
+from gcn_jax.analysis.studies.systems import System
 from gcn_jax.cli.analysis import compare
 from gcn_jax.cli.process import call
 from gcn_jax.errors import UserError
@@ -16,17 +16,22 @@ from tests.helpers.published_data import make_sbd, make_voc
 
 @pytest.mark.slow
 def test_systems_are_compared(tiny_recipe, tmp_path, monkeypatch, capsys):
-    tiny = systems.System({"name": "_tiny"}, {"name": "_tiny", "upsampling": "bilinear"}, 12.3)
-    monkeypatch.setattr(systems, "SYSTEMS", {"gcn": tiny})
+    reduced = {"name": "_tiny", "upsampling": "bilinear"}
+    tiny = System("gcn", {"name": "_tiny"}, reduced, {"miou": 12.3})
+    monkeypatch.setattr(compare, "SYSTEMS", {"gcn": tiny})
     arguments = ["--data=shapes", "--models=gcn", "--size=reduced", f"--output={tmp_path}"]
-    call(compare, arguments)
+    call(compare, [*arguments, "--until_flat=99", "--max_steps=4", "--tune_rates=0.5,1"])
     folder = tmp_path / "shapes_reduced"
-    result = json.loads((folder / "gcn_seed0" / "gcn.json").read_text())
-    assert f"| gcn | 83.6 | {100 * result['miou']:.1f} |" in (folder / "compare.md").read_text()
+    trials = json.loads((folder / "rates.json").read_text())["gcn"]
+    best = "" if trials["best"] == 1 else "_0.5x_rate"
+    run = folder / f"2x_steps{best}" / "gcn_seed0"
+    result = json.loads((run / "gcn.json").read_text())
+    assert f"| gcn | 12.3 | {100 * result['miou']:.1f} |" in (folder / "compare.md").read_text()
     with (folder / "compare.csv").open() as file:
         (row,) = csv.DictReader(file)
-    assert (row["equal"], row["steps"]) == ("images", "2")
-    params = jax.tree.leaves(models.load_pretrained(folder / "gcn_seed0").variables["params"])
+    assert (row["equal"], row["steps"]) == ("images", "4")
+    assert (folder / "compare_budgets.svg").read_text().startswith("<?xml")
+    params = jax.tree.leaves(models.load_pretrained(run).variables["params"])
     assert int(row["parameters"]) == sum(leaf.size for leaf in params)
     assert float(row["images_per_second"]) > 0
     # The state alone, parameters and momentum, is 8 bytes a parameter.
@@ -36,8 +41,8 @@ def test_systems_are_compared(tiny_recipe, tmp_path, monkeypatch, capsys):
 
 @pytest.mark.slow
 def test_systems_are_compared_in_equal_time(tiny_recipe, tmp_path, monkeypatch):
-    tiny = systems.System({"name": "_tiny"}, {"name": "_tiny"})
-    monkeypatch.setattr(systems, "SYSTEMS", {"gcn": tiny, "fpn": tiny})
+    tiny = {name: System(name, {"name": "_tiny"}, {"name": "_tiny"}) for name in ("gcn", "fpn")}
+    monkeypatch.setattr(compare, "SYSTEMS", tiny)
     speeds = {"gcn_seed0": 10.0, "fpn_seed0": 15.0}
     monkeypatch.setattr(compare, "training_speed", lambda workdir: speeds[workdir.name])
     arguments = ["--data=shapes", "--models=gcn,fpn", "--size=reduced", f"--output={tmp_path}"]

@@ -1,0 +1,79 @@
+"""The cells of the paper's tables as runs."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from gcn_jax import models
+from gcn_jax.analysis.studies.paper import Cell
+from gcn_jax.analysis.studies.recipes import base_config, set_stage, set_values
+from gcn_jax.analysis.studies.runner import Job, Runner
+
+#: Settings that are a cell's or a seed's own.
+_DECIDED = (
+    "seed",
+    "init_from",
+    "eval_every",
+    "model.head",
+    "model.finer_head",
+    "model.kernel_size",
+    "model.stack_channels",
+    "model.boundary_refinement",
+)
+
+
+class CellRunner(Runner):
+    """Runs the cells of tables on one data set, in a folder of its name, whichever table asks.
+
+    Attributes:
+        data: A key of `recipes.RECIPES`.
+        folder: The folder with everything about that data.
+    """
+
+    def __init__(self, data: str, folder: str | Path, settings: Sequence[str] = ()):
+        """Choose the data and the recipe.
+
+        Args:
+            data: A key of `recipes.RECIPES`.
+            folder: The folder in which everything is kept.
+            settings: Changes of the recipe, "key=value"; other ones need another folder.
+        """
+        self.data, self.folder, self._settings = data, Path(folder) / data, tuple(settings)
+        base_config(data)  # an unknown name is refused before any work
+
+    def config(self, contestant: Cell, seed: int, budget: int = 1, rate: float = 1.0) -> ConfigDict:
+        """Return the settings of a cell; see `Runner.config`.
+
+        Args:
+            contestant: The cell.
+            seed: The seed of its run.
+            budget: How many times the steps of the recipe it has.
+            rate: How many times the learning rate of the recipe it has.
+        """
+        config, cell = base_config(self.data), contestant
+        config.seed = seed
+        if cell.stage is not None:
+            set_stage(config, self.data, cell.stage)
+        set_values(config, self._settings, decided=_DECIDED)
+        config.num_steps *= budget
+        config.optimizer.learning_rate *= rate
+        config.model.update(cell.model_fields)
+        if cell.head == "stack":
+            config.model.stack_channels = cell.stack_channels(_top_channels(config.model))
+        if cell.stage is not None and cell.stage > 1:
+            before = dataclasses.replace(cell, stage=cell.stage - 1)
+            config.init_from = str(self.workdir(Job(before, seed, budget, rate)).resolve())
+        config.eval_every = config.num_steps
+        return config
+
+
+def _top_channels(settings: ConfigDict) -> int:
+    """Return the channels of res-5 of a model's backbone."""
+    backbone = models.create_model(**settings, num_classes=2).make_backbone()
+    images = jax.ShapeDtypeStruct((1, 32, 32, 3), np.float32)
+    features, _ = jax.eval_shape(backbone.init_with_output, jax.random.key(0), images)
+    return features["res5"].shape[-1]
