@@ -6,7 +6,7 @@ import io
 import math
 from collections.abc import Mapping, Sequence
 
-from gcn_jax.analysis.studies.findings import Finding
+from gcn_jax.analysis.studies.findings import Finding, counted_note, time_note
 from gcn_jax.analysis.studies.runner import TRAIN_MIOU, Contestant
 from gcn_jax.analysis.studies.series import Series
 from gcn_jax.errors import UserError
@@ -44,6 +44,11 @@ class Curves:
         return bool(gains) and all(gain <= self.points for gain in gains)
 
     @property
+    def findings(self) -> list[Finding]:
+        """Those of all budgets."""
+        return [finding for findings in self.by_steps.values() for finding in findings]
+
+    @property
     def note(self) -> str:
         """A line that says whether the rule or --max_steps ended it."""
         gains, (before, after) = self.gains(), list(self.by_steps)[-2:]
@@ -68,6 +73,22 @@ class Curves:
                     scores = (result["miou"], result.get(TRAIN_MIOU))
                     writer.writerow([steps, finding.contestant.name, result["seed"], *scores])
         return buffer.getvalue()
+
+
+def study_note(
+    findings: Sequence[Finding], curves: Curves | None, *, boundary: bool = False
+) -> str:
+    """Return what stands below the table of a study: what was counted, flatness, hours.
+
+    Args:
+        findings: The findings of the table.
+        curves: Those of all budgets, of which these are the last; None for one budget.
+        boundary: Whether to say what Boundary IoU is over, too.
+    """
+    notes = [counted_note(findings, boundary=boundary)]
+    notes += [] if curves is None else [curves.note]
+    hours = time_note(findings if curves is None else curves.findings)
+    return "\n\n".join([*notes, *([f"{hours}."] if hours else [])])
 
 
 def doublings(num_steps: int, max_steps: int) -> list[int]:

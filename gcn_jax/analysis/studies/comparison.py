@@ -10,9 +10,9 @@ from ml_collections import ConfigDict
 
 from gcn_jax import atomic
 from gcn_jax.analysis.sheets import Sheet
-from gcn_jax.analysis.studies.budgets import Curves
+from gcn_jax.analysis.studies.budgets import Curves, study_note
 from gcn_jax.analysis.studies.claims import Claim, Verdict, claims_csv, claims_sheet, judge
-from gcn_jax.analysis.studies.findings import Finding, counted_note, num_counted
+from gcn_jax.analysis.studies.findings import Finding, num_counted
 from gcn_jax.analysis.studies.plots import plot_budgets
 from gcn_jax.analysis.studies.runner import BOUNDARY_COUNTED, METRICS, TRAIN_MIOU
 from gcn_jax.terminal import make_console
@@ -149,8 +149,7 @@ class Comparison:
                     f"{row.memory / 2**30:.2f}",
                 ]
             )
-        note = counted_note(findings, boundary=True)
-        note = note if self.curves is None else f"{note}\n\n{self.curves.note}"
+        note = study_note(findings, self.curves, boundary=True)
         return Sheet(caption, [*heads, "memory, GiB"], cells, note)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from gcn_jax.analysis.costs.complexity import Cost
 from gcn_jax.analysis.studies.runner import BOUNDARY_COUNTED, Contestant, Result
 from gcn_jax.evaluation.counted import over_range
+from gcn_jax.report.facts import duration
 
 
 class OverSeeds:
@@ -96,6 +97,19 @@ def counted_note(findings: Sequence[OverSeeds], *, boundary: bool = False) -> st
         over = over_range(min(counts), max(counts), len(result["per_class_iou"]))
         note += f", Boundary IoU {over}"
     return f"{note}; absent from the truth: {', '.join(absent)}" if absent else note
+
+
+def time_note(findings: Sequence[OverSeeds]) -> str:
+    """Return "Trained in 3 h 20 min", all runs one after the other; at least, after interruptions.
+
+    Args:
+        findings: The networks, at all budgets.
+    """
+    results = [result for finding in findings for result in finding.results]
+    seconds = [result.get("seconds_of_training") for result in results]
+    known = [each for each in seconds if each is not None]
+    at_least = "at least " * (len(known) < len(seconds))
+    return f"Trained in {at_least}{duration(sum(known))}" if known else ""
 
 
 def accuracy_by_cue(results: Sequence[Result]) -> tuple[np.ndarray, np.ndarray]:

@@ -10,9 +10,9 @@ import numpy as np
 
 from gcn_jax import atomic
 from gcn_jax.analysis.sheets import Sheet
-from gcn_jax.analysis.studies.budgets import Curves
+from gcn_jax.analysis.studies.budgets import Curves, study_note
 from gcn_jax.analysis.studies.claims import CLAIMS, claims_csv, claims_sheet, judge
-from gcn_jax.analysis.studies.findings import Finding, accuracy_by_cue, counted_note, num_counted
+from gcn_jax.analysis.studies.findings import Finding, accuracy_by_cue, num_counted
 from gcn_jax.analysis.studies.paper import Study
 from gcn_jax.analysis.studies.plots import plot_budgets, plot_cues, plot_study
 from gcn_jax.analysis.studies.runner import BOUNDARY_COUNTED, CUE_STEP, METRICS, TRAIN_MIOU
@@ -96,8 +96,7 @@ def _sheet(study: Study, findings: Sequence[Finding], curves: Curves | None) -> 
         row += [f"{finding.cost.parameters:,}", f"{finding.cost.flops / 1e9:.2f}"]
         rows.append(row)
     caption = f"Table {study.number}: {study.caption}"
-    note = counted_note(findings)
-    return Sheet(caption, heads, rows, note if curves is None else f"{note}\n\n{curves.note}")
+    return Sheet(caption, heads, rows, study_note(findings, curves))
 
 
 def _csv(study: Study, findings: Sequence[Finding]) -> str:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from gcn_jax.analysis.costs.complexity import Cost
-from gcn_jax.analysis.studies.findings import Finding, accuracy_by_cue, counted_note
+from gcn_jax.analysis.studies.findings import Finding, accuracy_by_cue, counted_note, time_note
 from gcn_jax.analysis.studies.paper import study
 
 
@@ -35,3 +35,13 @@ def test_old_results_tell_the_classes_without_an_iou():
     assert note.startswith("mIoU over 1 of 2 classes, Boundary IoU over 1 to 2 of 2 classes; ")
     # Old results do not say it.
     assert "Boundary" not in counted_note([Finding(cell, (result,), Cost())], boundary=True)
+
+
+def test_the_time_of_all_runs_and_at_the_least_where_some_were_interrupted():
+    def findings(*seconds):
+        results = tuple({"seconds_of_training": each} for each in seconds)
+        return [Finding(study(1).cells[0], results, Cost())] * 2
+
+    assert time_note(findings(3600.0, 2400.0)) == "Trained in 3 h 20 min"
+    assert time_note(findings(3600.0, None)) == "Trained in at least 2 h 0 min"
+    assert time_note(findings(None)) == ""
