@@ -20,9 +20,10 @@ from jax import lax
 from gcn_jax.models.layers.cpu.products import reaches_far
 from gcn_jax.models.layers.plain import cut
 
-#: G in the paper, the transform of a kernel along one axis, and along both: 9 taps to 16 positions.
+#: G in the paper, the transform of a kernel along one axis, and along both: 9 taps to 16 positions,
+#: those along W before those along H, as tiles come out of their transform without a copy.
 _KERNEL_1D = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]], np.float32)
-_KERNEL_2D = np.kron(_KERNEL_1D, _KERNEL_1D)
+_KERNEL_2D = np.kron(_KERNEL_1D, _KERNEL_1D).reshape(4, 4, 9).swapaxes(0, 1).reshape(16, 9)
 #: Where the positions of a kernel go that is turned by 180 degrees.
 _TURNED = np.arange(16).reshape(4, 4)[np.ix_([3, 1, 2, 0], [3, 1, 2, 0])].ravel()
 
@@ -78,7 +79,7 @@ def convolve(x: jax.Array, kernel: jax.Array, padding: tuple[int, int], dilation
 
 
 def _forward(x, kernel, padding, dilation):
-    kernel = _transform_kernel(kernel)
+    kernel = _transform_kernel(kernel, _KERNEL_2D)
     y = _filter(_phases(x, dilation), kernel, [p // dilation for p in padding])
     return _image(y, dilation, _output_size(x, padding, dilation))
 
@@ -91,8 +92,9 @@ def _convolve_backward(padding, dilation, saved, g):
     x, kernel = saved
     padding = [p // dilation for p in padding]
     g = _phases(g, dilation)
-    turned = _transform_kernel(kernel)[_TURNED].swapaxes(1, 2)
-    dx = _image(_filter(g, turned, [2 - p for p in padding]), dilation, x.shape[1:3])
+    turned = _transform_kernel(kernel, _KERNEL_2D[_TURNED])
+    dx = _filter(g, turned, [2 - p for p in padding], transposed=True)
+    dx = _image(dx, dilation, x.shape[1:3])
     return dx, _kernel_gradient(_phases(x, dilation), g, padding)
 
 
@@ -118,21 +120,23 @@ def _image(phases, dilation, size):
     return x[:, : size[0], : size[1]]
 
 
-def _filter(x, kernel, padding):
-    """Convolve with a transformed kernel `[16, C, C']`."""
-    size = _output_size(x, padding)
-    bands, rows, columns = _tiling(x, size, kernel.shape[2])
+def _filter(x, kernel, padding, *, transposed=False):
+    """Convolve with a transformed kernel `[16, C, C']`, or, transposed, from C' to C channels."""
+    size, (_, c_in, c_out) = _output_size(x, padding), kernel.shape
+    # Transposed by the product: XLA's copy of a transposed kernel takes as long as the product.
+    product, c_out = ("ptd,pcd->ptc", c_in) if transposed else ("ptc,pcd->ptd", c_out)
+    bands, rows, columns = _tiling(x, size, c_out)
     x = _fit(x, padding, 2 * rows * bands + 2, 2 * columns + 2)
 
     def band(i):
         tiles = _transform_tiles(lax.dynamic_slice_in_dim(x, 2 * rows * i, 2 * rows + 2, axis=1))
-        products = jnp.einsum("ptc,pcd->ptd", tiles, kernel)
+        products = jnp.einsum(product, tiles, kernel)
         return _transform_back(products, x.shape[0], rows, columns)
 
     if bands == 1:
         y = band(0)
     else:
-        y = jnp.zeros((x.shape[0], 2 * rows * bands, 2 * columns, kernel.shape[2]), x.dtype)
+        y = jnp.zeros((x.shape[0], 2 * rows * bands, 2 * columns, c_out), x.dtype)
 
         def put(i, y):
             return lax.dynamic_update_slice_in_dim(y, band(i), 2 * rows * i, axis=1)
@@ -168,9 +172,9 @@ def _kernel_gradient(x, g, padding):
 
 
 # --------------------------------------------------------------------------- the transforms
-def _transform_kernel(kernel):
-    """Return G k G^T `[16, C, C']` for all channels."""
-    return (_KERNEL_2D @ kernel.reshape(9, -1)).reshape(16, *kernel.shape[2:])
+def _transform_kernel(kernel, matrix):
+    """Return G k G^T `[16, C, C']` for all channels; the matrix is `_KERNEL_2D` or it turned."""
+    return (matrix @ kernel.reshape(9, -1)).reshape(16, *kernel.shape[2:])
 
 
 def _transform_tiles(x):
@@ -182,7 +186,7 @@ def _transform_tiles(x):
         return jnp.stack([d[0] - d[2], d[1] + d[2], d[2] - d[1], d[1] - d[3]])
 
     # Along H first, as an array of its own: at once, all is computed from the image 16 times.
-    return transform(transform(x, 1), 3).swapaxes(0, 1).reshape(16, -1, x.shape[3])
+    return transform(transform(x, 1), 3).reshape(16, -1, x.shape[3])
 
 
 def _transform_back(products, n, rows, columns):
@@ -192,8 +196,8 @@ def _transform_back(products, n, rows, columns):
         return jnp.stack([m[0] + m[1] + m[2], m[1] - m[2] - m[3]])
 
     m = products.reshape(4, 4, n, rows, columns, -1)
-    y = transform(transform(m).swapaxes(0, 1))  # [2 of W, 2 of H, N, h, w, C']
-    return y.transpose(2, 3, 1, 4, 0, 5).reshape(n, 2 * rows, 2 * columns, -1)
+    y = transform(transform(m).swapaxes(0, 1))  # [2 of H, 2 of W, N, h, w, C']
+    return y.transpose(2, 3, 0, 4, 1, 5).reshape(n, 2 * rows, 2 * columns, -1)
 
 
 def _spread_outputs(g):
@@ -203,7 +207,7 @@ def _spread_outputs(g):
         first, second = (lax.slice_in_dim(g, i, None, 2, axis) for i in range(2))
         return jnp.stack([first, first + second, first - second, -second])
 
-    return spread(spread(g, 1), 3).swapaxes(0, 1).reshape(16, -1, g.shape[3])
+    return spread(spread(g, 1), 3).reshape(16, -1, g.shape[3])
 
 
 # ------------------------------------------------------------------------------- the tiling
