@@ -11,7 +11,8 @@ The verdict, by a rule that was written before the runs:
 * *reversed*: the whole interval is on the other side;
 * *not seen*: 0 is within it. The smallest effect that could have been seen is half its width.
 
-One seed has no interval, and gets no verdict.
+Of what the slides do not state, such as the order of networks that they do not know, it is
+*better*, *worse* or *not seen* by the same rule. One seed has no interval, and gets no verdict.
 """
 
 import csv
@@ -36,11 +37,13 @@ class Claim:
         better: Its label.
         worse: That of the other one, in the same study.
         metric: The score, a key of `METRICS`.
+        is_stated: Whether the slides state it.
     """
 
     better: str
     worse: str
     metric: str = "miou"
+    is_stated: bool = True
 
 
 def _at_each(better: str, worse: str, kernel_sizes: Iterable[int]) -> tuple[Claim, ...]:
@@ -92,9 +95,10 @@ class Verdict:
         low, high = self.interval
         if math.isnan(low):
             return "no verdict"
+        above, below = ("reproduced", "reversed") if self.claim.is_stated else ("better", "worse")
         if low > 0:
-            return "reproduced"
-        return "reversed" if high < 0 else "not seen"
+            return above
+        return below if high < 0 else "not seen"
 
 
 def judge(claims: Iterable[Claim], findings: Sequence[Finding]) -> list[Verdict]:
@@ -151,7 +155,8 @@ def claims_sheet(verdicts: Sequence[Verdict]) -> Sheet:
     ]
     seeds = verdicts[0].seeds
     note = f"Differences in points, paired over {seeds} seed{'s' * (seeds > 1)}."
-    return Sheet("The claims", heads, rows, note)
+    stated = verdicts[0].claim.is_stated
+    return Sheet("The claims" if stated else "The first and the others", heads, rows, note)
 
 
 def _interval_text(verdict: Verdict) -> str:

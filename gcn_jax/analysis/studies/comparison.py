@@ -85,7 +85,8 @@ class Comparison:
             sheet.markdown(),
         ]
         if verdicts:
-            lines += ["## Claims\n", claims_sheet(verdicts).markdown()]
+            claims = claims_sheet(verdicts)
+            lines += [f"## {claims.caption}\n", claims.markdown()]
             atomic.write(folder / "compare_claims.csv", claims_csv("compare", verdicts))
         if self.curves is not None:
             atomic.write(folder / "compare_budgets.csv", self.curves.csv())
@@ -95,7 +96,8 @@ class Comparison:
 
     def _verdicts(self) -> list[Verdict]:
         first, *others = (row.system for row in self.rows)
-        return judge([Claim(first, other) for other in others], [row.finding for row in self.rows])
+        claims = [Claim(first, other, is_stated=False) for other in others]
+        return judge(claims, [row.finding for row in self.rows])
 
     def _csv(self) -> str:
         """Return one line for each system, budget and seed, with all metrics as shares of 1."""

@@ -64,7 +64,8 @@ def write_table(
         sheet.markdown(),
     ]
     if verdicts := judge(CLAIMS.get(study.number, ()), findings):
-        lines += ["## Claims\n", claims_sheet(verdicts).markdown()]
+        stated = claims_sheet(verdicts)
+        lines += [f"## {stated.caption}\n", stated.markdown()]
         claims = claims_csv(str(study.number), verdicts)
         atomic.write(folder / f"table{study.number}_claims.csv", claims)
     atomic.write(path, "\n".join(lines))

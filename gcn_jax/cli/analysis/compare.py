@@ -8,9 +8,9 @@ DIR/<data>_<size>, in place of those that are there. In the picture pixels that 
 What is finished is not trained again. With --equal_time each is trained anew, for as many steps as
 it makes in the time that the first of --models took for its own, and has a second score.
 
-Below the table stands whether the first of --models beats each of the others in mIoU, by paired
-differences over the seeds. --until_flat and --tune_rates are those of `analysis table`: whole runs
-of ever more steps until nobody gains, and a rate of its own for each system.
+Below the table stands whether the first of --models is better than each of the others in mIoU, by
+paired differences over the seeds. --until_flat and --tune_rates are those of `analysis table`:
+whole runs of ever more steps until nobody gains, and a rate of its own for each system.
 
     gcn-jax analysis compare --models gcn_mit_b0,baseline_mit_b0,upernet_mit_b0 --data shapes
 

@@ -112,8 +112,8 @@ def test_a_comparison_says_who_beats_whom_and_whether_it_is_flat(tmp_path):
     config = SystemRunner("shapes", "reduced", tmp_path).config(SYSTEMS["gcn"], 0)
     Comparison(rows, config, Curves({5: before, 9: last}, 2.0)).write(tmp_path)
     text = (tmp_path / "compare.md").read_text()
-    assert "| gcn over segnet | mIoU | +23.7 | +9.7 | +4.5 to +14.8 | reproduced |" in text
-    assert "| gcn over unet | mIoU | - | -10.0 | -10.4 to -9.7 | reversed |" in text
+    assert "| gcn over segnet | mIoU | +23.7 | +9.7 | +4.5 to +14.8 | better |" in text
+    assert "| gcn over unet | mIoU | - | -10.0 | -10.4 to -9.7 | worse |" in text
     assert "| 75.0 ± 0.0 | over 1 of 1 classes | 0.25 |" in text
     assert "Flat: from 5 to 9 steps no network gains more than 2 points (segnet, +0.3)." in text
     lines = (tmp_path / "compare_claims.csv").read_text().splitlines()
