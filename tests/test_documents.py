@@ -8,7 +8,11 @@ import pytest
 from tests.helpers.runs import write_quickstart
 from tests.helpers.verbs import ROOT
 
-PAGES = ["README.md", "docs/getting_started.md", "docs/nnx.md"]
+PAGES = [
+    "README.md",
+    "docs/getting_started.md",
+    pytest.param("docs/nnx.md", marks=pytest.mark.slow),
+]
 
 
 def blocks_of(text):

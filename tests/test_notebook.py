@@ -31,6 +31,7 @@ def outputs_of(notebook):
     return pictures, "".join(texts), {o.get("name") for o in outputs}
 
 
+@pytest.mark.slow
 def test_quickstart_runs_and_plots(tmp_path):
     write_quickstart(tmp_path / "runs/quickstart")
     pictures, text, streams = run(tmp_path, "quickstart")

@@ -114,6 +114,7 @@ def test_without_refinement_or_deconvolution_only_backbone_and_heads_have_parame
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(32, 48), (34, 48), (33, 47)])
 def test_blocks_of_pixels_on_a_tpu_change_no_logits_and_no_gradient(size):
     """Of sizes that are multiples of the finest scores' stride, 4; of others there are none."""

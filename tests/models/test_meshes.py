@@ -35,6 +35,10 @@ SHAPES = {"batch": (8, 32, 16, 3), "height": (1, 512, 16, 3)}
 REACHING = dict.fromkeys(("deeplab_largefov", "upernet_convnext_tiny"), (1, 1024, 16, 3))
 
 
+#: They take twice the time of the others.
+LONG_TO_COMPILE = ("segformer_plain4", "upernet_convnext_tiny", "fcn8s_vgg16", "segnet")
+
+
 def images_of(name, split):
     return normal(*REACHING.get(name, SHAPES[split]) if split == "height" else SHAPES[split])
 
@@ -78,7 +82,10 @@ def on_one_device(name, split="batch"):
         pytest.param("height", AxisType.Auto, id="height-auto", marks=pytest.mark.slow),
     ],
 )
-@pytest.mark.parametrize("name", TINY_MODELS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=[pytest.mark.slow] * (n in LONG_TO_COMPILE)) for n in TINY_MODELS],
+)
 def test_split_images_give_the_values_of_one_device(name, split, kind):
     model, variables, expected_logits, expected = on_one_device(name, split)
     images = split_over(kind, SPLITS[split], images_of(name, split))

@@ -2,6 +2,7 @@
 
 import jax
 import numpy as np
+import pytest
 
 from gcn_jax.models import UPerNet
 from gcn_jax.models.layers.pooling import adaptive_avg_pool
@@ -23,6 +24,7 @@ PARAMETERS = {
 }
 
 
+@pytest.mark.slow
 def test_all_levels_are_scored_together_and_in_training_res4_by_itself():
     still = {"frozen_batch_norm": True, "stochastic_depth": 0.0}
     model = UPerNet(num_classes=3, backbone="_convnext", features=4, **still)

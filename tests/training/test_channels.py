@@ -54,15 +54,10 @@ def make_config(root, channels, **settings):
     return config
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("channels", "dtype"),
-    [
-        pytest.param(1, "uint8", marks=pytest.mark.slow),
-        pytest.param(1, "uint16", marks=pytest.mark.slow),
-        pytest.param(4, "uint8", marks=pytest.mark.slow),
-        pytest.param(5, "uint8", marks=pytest.mark.slow),
-        (5, "uint16"),
-    ],
+    [(1, "uint8"), (1, "uint16"), (4, "uint8"), (5, "uint8"), (5, "uint16")],
 )
 def test_from_the_folder_to_the_verbs(channels, dtype, tmp_path, capsys):
     make_folder(tmp_path / "data", channels, dtype)

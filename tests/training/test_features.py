@@ -87,6 +87,7 @@ def test_a_step_on_features_is_the_step_on_images():
     assert_identical(step(state, blank), step(state, batch | features.of(images)))
 
 
+@pytest.mark.slow
 def test_a_run_ends_as_without_kept_features(kept, tmp_path, cache, monkeypatch, capsys):
     at_each_step = changed(kept, **{"data.cache_features": False, "augment.crop_size": (38, 45)})
     variables, metrics = run_of(at_each_step, tmp_path / "each")

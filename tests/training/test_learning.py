@@ -37,13 +37,10 @@ def test_two_images_are_learnt(name):
     assert accuracy > background + (1 - background) / 3  # FCN-32s has coarse outlines
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "head"),
-    [
-        pytest.param("segformer_plain4", 1.0, marks=pytest.mark.slow),
-        pytest.param("upernet_convnext_tiny", 1.0, marks=pytest.mark.slow),
-        ("linear_dinov2_small", 10.0),
-    ],
+    [("segformer_plain4", 1.0), ("upernet_convnext_tiny", 1.0), ("linear_dinov2_small", 10.0)],
 )
 def test_adamw_learns_a_batch_with_a_transformer_or_convnext(name, head):
     """On the smallest of MiT, ConvNeXt and DINOv2, from scratch, by the recipes' kind of rates."""

@@ -18,6 +18,7 @@ def test_evaluations_without_progress_are_counted(mious, count):
     assert evaluations_without_progress(mious) == count
 
 
+@pytest.mark.slow
 def test_a_run_without_progress_ends_and_stays_ended(config, tmp_path, capsys):
     still = changed(config, eval_every=1, num_steps=12, patience=2)
     still = changed(still, **{"optimizer.learning_rate": 1e-30})
