@@ -169,7 +169,7 @@ def test_wandb_without_a_network(tmp_path, monkeypatch):
     assert step == 4
     folders = [*(tmp_path / "run/wandb").glob("offline-run-*")]
     assert len(folders) == 2  # `wandb sync` makes them one run, by its id
-    assert all(folder.name.endswith(f"-{key}") for folder in folders)
+    assert all(f"-{key}" in folder.name for folder in folders)  # "-1" behind it in one second
     content = b"".join(path.read_bytes() for path in folders[0].glob("*.wandb"))
     assert b"train/loss" in content
     assert b"data.train" in content
