@@ -45,8 +45,23 @@ class CellRunner(Runner):
         self.data, self.folder, self._settings = data, Path(folder) / data, tuple(settings)
         base_config(data)  # an unknown name is refused before any work
 
+    def recipe(self, contestant: Cell) -> ConfigDict:
+        """Return the settings of a cell, but for what `config` decides.
+
+        Args:
+            contestant: The cell.
+        """
+        config, cell = base_config(self.data), contestant
+        if cell.stage is not None:
+            set_stage(config, self.data, cell.stage)
+        set_values(config, self._settings, decided=_DECIDED)
+        config.model.update(cell.model_fields)
+        if cell.head == "stack":
+            config.model.stack_channels = cell.stack_channels(_top_channels(config.model))
+        return config
+
     def config(self, contestant: Cell, seed: int, budget: int = 1, rate: float = 1.0) -> ConfigDict:
-        """Return the settings of a cell; see `Runner.config`.
+        """Return the settings of a run, whose stage starts from the one before; see `Runner`.
 
         Args:
             contestant: The cell.
@@ -54,20 +69,10 @@ class CellRunner(Runner):
             budget: How many times the steps of the recipe it has.
             rate: How many times the learning rate of the recipe it has.
         """
-        config, cell = base_config(self.data), contestant
-        config.seed = seed
-        if cell.stage is not None:
-            set_stage(config, self.data, cell.stage)
-        set_values(config, self._settings, decided=_DECIDED)
-        config.num_steps *= budget
-        config.optimizer.learning_rate *= rate
-        config.model.update(cell.model_fields)
-        if cell.head == "stack":
-            config.model.stack_channels = cell.stack_channels(_top_channels(config.model))
-        if cell.stage is not None and cell.stage > 1:
-            before = dataclasses.replace(cell, stage=cell.stage - 1)
+        config, stage = super().config(contestant, seed, budget, rate), contestant.stage
+        if stage is not None and stage > 1:
+            before = dataclasses.replace(contestant, stage=stage - 1)
             config.init_from = str(self.workdir(Job(before, seed, budget, rate)).resolve())
-        config.eval_every = config.num_steps
         return config
 
 

@@ -151,6 +151,13 @@ class Runner(abc.ABC):
     folder: Path
 
     @abc.abstractmethod
+    def recipe(self, contestant: Any) -> ConfigDict:
+        """Return the settings of a network, but for what `config` decides.
+
+        Args:
+            contestant: The network.
+        """
+
     def config(self, contestant: Any, seed: int, budget: int = 1, rate: float = 1.0) -> ConfigDict:
         """Return the settings of a run, which is validated at its end alone.
 
@@ -160,6 +167,12 @@ class Runner(abc.ABC):
             budget: How many times the steps of the recipe it has.
             rate: How many times the learning rate of the recipe it has.
         """
+        config = self.recipe(contestant)
+        config.seed = seed
+        config.num_steps *= budget
+        config.optimizer.learning_rate *= rate
+        config.eval_every = config.num_steps
+        return config
 
     def run(self, job: Job) -> Result:
         """Train and score a network; see `run_once`.

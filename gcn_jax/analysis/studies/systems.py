@@ -117,18 +117,13 @@ class SystemRunner(Runner):
         self.data, self._size, self._settings = data, size, tuple(settings)
         self.folder = Path(folder) / f"{data}_{size}"
 
-    def config(
-        self, contestant: System, seed: int, budget: int = 1, rate: float = 1.0
-    ) -> ConfigDict:
-        """Return the settings of a system: one recipe for all; see `Runner.config`.
+    def recipe(self, contestant: System) -> ConfigDict:
+        """Return the settings of a system, but for what `config` decides: one recipe for all.
 
         On a backbone without batch-norm the optimiser is AdamW, at a hundredth of the rate.
 
         Args:
             contestant: The system.
-            seed: The seed of its run.
-            budget: How many times the steps of the recipe it has.
-            rate: How many times the learning rate of the recipe it has.
         """
         config = voc_from_scratch() if self.data == "voc" else base_config(self.data)
         fields = dict(getattr(contestant, self._size))
@@ -140,12 +135,7 @@ class SystemRunner(Runner):
         if backbone is not None and not backbone.batch_norm:
             config.optimizer.kind = "adamw"
             config.optimizer.learning_rate *= _ADAMW_RATE
-        set_values(config, self._settings, decided=_DECIDED)
-        config.seed = seed
-        config.num_steps *= budget
-        config.optimizer.learning_rate *= rate
-        config.eval_every = config.num_steps
-        return config
+        return set_values(config, self._settings, decided=_DECIDED)
 
 
 class EqualTimeRunner(Runner):
@@ -161,10 +151,18 @@ class EqualTimeRunner(Runner):
         self._runner, self._speeds = runner, speeds
         self.folder = runner.folder / "equal_time"
 
+    def recipe(self, contestant: System) -> ConfigDict:
+        """Return the settings of equal images.
+
+        Args:
+            contestant: The system.
+        """
+        return self._runner.recipe(contestant)
+
     def config(
         self, contestant: System, seed: int, budget: int = 1, rate: float = 1.0
     ) -> ConfigDict:
-        """Return the settings of a system, but for its steps; see `Runner.config`.
+        """Return the settings of a run, but for its steps those of equal images; see `Runner`.
 
         Args:
             contestant: The system.
@@ -172,9 +170,8 @@ class EqualTimeRunner(Runner):
             budget: How many times the steps of the recipe the first system has.
             rate: How many times the learning rate of the recipe it has.
         """
-        config = self._runner.config(contestant, seed, budget, rate)
-        first = next(iter(self._speeds.values()))
-        ratio = self._speeds[contestant.run_name] / first
+        config = super().config(contestant, seed, budget, rate)
+        ratio = self._speeds[contestant.run_name] / next(iter(self._speeds.values()))
         config.num_steps = max(1, round(config.num_steps * ratio))
         config.eval_every = config.num_steps
         config.optimizer.warmup_steps = min(config.optimizer.warmup_steps, config.num_steps // 2)

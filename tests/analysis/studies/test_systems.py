@@ -37,8 +37,10 @@ def test_systems_have_one_budget_and_start_from_nothing(data, size, tmp_path):
         for config in configs.values()
     ]
     assert all(budget == budgets[0] for budget in budgets)
-    rates = [configs[name].optimizer.learning_rate for name in RIVALS]
-    assert len({*rates}) == 1
+    rates = {(c.optimizer.kind, c.optimizer.learning_rate) for c in configs.values()}
+    (rate,) = (rate for kind, rate in rates if kind == "sgd")
+    assert rates == {("sgd", rate), ("adamw", rate * 0.01)}
+    assert {configs[name].optimizer.kind for name in (*RIVALS, "unet", "fpn")} == {"sgd"}
 
 
 def test_heads_share_a_backbone_and_its_optimiser(tmp_path):
