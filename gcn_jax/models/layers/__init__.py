@@ -1,9 +1,9 @@
 """The primitives every network is built from: convolution, norms, attention, upsampling, pooling.
 
 Networks use these instead of `flax.linen`'s own, so how a primitive is computed can change in one
-place, `backend.py`: in plain words (`plain.py`), or on a CPU in those that are fastest there
-(`cpu/`). The names and shapes of parameters belong to the primitive, not to how it is computed: a
-checkpoint never depends on it.
+place, `backend.py`: in plain words (`plain.py`), or in those that are best on a CPU (`cpu/`) or on
+a TPU (`tpu.py`). The names and shapes of parameters belong to the primitive, not to how it is
+computed: a checkpoint never depends on it.
 """
 
 from gcn_jax.models.layers.activation import gelu, relu

@@ -1,11 +1,11 @@
 """The choice of formulation: the same primitives in the words that a device computes fastest.
 
-`layers/plain.py` and `layers/cpu/` are two modules of the same functions, equal up to rounding, and
-nothing but `formulation` chooses between them. On a TPU `keeps_blocks` adds to the plain words how
-maps of few channels lie.
+`layers/plain.py`, `layers/cpu/` and `layers/tpu.py` are modules of the same functions, equal up to
+rounding, and nothing but `formulation` chooses between them. On a TPU `keeps_blocks` adds to the
+words how maps of few channels lie.
 
 The choice is made while a program is traced, by what is known then of the device that it is for.
-`jax.lax.platform_dependent` knows more, the platforms that a program is lowered for, but has both
+`jax.lax.platform_dependent` knows more, the platforms that a program is lowered for, but has all
 formulations traced and differentiated on every device: of a training step of GCN-ResNet-18 in 5.7
 seconds instead of 2.5 (to compile it takes no longer: 42 and 39). Derivatives in forward mode would
 be lost on all devices, and analyses of a traced program would meet both. So a program for devices
@@ -18,7 +18,7 @@ from types import ModuleType
 
 import jax
 
-from gcn_jax.models.layers import by_rows, cpu, plain
+from gcn_jax.models.layers import by_rows, cpu, plain, tpu
 
 #: Places of the last axis in a tile of a TPU.
 _TPU_LANES = 128
@@ -29,10 +29,10 @@ _rows_are_split = jax.make_user_context(default_value=False)
 
 
 def formulation(x: jax.Array) -> ModuleType:
-    """Return the module, `plain`, `cpu` or `by_rows`, for an operation on x."""
+    """Return the module, `plain`, `cpu`, `tpu` or `by_rows`, for an operation on x."""
     if _rows_are_split.value:
         return by_rows
-    return cpu if target_platform(x) == "cpu" else plain
+    return {"cpu": cpu, "tpu": tpu}.get(target_platform(x), plain)
 
 
 def keeps_blocks(x: jax.Array) -> bool:

@@ -1,8 +1,8 @@
 """The primitives in plain words, which the compiler of every device knows.
 
-`layers/cpu/` has the same functions in the words that are fastest on a CPU, equal up to rounding;
-`backend.py` chooses. These here are what every other device gets, what analyses count, and what
-has derivatives in forward mode (`jax.jvp`), too.
+`layers/cpu/` and `layers/tpu.py` have the same functions in the words that are best on a CPU and on
+a TPU, equal up to rounding; `backend.py` chooses. These here are what every other device gets, what
+analyses count, and what has derivatives in forward mode (`jax.jvp`), too.
 """
 
 from collections.abc import Sequence

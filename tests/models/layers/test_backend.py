@@ -13,7 +13,16 @@ from jax.sharding import AbstractDevice, AbstractMesh, AxisType, NamedSharding, 
 
 import gcn_jax
 from gcn_jax.models import create_model, layers
-from gcn_jax.models.layers import backend, by_rows, cpu, plain, plain_formulation, pooling
+from gcn_jax.models.layers import (
+    backend,
+    by_rows,
+    cpu,
+    formulation_for,
+    plain,
+    plain_formulation,
+    pooling,
+    tpu,
+)
 from gcn_jax.models.network import variable_shapes
 from tests.helpers.random_values import normal
 
@@ -24,17 +33,18 @@ def gpu_mesh(kind):
     return AbstractMesh((2,), ("data",), axis_types=(kind,), abstract_device=GPU)
 
 
-def test_both_formulations_have_the_same_functions():
+def test_all_formulations_have_the_same_functions():
     assert len(cpu.__all__) == 5
-    assert sorted(by_rows.__all__) == sorted(cpu.__all__)
+    assert sorted(by_rows.__all__) == sorted(tpu.__all__) == sorted(cpu.__all__)
     for name in cpu.__all__:
-        fast, simple, split = (
-            inspect.signature(getattr(module, name)) for module in (cpu, plain, by_rows)
+        simple, *others = (
+            inspect.signature(getattr(module, name)).parameters.keys()
+            for module in (plain, cpu, tpu, by_rows)
         )
-        assert fast.parameters.keys() == simple.parameters.keys() == split.parameters.keys()
+        assert all(other == simple for other in others)
 
 
-def test_both_formulations_have_the_same_values():
+def test_the_words_of_a_cpu_have_the_values_of_the_plain_ones():
     x, kernel = normal(1, 6, 6, 5), normal(3, 3, 5, 5)
 
     def primitives():
@@ -52,11 +62,61 @@ def test_both_formulations_have_the_same_values():
         np.testing.assert_allclose(a, b, atol=1e-5)
 
 
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize(
+    ("size", "strides", "padding", "dilation"),
+    [
+        ((7, 1), 1, (3, 0), 1),
+        ((1, 7), 1, (0, 3), 1),
+        ((1, 3), 1, (0, 4), 2),
+        ((3, 1), 1, (0, 0), 2),
+        ((5, 1), 1, (2, 1), 1),
+        ((1, 5), 1, (1, 0), 1),
+        ((1, 5), 2, (0, 2), 1),
+        ((1, 1), 1, (1, 1), 1),
+        ((3, 3), 1, (1, 1), 1),
+    ],
+)
+def test_the_words_of_a_tpu_have_the_values_and_gradients_of_the_plain_ones(
+    size, strides, padding, dilation, groups
+):
+    x, kernel = normal(2, 7, 6, 4), normal(*size, 4 // groups, 6)
+
+    def weighted(x, kernel):
+        y = layers.convolve(x, kernel, strides, padding, dilation)
+        return jnp.sum(y * normal(*y.shape)), y
+
+    def found():
+        return jax.grad(weighted, argnums=(0, 1), has_aux=True)(x, kernel)
+
+    with plain_formulation():
+        expected = found()
+    with formulation_for("tpu"):
+        in_lines = found()
+    for a, b in zip(jax.tree.leaves(in_lines), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-5 * np.abs(b).max())
+
+
+def test_on_a_tpu_a_kernel_of_one_row_or_column_slides_along_one_axis():
+    x = jax.ShapeDtypeStruct((2, 8, 12, 4), jnp.float32)
+    with formulation_for("tpu"):
+        for size, batch, length in (((5, 1), 24, 8), ((1, 5), 16, 12)):
+            padding = (size[0] // 2, size[1] // 2)
+            kernel = jax.ShapeDtypeStruct((*size, 4, 3), jnp.float32)
+            traced = jax.jit(layers.convolve, static_argnums=(2, 3, 4)).trace(
+                x, kernel, 1, padding, 1
+            )
+            assert f"f32[{batch},{length},3] = conv_general_dilated" in str(traced.jaxpr)
+            assert traced.out_info.shape == (2, 8, 12, 3)
+
+
 def test_the_formulation_is_that_of_the_device_that_a_program_is_for(monkeypatch):
     x = jnp.ones((2, 4, 4, 3))
     assert backend.formulation(x) is cpu
     with plain_formulation():
         assert backend.formulation(x) is plain
+    with formulation_for("tpu"):
+        assert backend.formulation(x) is tpu
     assert backend.formulation(x) is cpu
 
     with monkeypatch.context() as patch:

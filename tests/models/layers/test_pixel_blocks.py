@@ -119,4 +119,4 @@ def test_blocks_are_for_few_channels_on_a_tpu(monkeypatch):
 
     monkeypatch.setattr(jax, "default_backend", lambda: "tpu")
     assert keeps_blocks(few)
-    assert backend.formulation(few) is backend.plain
+    assert backend.formulation(few) is backend.tpu
