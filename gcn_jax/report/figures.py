@@ -26,7 +26,7 @@ _STYLE: dict[Any, Any] = {
 }
 #: What matplotlib writes into a file of its own about itself, and not into a page.
 _METADATA = ("Date", "Creator", "Format", "Type")
-_LINE_COLORS = ("#3b82c4", "#d9822b")
+_LINE_COLORS = ("#3b82c4", "#d9822b", "#2f9e60", "#a15bb5")
 #: Above these numbers of classes, cells are too small for their value, and rows for their name.
 _MAX_CLASSES_WITH_VALUES, _MAX_CLASSES_WITH_NAMES = 21, 60
 #: Characters of a name beside a matrix; longer ones would leave it no room.

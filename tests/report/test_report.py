@@ -413,6 +413,11 @@ def test_curves_take_the_colour_of_the_page():
     assert plots._INK not in svg
 
 
+def test_four_curves_can_be_told_apart():
+    svg = plots.curves({name: [(0, 1.0), (10, 2.0)] for name in "abcd"}, "loss")
+    assert len(set(re.findall(r"<use [^>]*fill: (#\w+)", svg))) == 4
+
+
 def marks(svg):
     """The (x, y) of the points of a picture's first line, in its own units, y downwards."""
     places = re.findall(r'<use [^>]*x="([\d.]+)" y="([\d.]+)"[^>]*fill: #3b82c4', svg)
