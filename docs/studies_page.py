@@ -30,8 +30,9 @@ def main(page: Path = _PAGE) -> None:
     """
     for _, command in _RESULT.findall(page.read_text()):
         subprocess.run([sys.executable, "-m", "gcn_jax", *shlex.split(command)[1:]], check=True)
-    page.write_text(_RESULT.sub(_result, page.read_text()))
-    for path, _ in _RESULT.findall(page.read_text()):
+    text = page.read_text()  # anew: hours may have passed
+    page.write_text(_RESULT.sub(_result, text))
+    for path, _ in _RESULT.findall(text):
         _copy_beside(Path(path), page.with_suffix(""))
 
 

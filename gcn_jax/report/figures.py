@@ -26,7 +26,8 @@ _STYLE: dict[Any, Any] = {
 }
 #: What matplotlib writes into a file of its own about itself, and not into a page.
 _METADATA = ("Date", "Creator", "Format", "Type")
-_LINE_COLORS = ("#3b82c4", "#d9822b", "#2f9e60", "#a15bb5")
+#: What lines and points are drawn in, one after the other.
+LINE_COLORS = ("#3b82c4", "#d9822b", "#2f9e60", "#a15bb5")
 #: Above these numbers of classes, cells are too small for their value, and rows for their name.
 _MAX_CLASSES_WITH_VALUES, _MAX_CLASSES_WITH_NAMES = 21, 60
 #: Characters of a name beside a matrix; longer ones would leave it no room.
@@ -60,7 +61,7 @@ def curves(
     highest = max(value for _, value in pairs)
     with _figure(4.2, 2.7) as figure:
         axes = figure.add_subplot()
-        axes.set_prop_cycle(color=_LINE_COLORS)
+        axes.set_prop_cycle(color=LINE_COLORS)
         for name, points in series.items():
             numbers, values = zip(*points, strict=True)
             marker = "o" if len(points) <= 30 else None

@@ -11,8 +11,8 @@ from gcn_jax.analysis.studies.budgets import Curves
 from gcn_jax.analysis.studies.findings import Finding, accuracy_by_cue, over_text
 from gcn_jax.analysis.studies.paper import Study
 from gcn_jax.analysis.studies.runner import CUE_STEP, METRICS, TRAIN_MIOU
+from gcn_jax.report.figures import LINE_COLORS
 
-_COLORS = ("#3b82c4", "#d9822b", "#2f9e60", "#a15bb5")
 _LINES = ("-", "--", ":")
 
 
@@ -35,7 +35,7 @@ def plot_study(study: Study, findings: Sequence[Finding]) -> str:
         ours.set_title(f"ours, {over_text(findings)}")
         papers.set_title("the paper's, on VOC")
         rows = dict.fromkeys(finding.contestant.row for finding in findings)
-        for row, color in zip(rows, _COLORS, strict=False):
+        for row, color in zip(rows, LINE_COLORS, strict=False):
             of_row = [finding for finding in findings if finding.contestant.row == row]
             places = [columns.index(finding.contestant.column) for finding in of_row]
             style = {"label": row, "color": color, "marker": "o", "markersize": 3}
@@ -56,8 +56,10 @@ def _plot_models(every_axes: Sequence[Axes], study: Study, findings: Sequence[Fi
     for axes, metric in zip(every_axes, study.metrics, strict=True):
         means, spreads = zip(*(f.mean_and_spread(metric) for f in findings), strict=True)
         paper = [finding.contestant.published[metric] for finding in findings]
-        axes.errorbar(names, means, spreads, color=_COLORS[0], fmt="o", capsize=2, label="ours")
-        axes.plot(names, paper, "D", color=_COLORS[1], markersize=4, label="the paper's, on VOC")
+        axes.errorbar(names, means, spreads, color=LINE_COLORS[0], fmt="o", capsize=2, label="ours")
+        axes.plot(
+            names, paper, "D", color=LINE_COLORS[1], markersize=4, label="the paper's, on VOC"
+        )
         over = f"\nours {over_text(findings)}" if metric == "miou" else ""
         axes.set_title(f"{METRICS[metric]}, %{over}")
         axes.margins(x=0.2)
