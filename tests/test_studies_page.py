@@ -1,5 +1,7 @@
 """The page of studies is remade from what its commands write; the tables themselves: analysis."""
 
+import json
+import shutil
 from pathlib import Path
 
 from docs import studies_page
@@ -51,12 +53,13 @@ words
 
 After.
 """
+SCORES = ("rates.json", "gcn_seed0/gcn_k15.json", "2x_steps/gcn_seed1/gcn_k15.json")
 
 
 def test_each_result_is_what_its_command_writes_and_what_lies_beside_it_is_copied(
     tmp_path, monkeypatch
 ):
-    commands = []
+    commands, trained = [], []
 
     def run(command, check):
         """Write what a verb would."""
@@ -71,6 +74,12 @@ def test_each_result_is_what_its_command_writes_and_what_lies_beside_it_is_copie
         (camvid / "compare.md").write_text("words\n")
         for file in ("table1.svg", "table1_cue.csv", "table2.svg", "table1.lock"):
             (shapes / file).write_text(file)
+        for file in SCORES:
+            if not (shapes / file).exists():
+                trained.append(file)
+                (shapes / file).parent.mkdir(parents=True, exist_ok=True)
+                (shapes / file).write_text(json.dumps({"miou": 0.5}))
+                (shapes / file).with_name("config.json").write_text("{}")
 
     monkeypatch.setattr(studies_page.subprocess, "run", run)
     monkeypatch.chdir(tmp_path)
@@ -83,8 +92,9 @@ def test_each_result_is_what_its_command_writes_and_what_lies_beside_it_is_copie
     copied = [str(path.relative_to(page.parent)) for path in page.parent.rglob("*.*")]
     assert sorted(copied) == [
         "studies.md",
-        "studies/shapes/table1.svg",
-        "studies/shapes/table1_cue.csv",
+        "studies/analysis/shapes/scores.jsonl",
+        "studies/analysis/shapes/table1.svg",
+        "studies/analysis/shapes/table1_cue.csv",
     ]
     words = ["-m", "gcn_jax", "analysis"]
     table, compare = (
@@ -92,3 +102,11 @@ def test_each_result_is_what_its_command_writes_and_what_lies_beside_it_is_copie
         [*words, "compare", "--data", "camvid"],
     )
     assert commands == [table, compare] * 2
+    assert trained == list(SCORES)
+
+    # A clone has what was kept, and no runs: nothing is trained again.
+    shutil.rmtree("runs")
+    studies_page.main(page)
+    assert page.read_text() == REMADE
+    assert trained == list(SCORES)
+    assert json.loads(Path("runs/analysis/shapes", SCORES[1]).read_text()) == {"miou": 0.5}
