@@ -47,6 +47,10 @@ _TRACKERS_LOCK = threading.Lock()
 _TIME, _CLOCK_SECONDS = "%Y-%m-%d %H:%M:%S", 10
 
 
+class InUseError(UserError):
+    """Another process writes the folder."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Origin:
     """The published file that an imported network was, as in `source.json`.
@@ -245,8 +249,8 @@ class Workdir:
                 known = {}
             write_object(self._trackers_file, {**known, name: {"run": run, "step": step}})
 
-    def _in_use(self, owner: str, remedy: str = "") -> UserError:
-        return UserError(
+    def _in_use(self, owner: str, remedy: str = "") -> InUseError:
+        return InUseError(
             f"{self.path} is being written by {owner}; wait until it has ended, or name another "
             f"--workdir{remedy}"
         )
@@ -261,7 +265,8 @@ class Workdir:
         of processes that were killed are removed.
 
         Raises:
-            UserError: Another process holds it, or nothing can be written here.
+            InUseError: Another process holds it.
+            UserError: Nothing can be written here.
         """
         is_new = not self.path.exists()
         try:

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import jax
 import numpy as np
@@ -69,11 +70,26 @@ class CellRunner(Runner):
             budget: How many times the steps of the recipe it has.
             rate: How many times the learning rate of the recipe it has.
         """
-        config, stage = super().config(contestant, seed, budget, rate), contestant.stage
-        if stage is not None and stage > 1:
-            before = dataclasses.replace(contestant, stage=stage - 1)
+        config = super().config(contestant, seed, budget, rate)
+        if before := _stage_before(contestant):
             config.init_from = str(self.workdir(Job(before, seed, budget, rate)).resolve())
         return config
+
+    def is_ready(self, job: Job) -> bool:
+        """Return whether the stage before it is finished, if there is one.
+
+        Args:
+            job: The run.
+        """
+        before = _stage_before(cast(Cell, job.contestant))
+        return before is None or self.is_finished(job._replace(contestant=before))
+
+
+def _stage_before(cell: Cell) -> Cell | None:
+    """Return what a cell starts from: the run of the stage before its own."""
+    if cell.stage is None or cell.stage == 1:
+        return None
+    return dataclasses.replace(cell, stage=cell.stage - 1, inference="single")
 
 
 def _top_channels(settings: ConfigDict) -> int:

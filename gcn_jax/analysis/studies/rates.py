@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from gcn_jax import atomic
@@ -43,28 +44,37 @@ def tune_rates(
         UserError: No trial of a network has a finite loss, or something else is at fault.
     """
     path = series.runner.folder / "rates.json"
-    kept: dict[str, Any] = read_object(path) if path.exists() else {}
-    for job in trials(contestants, factors):
-        name, factor = job.contestant.run_name, f"{job.rate:g}"
-        scores = kept.setdefault(name, {"seed": TRIAL_SEED, "miou": {}})["miou"]
+
+    def try_rate(job: Job) -> float | None:
+        factor, scores = f"{job.rate:g}", _scores(_read(path), job)
         if factor in scores and scores[factor] is None:
-            continue
+            return None
+        miou = None
         try:
-            scores[factor] = series.run(job)["miou"]
+            miou = series.run(job)["miou"]
         except DivergedError:
             if all(scores.get(f"{other:g}", 0) is None for other in factors if other != job.rate):
                 raise
-            scores[factor] = None
+        kept = _read(path)  # anew: other processes keep their trials there, too
+        _scores(kept, job)[factor] = miou
         atomic.write(path, json.dumps(kept, indent=1) + "\n")
-    best = {}
+        return miou
+
+    found = series.run_all(trials(contestants, factors), try_rate)
+    best, kept = {}, _read(path)
     for one in contestants:
-        record = kept[one.run_name]
-        best[one.run_name] = max(factors, key=lambda factor: _score(record, factor))
-        record["best"] = best[one.run_name]
+        scores = [found[job] for job in trials([one], factors)]
+        ranked = [-1.0 if score is None else score for score in scores]
+        best[one.run_name] = factors[ranked.index(max(ranked))]
+        kept[one.run_name]["best"] = best[one.run_name]
     atomic.write(path, json.dumps(kept, indent=1) + "\n")
     return best
 
 
-def _score(record: dict[str, Any], factor: float) -> float:
-    score = record["miou"][f"{factor:g}"]
-    return -1.0 if score is None else score
+def _read(path: Path) -> dict[str, Any]:
+    return read_object(path) if path.exists() else {}
+
+
+def _scores(kept: dict[str, Any], job: Job) -> dict[str, float | None]:
+    """Return the trials of a network, factor -> mIoU, where they can be changed."""
+    return kept.setdefault(job.contestant.run_name, {"seed": TRIAL_SEED, "miou": {}})["miou"]

@@ -67,18 +67,22 @@ def run_once(config: ConfigDict, workdir: Path, name: str, inference: str = "sin
         What `score` returns, and name, seed, `TRAIN_MIOU`, seconds of training and settings.
 
     Raises:
+        InUseError: Another process trains it.
         UserError: The folder holds the run with other settings.
     """
     path = workdir / f"{name}.json"
     if path.exists():
         return _read(path, config)
     seconds = _train(config, workdir)
-    result = {"name": name, "seed": config.seed} | score(workdir, config, inference)
-    if inference == "single":
-        result[TRAIN_MIOU] = Workdir(workdir).read_metrics()[-1].get(TRAIN_METRIC)
-    result |= {"seconds_of_training": seconds, "settings": json_settings(config)}
-    atomic.write(path, json.dumps(result, indent=1) + "\n")
-    return result
+    with Workdir(workdir).lock():
+        if path.exists():  # another process went on with it meanwhile
+            return _read(path, config)
+        result = {"name": name, "seed": config.seed} | score(workdir, config, inference)
+        if inference == "single":
+            result[TRAIN_MIOU] = Workdir(workdir).read_metrics()[-1].get(TRAIN_METRIC)
+        result |= {"seconds_of_training": seconds, "settings": json_settings(config)}
+        atomic.write(path, json.dumps(result, indent=1) + "\n")
+        return result
 
 
 def _train(config: ConfigDict, workdir: Path) -> float | None:
@@ -190,6 +194,15 @@ class Runner(abc.ABC):
             job: The run.
         """
         return (self.workdir(job) / f"{job.contestant.name}.json").exists()
+
+    def is_ready(self, job: Job) -> bool:
+        """Return whether the run can begin: what it starts from is there.
+
+        Args:
+            job: The run.
+        """
+        del job
+        return True
 
     def workdir(self, job: Job) -> Path:
         """Return the folder of a run.

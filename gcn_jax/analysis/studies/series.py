@@ -1,16 +1,27 @@
 """The runs of a study one after the other, and how long those take that are left."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import contextlib
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 from gcn_jax.analysis.costs.complexity import Cost
 from gcn_jax.analysis.studies.findings import Finding
 from gcn_jax.analysis.studies.runner import TRAIN_MIOU, Contestant, Job, Result, Runner, cost
 from gcn_jax.report.facts import duration
 from gcn_jax.terminal import say
+from gcn_jax.workdir import InUseError
+
+T = TypeVar("T")
+
+#: Seconds between two looks at runs that other processes train.
+_WAIT = 5.0
 
 
 class Series:
     """Runs jobs, and says after each that was trained how long is left at the most.
+
+    Several processes share the runs of one folder: each takes what no other one trains.
 
     Attributes:
         runner: What trains and scores.
@@ -44,7 +55,11 @@ class Series:
         result = self.runner.run(job)
         if seconds := result.get("seconds_of_training"):
             self._pace[job.contestant.run_name] = seconds / result["steps"]
-        self._left.pop(job, None)
+        self._left = {
+            other: steps
+            for other, steps in self._left.items()
+            if other != job and not self.runner.is_finished(other)
+        }
         if not was_finished:
             scores = [
                 f"{name} {100 * result[key]:.1f}"
@@ -54,6 +69,26 @@ class Series:
             about = f"{job.contestant.label}, seed {job.seed}, {result['steps']} steps"
             say(f"{about}: mIoU {', '.join(scores)}; {self.left_text()}")
         return result
+
+    def run_all(self, jobs: Iterable[Job], run: Callable[[Job], T]) -> dict[Job, T]:
+        """Run jobs; those that another process trains, or waits for, come when it has ended.
+
+        Args:
+            jobs: The runs.
+            run: What runs one, such as `run`.
+        """
+        done: dict[Job, T] = {}
+        left = list(jobs)
+        while True:
+            for job in left:
+                with contextlib.suppress(InUseError):
+                    if self.runner.is_ready(job):
+                        done[job] = run(job)
+            before, left = left, [job for job in left if job not in done]
+            if not left:
+                return done
+            if left == before:
+                time.sleep(_WAIT)
 
     def left_text(self) -> str:
         """Return how much is left, as in "at most 12 runs and 3 h 20 min left".
@@ -87,14 +122,20 @@ class Series:
             budget: How many times the steps of the recipe each run has.
             rates: Run name -> how many times the learning rate of the recipe; None for no tuning.
         """
-        results: dict[str, list[Result]] = {one.name: [] for one in contestants}
         factors = rates or {}
-        for seed in range(seeds):
-            for one in contestants:
-                job = Job(one, seed, budget, factors.get(one.run_name, 1.0))
-                results[one.name].append(self.run(job))
+        jobs = [
+            Job(one, seed, budget, factors.get(one.run_name, 1.0))
+            for seed in range(seeds)
+            for one in contestants
+        ]
+        results = self.run_all(jobs, self.run)
         return [
-            Finding(one, tuple(results[one.name]), self._cost(one), self._rate(one, rates))
+            Finding(
+                one,
+                tuple(results[job] for job in jobs if job.contestant == one),
+                self._cost(one),
+                self._rate(one, rates),
+            )
             for one in contestants
         ]
 

@@ -7,7 +7,7 @@ Trains every network of the table with seeds 0 to N - 1 and writes DIR/<data>/ta
 .svg, and for shapes table<N>_cue.csv and .svg, accuracy by distance to the cue. Below the table
 stands what the runs say to its claims, by paired differences over the seeds, also in
 table<N>_claims.csv. What is finished is not trained again; after an interruption the same command
-goes on.
+goes on. Started several times at once, with a device or core for each, it shares the runs.
 
     gcn-jax analysis table 2 --seeds 3 --until_flat --tune_rates 0.5,1,2,4
 

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from gcn_jax.analysis.costs.complexity import Cost
@@ -16,6 +17,7 @@ from gcn_jax.analysis.studies.runner import Job
 from gcn_jax.analysis.studies.series import Series
 from gcn_jax.errors import UserError
 from gcn_jax.training.loop import DivergedError
+from gcn_jax.workdir import InUseError
 
 CELLS = study(5).cells
 
@@ -135,6 +137,47 @@ def test_every_network_gets_its_best_rate(tmp_path, capsys):
     assert 4.0 not in {job.rate for job in runner.asked}  # what diverged is not tried again
     findings = series.findings(CELLS, 1, rates=rates)
     assert [finding.rate for finding in findings] == pytest.approx([0.1, 0.2, 0.05])
+
+
+def test_processes_share_runs_and_wait_for_each_other(tmp_path, monkeypatch):
+    """Here GCN is another process's, for as long as this one has something else to do."""
+    others = {"GCN"}
+    naps = []
+
+    def nap(seconds):
+        naps.append(seconds)
+        others.clear()
+
+    def miou(job):
+        if job.contestant.label in others:
+            raise InUseError("it is being written")
+        return 0.1 * len(job.contestant.label)
+
+    monkeypatch.setattr(series_module.time, "sleep", nap)
+    runner = FakeRunner(tmp_path, miou)
+    findings = Series(runner).findings(CELLS, 2)
+    assert len(naps) == 1
+    scores = [[result["miou"] for result in finding.results] for finding in findings]
+    np.testing.assert_allclose(scores, [[0.8, 0.8], [0.3, 0.3], [0.8, 0.8]])
+    asked = [job.contestant.label for job in runner.asked]
+    assert asked == ["Baseline", "GCN", "GCN + BR"] * 2 + ["GCN"] * 4
+
+
+def test_a_stage_waits_for_the_one_before(tmp_path):
+    runner = CellRunner("shapes", tmp_path)
+    first, *others = [cell for cell in study(7).cells if cell.boundary_refinement]
+    assert (first.stage, [one.stage for one in others]) == (1, [2, 3, 3, 3])
+    assert runner.is_ready(Job(first, 0))
+    assert not any(runner.is_ready(Job(cell, 0)) for cell in others)
+    for stage in (1, 2):
+        (cell,) = [one for one in (first, *others) if one.stage == stage]
+        folder = runner.workdir(Job(cell, 0))
+        folder.mkdir(parents=True)
+        (folder / f"{cell.name}.json").write_text("{}")
+        ready = {one.stage for one in others if runner.is_ready(Job(one, 0))}
+        assert ready == set(range(2, stage + 2))
+    assert {one.inference for one in others} == {"single", "ms", "ms_crf"}
+    assert not runner.is_ready(Job(others[0], 1))
 
 
 def test_rates_that_all_diverge_are_the_user_s_to_mend(tmp_path):
