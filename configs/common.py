@@ -6,6 +6,7 @@ from gcn_jax.models import create_model
 from gcn_jax.models.backbones import BACKBONES
 from gcn_jax.training import default_config
 from gcn_jax.training.config import model_settings
+from gcn_jax.weights.imagenet import FILES
 
 #: Data set -> the crop and the batch of SegFormer's recipes.
 _CROPS = {"ade20k": ((512, 512), 16), "cityscapes": ((1024, 1024), 8)}
@@ -67,7 +68,7 @@ def adamw_160k(network: str, data_set: str) -> ConfigDict:
 
 
 def use_network(config: ConfigDict, network: str) -> str:
-    """Set a network, and that its backbone starts from its published weights.
+    """Set a network, and that its backbone starts from its published weights, if there are any.
 
     Args:
         config: The settings of a recipe.
@@ -88,6 +89,8 @@ def use_network(config: ConfigDict, network: str) -> str:
         size, registers, _ = size.partition("_reg")
         family = "dinov2-with-registers" if registers else "dinov2"
         config.backbone_weights = f"hf://facebook/{family}-{size}"
+    elif model.backbone_weights not in FILES:
+        config.backbone_weights = None
     if backbone := BACKBONES.get(getattr(model, "backbone", "")):
         return "batch" if backbone.batch_norm else "layer"
     # SegNet's VGG-16 always has it, that of the others by choice.

@@ -28,7 +28,7 @@ from gcn_jax.configs.common import voc_rival
 def get_config():
     """Return the settings."""
     config = voc_rival("pspnet_resnet101")
-    config.backbone_weights = "hf://timm/resnet101s.gluon_in1k"
+    config.backbone_weights = "imagenet"
     config.augment.crop_size = (473, 473)
     config.augment.scale = (0.5, 2.0)
     config.augment.rotation = 10.0

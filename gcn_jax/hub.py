@@ -6,6 +6,8 @@ from gcn_jax.errors import UserError
 
 #: What the name of a repository starts with, where a folder could stand too.
 HUB = "hf://"
+#: Where people see its repositories.
+_PAGES = "https://huggingface.co"
 
 #: How the names of files of weights end.
 WEIGHTS = (".safetensors", ".pth", ".pt", "pytorch_model.bin", ".caffemodel")
@@ -41,7 +43,8 @@ def hub_file(source: str, filename: str) -> Path:
         return Path(path)
     except (OSError, ValueError) as error:  # its errors are kinds of these
         raise UserError(
-            f"{source}: {filename} cannot be had from the hub: {first_line(error)}"
+            f"{source}: {filename} cannot be had from the hub ({first_line(error)}); by hand it is "
+            f"{_PAGES}/{name}/resolve/{revision or 'main'}/{filename}: name that file in its place"
         ) from error
 
 
@@ -94,7 +97,11 @@ def _list_files(source: str) -> list[str]:
             )
         )
     except Exception as error:  # the hub's own, or those of the HTTP client it is made with
-        raise UserError(f"{source}: cannot be had from the hub: {first_line(error)}") from error
+        raise UserError(
+            f"{source}: cannot be had from the hub ({first_line(error)}); by hand fetch its files "
+            f"from {_PAGES}/{name}/tree/{revision or 'main'}, and name the one of weights in its "
+            "place"
+        ) from error
     return sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file())
 
 

@@ -13,7 +13,7 @@ import os
 import pickle
 import pickletools
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 
@@ -169,6 +169,13 @@ class _Clamped:
         return self._file.read(min(length, self.size - self.tell()))
 
 
+def _operations(file: _Clamped) -> Iterator[tuple[pickletools.OpcodeInfo, Any, int | None]]:
+    try:
+        yield from pickletools.genops(cast(Any, file))
+    except ValueError as error:
+        raise ValueError(f"it is damaged, cut off, or not of torch.save ({error})") from error
+
+
 class _Unpickler(pickle.Unpickler):
     """Builds dicts, lists, plain values and `_Tensor`s; imports nothing.
 
@@ -181,7 +188,7 @@ class _Unpickler(pickle.Unpickler):
 
     def __init__(self, file: BinaryIO):
         start, clamped = file.tell(), _Clamped(file)
-        for code, argument, _ in pickletools.genops(cast(Any, clamped)):
+        for code, argument, _ in _operations(clamped):
             if code.name.endswith("PUT") and cast(int, argument) > clamped.size:
                 raise ValueError(f"its pickle has no {argument} values")  # a list of so many
         file.seek(start)
@@ -207,9 +214,17 @@ class _Unpickler(pickle.Unpickler):
 
 
 def _read_torch(path: Path) -> dict[str, np.ndarray]:
-    read = _read_zip if zipfile.is_zipfile(path) else _read_legacy
     with path.open("rb") as file:
-        return read(file)
+        if zipfile.is_zipfile(file):
+            return _read_zip(file)
+        file.seek(0)
+        start = file.read(64).lstrip()
+        if start.startswith(b"PK"):
+            raise ValueError("it is cut off; fetch it again")
+        if start.startswith(b"<"):
+            raise ValueError("it is a web page, not the file that the page offers")
+        file.seek(0)
+        return _read_legacy(file)
 
 
 def _read_zip(file: BinaryIO) -> dict[str, np.ndarray]:

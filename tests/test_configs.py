@@ -13,6 +13,7 @@ from gcn_jax.models.network import variable_shapes
 from gcn_jax.models.preprocessing import IMAGENET_MEAN
 from gcn_jax.training.config import check_config, default_config, model_settings
 from gcn_jax.training.optimizer import make_optimizer, make_schedule
+from gcn_jax.weights.imagenet import FILES
 
 NAMES = sorted(path.stem for path in (Path(__file__).parent.parent / "configs").glob("*.py"))
 NAMES = [name for name in NAMES if name not in ("__init__", "common")]
@@ -83,6 +84,15 @@ def test_finetune_takes_a_network_with_what_it_needs(network, kind, rate, weight
     assert not config.model.frozen_batch_norm
     with pytest.raises(UserError, match="unknown model 'segformer_b9' .did you mean"):
         import_module("gcn_jax.configs.finetune").get_config("segformer_b9")
+
+
+@pytest.mark.parametrize("network", [name for name in models.list_models() if name != "classifier"])
+def test_finetune_starts_every_network_from_weights_that_there_are(network):
+    config = import_module("gcn_jax.configs.finetune").get_config(network)
+    architecture = models.create_model(network, num_classes=2).backbone_weights
+    has_none = "plain" in network or network == "gcn_resnet50_gcn"
+    assert (config.backbone_weights is None) == has_none
+    assert config.backbone_weights != "imagenet" or architecture in FILES
 
 
 def test_stages_of_fcn_have_the_rates_of_the_reference_code_and_follow_each_other():

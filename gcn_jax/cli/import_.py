@@ -46,6 +46,7 @@ def run(arguments: list[str]) -> None:
     """Write the workdir, and say what it is and what can be done with it."""
     from gcn_jax.data.class_lists import read_class_file  # not sooner: --help needs neither
     from gcn_jax.training.imported import import_network
+    from gcn_jax.weights.published.load import CAFFE
 
     expect_arguments(arguments, "FILE or hf://owner/name", 1)
     classes = read_class_file(Path(FLAGS.classes)) if FLAGS.classes else None
@@ -56,6 +57,8 @@ def run(arguments: list[str]) -> None:
     described = ", ".join(f"{name}={value}" for name, value in info.fields.items())
     names = ", ".join(info.class_names)
     say(f"{origin.family}: {info.name} ({described})")
+    if FLAGS.network is None and info.name == "fcn8s_vgg16" and not arguments[0].endswith(CAFFE):
+        say("if it was trained at once, import it anew with --network fcn8s_atonce_vgg16")
     say(f"classes: {names}")
     say(f"licence: {origin.licence}; {origin.homepage}")
     say(f"wrote {FLAGS.workdir}; next:")

@@ -20,9 +20,9 @@ _SHA256 = {
 }
 
 #: Architectures, by timm's names -> torchvision's file of ImageNet weights, if there is one.
-ARCHITECTURES: Mapping[str, Pinned | None] = {
+ARCHITECTURES: Mapping[str, Pinned] = {
     **{name: torchvision_file(name, sha256) for name, sha256 in _SHA256.items()},
-    "convnext_xlarge": None,
+    "convnext_xlarge": Pinned("hf://timm/convnext_xlarge.fb_in22k_ft_in1k"),
 }
 
 #: The first convolution, by its names in published files: what is before it is a prefix.

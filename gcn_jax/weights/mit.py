@@ -37,9 +37,7 @@ def _on_hub(variant: str) -> Pinned:
 
 #: Architectures, by the names of the registry -> where their ImageNet weights are. Those whose
 #: commit is not known here are the newest of their repository.
-ARCHITECTURES: Mapping[str, Pinned | None] = {
-    f"mit_{variant}": _on_hub(variant) for variant in PUBLISHED
-}
+ARCHITECTURES: Mapping[str, Pinned] = {f"mit_{variant}": _on_hub(variant) for variant in PUBLISHED}
 
 #: Of those weights, and of SegFormer's.
 LICENCE = "NVIDIA Source Code License for SegFormer: for research and evaluation, not for commerce"

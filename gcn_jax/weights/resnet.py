@@ -20,11 +20,11 @@ _SHA256 = {
     "resnet152": "394f9c45966e3651a89bbb78a48410a6755854ce4a5ab64927cf1c7247f85e58",
 }
 
-#: Architectures, by timm's names -> torchvision's file of ImageNet weights, if there is one.
-ARCHITECTURES: Mapping[str, Pinned | None] = {
+#: Architectures, by timm's names -> ImageNet weights: torchvision's file, or timm's of PSPNet's.
+ARCHITECTURES: Mapping[str, Pinned] = {
     **{name: torchvision_file(name, sha256) for name, sha256 in _SHA256.items()},
-    "resnet50s": None,
-    "resnet101s": None,
+    "resnet50s": Pinned("hf://timm/resnet50s.gluon_in1k"),
+    "resnet101s": Pinned("hf://timm/resnet101s.gluon_in1k"),
 }
 
 #: The first convolution, by its names in published files: what is before it is a prefix.

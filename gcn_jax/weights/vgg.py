@@ -17,7 +17,7 @@ _SHA256 = {
 }
 
 #: Architectures, by timm's names -> torchvision's file of ImageNet weights, if there is one.
-ARCHITECTURES: Mapping[str, Pinned | None] = {
+ARCHITECTURES: Mapping[str, Pinned] = {
     name: torchvision_file(name, sha256) for name, sha256 in _SHA256.items()
 }
 

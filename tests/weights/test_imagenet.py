@@ -60,9 +60,16 @@ def test_another_file_is_refused(published):
 
 
 def test_a_backbone_without_a_file_is_named():
-    with pytest.raises(UserError, match="no file is known for resnet50s; there are files for"):
-        imagenet.imagenet_file("resnet50s")
-    assert not {"resnet50s", "resnet101s"} & imagenet.FILES.keys()
+    with pytest.raises(UserError, match="no file is known for dinov2_small; there are files for"):
+        imagenet.imagenet_file("dinov2_small")
+
+
+#: What torchvision does not have.
+_OF_TIMM = {
+    "resnet50s": "gluon_in1k",
+    "resnet101s": "gluon_in1k",
+    "convnext_xlarge": "fb_in22k_ft_in1k",
+}
 
 
 def test_files_are_of_architectures_that_can_be_read_and_carry_their_digits():
@@ -71,9 +78,12 @@ def test_files_are_of_architectures_that_can_be_read_and_carry_their_digits():
         if name.startswith("mit_"):
             pin = r"@[0-9a-f]{40}/model\.safetensors" if sha256 else ""
             assert re.fullmatch(rf"hf://nvidia/mit-{name[4:]}{pin}", address)
+        elif not sha256:
+            assert address == f"hf://timm/{name}.{_OF_TIMM[name]}"
         else:
             assert address == f"https://download.pytorch.org/models/{name}-{sha256[:8]}.pth"
-        whole = name not in ("convnext_base", "convnext_large", "mit_b3", "mit_b4", "mit_b5")
+        of_digits = ("convnext_base", "convnext_large", "mit_b3", "mit_b4", "mit_b5")
+        whole = name not in (*of_digits, *_OF_TIMM)
         assert len(sha256) == 64 or not whole
 
 

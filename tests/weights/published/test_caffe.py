@@ -154,6 +154,29 @@ def test_batch_norms_of_segnet_scale_and_shift_exactly():
     np.testing.assert_array_equal(params["score"]["bias"], arrays["conv1_1_D/1"])
 
 
+def test_batch_norms_of_segnet_that_are_folded_change_nothing():
+    """The same function by scale and shift in layers of their own, and in the kernels."""
+    arrays = tensors("segnet", divisor=32)
+    folded = {name: array for name, array in arrays.items() if "_bn/" not in name}
+    for name in arrays:
+        if name.endswith("_bn/0"):
+            layer = name.removesuffix("_bn/0")
+            scale, shift = (arrays[f"{layer}_bn/{blob}"].reshape(-1) for blob in (0, 1))
+            folded[f"{layer}/0"] = arrays[f"{layer}/0"] * scale[:, None, None, None]
+            folded[f"{layer}/1"] = arrays[f"{layer}/1"] * scale + shift
+    model = SegNet(11, width=1 / 32)
+    assert SEGNET_FAMILY.identify(folded) == SEGNET_FAMILY.identify(arrays)
+    images = np.random.default_rng(0).standard_normal((1, 64, 96, 3), "float32")
+    apart, together = (
+        model.apply(SEGNET_FAMILY.convert(each, model), images) for each in (arrays, folded)
+    )
+    assert np.abs(apart).max() > 1e-2
+    np.testing.assert_allclose(together, apart, atol=1e-5 * np.abs(apart).max())
+    del folded["conv3_2/1"]
+    with pytest.raises(UserError, match="conv3_2"):
+        SEGNET_FAMILY.convert(folded, model)
+
+
 # ---------------------------------------------------------------------------- logits, of full width
 def predict(name, arrays, *sizes):
     """Return the logits of the reference's image of each size."""
