@@ -71,10 +71,7 @@ def test_the_hub_gives_weights_and_their_preprocessing(hub, file):
 
 
 def test_what_is_not_in_the_cache_cannot_be_had_offline(hub):
-    with pytest.raises(
-        UserError,
-        match="hf://timm/absent: config.json cannot be had .*/timm/absent/resolve/main/config.json:",
-    ):
+    with pytest.raises(UserError, match="absent: config.json cannot be had .*/main/config.json: "):
         read_backbone_preprocessing("hf://timm/absent")
     hub("timm/half", {"architecture": "resnet18", "pretrained_cfg": INCEPTION})
     with pytest.raises(UserError, match="hf://timm/half: model.safetensors cannot be had"):
