@@ -120,9 +120,10 @@ def assert_close(logits, gradient, expected_logits, expected):
     leaves = traverse_util.flatten_dict(expected, sep="/")
     floor = 1e-3 * max(map(largest, leaves.values()))
     for path, leaf in traverse_util.flatten_dict(gradient, sep="/").items():
-        atol = 1e-5 * max(largest(leaves[path]), floor)
+        # Sums over all pixels in another order: up to 1.3e-5, by the processor's vectors.
+        atol = 3e-5 * max(largest(leaves[path]), floor)
         if path.endswith("key/bias"):  # softmax makes it count for nothing: all is rounding
-            atol *= 10
+            atol *= 3
         np.testing.assert_allclose(leaf, leaves[path], rtol=0, atol=atol, err_msg=path)
 
 
