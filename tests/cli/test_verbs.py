@@ -311,7 +311,7 @@ def test_interrupted_training_says_how_to_go_on(trained):
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=120)
-    assert process.returncode == 128 + signal.SIGINT
+    assert process.returncode == 128 + signal.SIGINT, err
     assert "stopped by SIGINT after step" in out
     assert "is saved, from which the same command goes on" in out
     assert "Traceback" not in err
