@@ -78,7 +78,7 @@ class Series:
             run: What runs one, such as `run`.
         """
         done: dict[Job, T] = {}
-        left = list(jobs)
+        left, has_said = list(jobs), False
         while True:
             for job in left:
                 with contextlib.suppress(InUseError):
@@ -88,6 +88,9 @@ class Series:
             if not left:
                 return done
             if left == before:
+                if not has_said:
+                    say(f"waiting for {self.runner.workdir(left[0])}, which another process writes")
+                has_said = True
                 time.sleep(_WAIT)
 
     def left_text(self) -> str:

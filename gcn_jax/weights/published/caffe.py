@@ -136,17 +136,9 @@ def _identify_segnet(tensors: Tensors) -> Identity | None:
 
 
 def _convert_segnet(tensors: Tensors, model: SegmentationNetwork) -> dict[str, Any]:
-    """Give batch-norms, which here are scale and shift, the statistics that change nothing.
-
-    Where all of them are folded into the convolutions, scale and shift change nothing, either.
-    """
+    """Give batch-norms, which here are scale and shift, the statistics that change nothing."""
     arrays = dict(tensors)
-    if not any(name.rpartition("/")[0].endswith("_bn") for name in tensors):
-        for layer in {*_CONVOLUTIONS.values(), *_DECODER.values()} - {"conv1_1_D"}:
-            if f"{layer}/1" in tensors:
-                arrays[f"{layer}_bn/0"] = np.ones_like(tensors[f"{layer}/1"])
-                arrays[f"{layer}_bn/1"] = np.zeros_like(tensors[f"{layer}/1"])
-    for name, array in [*arrays.items()]:
+    for name, array in tensors.items():
         layer, _, blob = name.rpartition("/")
         if not layer.endswith("_bn"):
             continue
